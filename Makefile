@@ -1,0 +1,37 @@
+# ENGINE=tf1 (Python 3.6 or 3.7, TensorFlow 1.14) or tf2 (Python 3.10 to 3.13, TensorFlow 2); without it
+# tf1 where such a Python is found, else tf2. ARGS are passed on to the command.
+ENGINE =
+ARGS =
+BENCHMARKS = bench/ops.py
+
+.PHONY: help env train test lint bench
+
+help:
+	@echo 'make train   train config-e-fr (ARGS="--dataset=... --data-dir=...")'
+	@echo 'make test    run the tests (ARGS="-k upfirdn")'
+	@echo 'make lint    check style, imports and Python 3.6 compatibility'
+	@echo 'make bench   time the custom ops'
+	@echo 'make env     make the virtual environment only'
+	@echo
+	@echo 'ENGINE=tf1   Python 3.6 or 3.7 with TensorFlow 1.14, in .venv-tf1'
+	@echo 'ENGINE=tf2   Python 3.10 to 3.13 with TensorFlow 2, in .venv-tf2'
+	@echo 'Without ENGINE: tf1 where such a Python is found, else tf2.'
+
+env:
+	@tools/make_env.sh $(ENGINE)
+
+train:
+	@python=$$(tools/make_env.sh $(ENGINE)) && \
+	$$python run_training.py --config=config-e-fr $(ARGS)
+
+test:
+	@python=$$(tools/make_env.sh $(ENGINE)) && $$python -m pytest $(ARGS)
+
+lint:
+	@python=$$(tools/make_env.sh lint) && \
+	$$python -m ruff check . && \
+	$$python -m vermin --quiet --no-tips --violations -t=3.6- .
+
+bench:
+	@python=$$(tools/make_env.sh $(ENGINE)) && \
+	for script in $(BENCHMARKS); do $$python $$script $(ARGS) || exit 1; done

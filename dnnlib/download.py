@@ -1,0 +1,198 @@
+"""Files from the web: `open_url` with a cache, retries and a progress bar.
+
+Deviations from StyleGAN2: attempts are spaced by a growing delay, bodies that were cut short count
+as failed, small binary files work, the failure is one line that says where to put the file by hand.
+"""
+import glob
+import hashlib
+import html
+import io
+import os
+import re
+import sys
+import time
+from typing import IO, Any, Optional
+from urllib.parse import urljoin, urlparse
+
+import requests
+from tqdm import tqdm
+
+from .files import UserError, atomic_write
+
+_FIRST_DELAY = 0.25  # seconds before the second attempt, doubled for each one after it ...
+_LONGEST_DELAY = 4.0  # ... up to this
+_TIMEOUT = 30  # seconds without any answer
+_NOTICE_SIZE = 8192  # Google Drive's pages instead of a file are shorter, in bytes
+_BAR_SIZE = 1 << 20  # shorter bodies get no progress bar
+_LONGEST_NAME = 180  # file systems end at 255, with the MD5 and a temporary suffix
+
+
+class _AttemptFailed(Exception):
+    """An answer came, but not the file; `next_url` is where to look the next time."""
+
+    def __init__(self, reason, next_url=None):
+        super().__init__(reason)
+        self.next_url = next_url
+
+
+def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
+    """Whether `obj` is text like scheme://host.domain/...; 'file:///path' only on request."""
+    if not isinstance(obj, str) or '://' not in obj:
+        return False
+    if allow_file_urls and obj.startswith('file:///'):
+        return True
+    try:
+        parsed = [urlparse(obj), urlparse(urljoin(obj, '/'))]
+    except ValueError:
+        return False
+    return all(p.scheme and '.' in p.netloc for p in parsed)
+
+
+def open_url(url: str, cache_dir: Optional[str] = None, num_attempts: int = 10,
+             verbose: bool = True) -> IO[bytes]:
+    """Download a file, or take it from the cache.
+
+    Args:
+        url: where the file is; 'file:///P' opens the local path P, so '/x' takes four slashes.
+        cache_dir: folder that keeps downloads as '<MD5 of the URL>_<name>'; None for none.
+        num_attempts: how often to try.
+        verbose: show progress.
+
+    Returns:
+        A binary file object.
+
+    Raises:
+        UserError: all attempts failed, or a local file cannot be read or written.
+    """
+    assert is_url(url, allow_file_urls=True), url
+    assert num_attempts >= 1
+    if url.startswith('file:///'):
+        return _open_local(url[len('file:///'):])
+
+    url_md5 = hashlib.md5(url.encode('utf-8')).hexdigest()
+    if cache_dir is not None:
+        cache_dir = os.path.expanduser(cache_dir)
+        cached = glob.glob(os.path.join(glob.escape(cache_dir), url_md5 + '_*'))
+        if len(cached) == 1:
+            return _open_local(cached[0])
+        _make_cache_dir(cache_dir)
+
+    def cache_path(name):
+        safe_name = re.sub(r'[^0-9a-zA-Z\-._]', '_', name)[-_LONGEST_NAME:]
+        return os.path.join(cache_dir, '%s_%s' % (url_md5, safe_name))
+
+    try:
+        name, body = _download(url, num_attempts, verbose)
+    except (requests.RequestException, _AttemptFailed) as error:
+        by_hand = 'download it by hand'
+        if cache_dir is not None:
+            by_hand += ' and put it at %s' % os.path.abspath(cache_path(url))
+        raise UserError('Cannot download %s: %s. Check the network connection, or %s'
+                        % (url, _reason(error), by_hand)) from error
+    if cache_dir is not None:
+        with atomic_write(cache_path(name)) as file:
+            file.write(body)
+    return io.BytesIO(body)
+
+
+def _open_local(path):
+    try:
+        return open(path, 'rb')
+    except OSError as error:
+        raise UserError('Cannot read %r: %s.' % (path, error.strerror)) from error
+
+
+def _make_cache_dir(path):
+    """Find out before the download that the cache cannot be written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise UserError('Cannot make the cache folder %r: %s.' % (path, error.strerror)) from error
+    if not os.access(path, os.W_OK):
+        raise UserError('The cache folder %r is not writable.' % path)
+
+
+def _download(url, num_attempts, verbose):
+    """Try until a body comes; returns (file name, body), raises the last attempt's error."""
+    def say(text, end=''):
+        if verbose:
+            print(text, end=end, flush=True)
+
+    say('Downloading %s ...' % url)
+    delay = _FIRST_DELAY
+    with requests.Session() as session:
+        for attempts_left in reversed(range(num_attempts)):
+            try:
+                name, body = _attempt(session, url, verbose)
+                say(' done', end='\n')
+                return name, body
+            except (requests.RequestException, _AttemptFailed) as error:
+                if not attempts_left:
+                    say(' failed', end='\n')
+                    raise
+                say('.')
+                if getattr(error, 'next_url', None):
+                    url = error.next_url
+                    continue
+            time.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _attempt(session, url, verbose):
+    """One GET; returns (file name, body)."""
+    with session.get(url, stream=True, timeout=_TIMEOUT) as response:
+        response.raise_for_status()
+        body = _read_body(response, url, verbose)
+        if not body:
+            raise _AttemptFailed('no data received')
+        if len(body) < _NOTICE_SIZE:
+            _refuse_notice(response, url, body)
+        disposition = response.headers.get('Content-Disposition', '')
+    given_name = re.search(r'filename="([^"]*)"', disposition)
+    return given_name.group(1) if given_name else url, body
+
+
+def _read_body(response, url, verbose):
+    """Read the body; a bar on stderr where it is long."""
+    size = int(response.headers.get('Content-Length', 0))
+    if 'Content-Encoding' in response.headers:
+        size = 0  # that of the compressed text
+    chunks = []
+    hide_bar = None if verbose and size >= _BAR_SIZE else True
+    with tqdm(total=size, unit='B', unit_scale=True, leave=False, disable=hide_bar) as bar:
+        has_bar = not bar.disable
+        for chunk in response.iter_content(1 << 16):
+            chunks.append(chunk)
+            bar.update(len(chunk))
+    if has_bar:  # it has wiped out the line that it was drawn on
+        sys.stderr.write('\rDownloading %s ...' % url)
+    body = b''.join(chunks)
+    if len(body) < size:
+        raise _AttemptFailed('the connection ended after %d of %d bytes' % (len(body), size))
+    return body
+
+
+def _refuse_notice(response, url, body):
+    """Raise if the body is one of the pages that Google Drive sends instead of a file."""
+    try:
+        text = body.decode('utf-8')
+    except UnicodeDecodeError:
+        return
+    if 'download_warning' in response.headers.get('Set-Cookie', ''):
+        links = re.findall(r'"([^"]*export=download[^"]*)"', text)
+        if len(links) == 1:
+            raise _AttemptFailed('only a page with a warning came',
+                                 next_url=urljoin(url, html.unescape(links[0])))
+    if 'Google Drive - Quota exceeded' in text:
+        raise _AttemptFailed('the download quota of Google Drive is used up; try again later')
+
+
+def _reason(error):
+    """What went wrong, in a few words."""
+    if isinstance(error, requests.HTTPError):
+        return 'HTTP status %d %s' % (error.response.status_code, error.response.reason)
+    if isinstance(error, requests.Timeout):
+        return 'no answer within %d seconds' % _TIMEOUT
+    if isinstance(error, requests.ConnectionError):
+        return 'no connection'
+    return ' '.join(str(error).split())

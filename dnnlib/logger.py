@@ -1,0 +1,148 @@
+"""Console output that also goes into a log file."""
+import contextlib
+import sys
+import threading
+from typing import IO, Any, Optional
+
+from .files import UserError
+
+_CURSOR_UP = '\x1b[A'  # what tqdm writes, beside line ends, to move between several bars
+
+
+class _Tee:
+    """Stands in for one console stream: passes text on to it, and whole lines to the log."""
+
+    def __init__(self, stream: IO[str], log: 'Logger', bars_to_log: bool):
+        self._stream = stream
+        self._log = log
+        self._bars_to_log = bars_to_log
+        self._partial = ''
+        self._in_progress_bar = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # isatty, fileno, encoding, ...
+
+    def write(self, text: str) -> int:
+        if not text:
+            return 0
+        self._stream.write(text)
+        if self._log.should_flush:
+            self._stream.flush()
+        with self._log.lock:
+            if self._bars_to_log or not self._is_progress_bar(text):
+                lines, line_end, self._partial = (self._partial + text).rpartition('\n')
+                self._log.write_to_file(lines + line_end)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def finish(self, line_end: str = '') -> None:
+        """Send what there is of a line to the log."""
+        text, self._partial = self._partial, ''
+        if text:
+            self._log.write_to_file(text + line_end)
+
+    def _is_progress_bar(self, text):
+        """Whether `text` redraws a line, or only moves the cursor after something that did."""
+        moves_only = not text.replace(_CURSOR_UP, '').strip()
+        self._in_progress_bar = ('\r' in text.replace('\r\n', '\n')
+                                 or (self._in_progress_bar and moves_only))
+        return self._in_progress_bar
+
+
+class Logger:
+    """Copies what the process prints into a file, from construction until `close()`.
+
+    Takes the places of `sys.stdout` (by itself) and `sys.stderr`. Text still reaches the stream it
+    was meant for. The file gets both, line by line, so that lines of the two streams never mingle;
+    progress bars (text with carriage returns on stderr) are kept out of it. Loggers nest.
+
+    Args:
+        file_name: log file; None for none.
+        file_mode: 'w' to begin anew, 'a' to append.
+        should_flush: let every piece of text through at once.
+
+    Raises:
+        UserError: the file cannot be opened. A file that cannot be written later on (disk full) is
+            given up with one line on stderr; the process goes on.
+    """
+
+    def __init__(self, file_name: Optional[str] = None, file_mode: str = 'w',
+                 should_flush: bool = True):
+        self.should_flush = should_flush
+        self.lock = threading.RLock()
+        self._file = None if file_name is None else _open(file_name, file_mode)
+        self._saved = sys.stdout, sys.stderr
+        self._out = _Tee(sys.stdout, self, bars_to_log=True)
+        self._err = _Tee(sys.stderr, self, bars_to_log=False)
+        sys.stdout, sys.stderr = self, self._err
+
+    def __enter__(self) -> 'Logger':
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
+
+    def write(self, text: str) -> int:
+        """Write to the console's stdout and to the file; returns the number of characters."""
+        return self._out.write(text)
+
+    def write_to_file(self, text: str) -> None:
+        """Write to the file alone."""
+        with self.lock:
+            if self._file is not None and text:
+                with self._giving_up_on_error():
+                    self._file.write(text)
+                    if self.should_flush:
+                        self._file.flush()
+
+    def write_last_words(self, text: str) -> None:
+        """Write lines to the file alone, after all that was printed."""
+        self._out.finish('\n')
+        self._err.finish('\n')
+        self.write_to_file(text)
+
+    def flush(self) -> None:
+        """Flush console and file."""
+        self._out.flush()
+        self._err.flush()
+        with self.lock:
+            if self._file is not None:
+                with self._giving_up_on_error():
+                    self._file.flush()
+
+    def close(self) -> None:
+        """Put the console's streams back, unless others have replaced them, and close the file."""
+        self._err.finish('\n')
+        self._out.finish()
+        if sys.stdout is self:
+            sys.stdout = self._saved[0]
+        if sys.stderr is self._err:
+            sys.stderr = self._saved[1]
+        with self.lock:
+            if self._file is not None:
+                with self._giving_up_on_error():
+                    self._file.close()
+                self._file = None
+
+    @contextlib.contextmanager
+    def _giving_up_on_error(self):
+        try:
+            yield
+        except OSError as error:
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
+            self._saved[1].write('Warning: no more lines go into %s: %s\n'
+                                 % (file.name, error.strerror))
+
+
+def _open(path, mode):
+    try:
+        return open(path, mode, encoding='utf-8')
+    except OSError as error:
+        raise UserError('Cannot write the log %r: %s.' % (path, error.strerror)) from error

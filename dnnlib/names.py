@@ -1,0 +1,80 @@
+"""Python objects by their dotted names, as pickles, configurations and command lines give them."""
+import importlib
+import os
+import re
+import sys
+from types import ModuleType
+from typing import Any, Callable, Tuple
+
+_SHORT_NAMES = (
+    (re.compile(r'^np\.'), 'numpy.'),
+    (re.compile(r'^tf\.'), 'tensorflow.compat.v1.'),  # the one name both TensorFlow engines have
+)
+
+
+def get_module_from_obj_name(obj_name: str) -> Tuple[ModuleType, str]:
+    """Split a dotted name into the imported module and the rest: the object's name inside it.
+
+    The longest module name that leads to an existing object wins. A leading 'np.' means numpy,
+    'tf.' means TensorFlow's v1 interface.
+
+    Raises:
+        ImportError: there is no such module, or importing it failed.
+        AttributeError: the module has no such object.
+    """
+    for pattern, full in _SHORT_NAMES:
+        obj_name = pattern.sub(full, obj_name)
+    parts = obj_name.split('.')
+    import_error = attribute_error = None
+    for count in range(len(parts), 0, -1):
+        module_name, local_name = '.'.join(parts[:count]), '.'.join(parts[count:])
+        try:
+            module = importlib.import_module(module_name)
+            get_obj_from_module(module, local_name)
+            return module, local_name
+        except ImportError as error:
+            if not str(error).startswith("No module named '%s'" % module_name):
+                import_error = import_error or error
+        except AttributeError as error:
+            attribute_error = attribute_error or error
+    raise import_error or attribute_error or ImportError(obj_name)
+
+
+def get_obj_from_module(module: ModuleType, obj_name: str) -> Any:
+    """Follow the dotted `obj_name` from a module; '' is the module itself."""
+    obj = module
+    for part in filter(None, obj_name.split('.')):
+        obj = getattr(obj, part)
+    return obj
+
+
+def get_obj_by_name(name: str) -> Any:
+    """Find the object of a dotted name such as 'training.loss.G_logistic_ns_pathreg'."""
+    return get_obj_from_module(*get_module_from_obj_name(name))
+
+
+def call_func_by_name(*args: Any, func_name: str = None, **kwargs: Any) -> Any:
+    """Call the function of the dotted name `func_name` with the other arguments."""
+    assert func_name is not None
+    func = get_obj_by_name(func_name)
+    assert callable(func), func_name
+    return func(*args, **kwargs)
+
+
+def get_module_dir_by_obj_name(obj_name: str) -> str:
+    """Folder of the source file of the module that holds an object."""
+    module, _ = get_module_from_obj_name(obj_name)
+    return os.path.dirname(module.__file__)
+
+
+def is_top_level_function(obj: Any) -> bool:
+    """Whether a callable can be found again by its module and its name."""
+    if not (callable(obj) and hasattr(obj, '__name__')):
+        return False
+    return obj.__name__ in vars(sys.modules[obj.__module__])
+
+
+def get_top_level_function_name(obj: Callable) -> str:
+    """Dotted name of a top-level function, 'module.name'."""
+    assert is_top_level_function(obj), obj
+    return '%s.%s' % (obj.__module__, obj.__name__)

@@ -1,0 +1,211 @@
+"""Submitting a run: its configuration, its numbered folder, and the start of its function."""
+import copy
+import enum
+import os
+import pathlib
+import pickle
+import platform
+import pprint
+import re
+from typing import Any, Optional
+
+import dnnlib
+
+from ..files import UserError, atomic_write
+from ..util import EasyDict
+from .internal import local
+
+_RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
+_PICKLE_PROTOCOL = 4  # the newest one that Python 3.6 reads
+
+_user_name_override = None
+
+
+class SubmitTarget(enum.Enum):
+    """Where a run takes place."""
+
+    LOCAL = 1
+
+
+class PathType(enum.Enum):
+    """How paths are written; AUTO: as on this machine."""
+
+    WINDOWS = 1
+    LINUX = 2
+    AUTO = 3
+
+
+class PlatformExtras:
+    """Settings of the machine that a run takes place on."""
+
+    def __init__(self):
+        self.data_reader_buffer_size = 1 << 30
+        self.data_reader_process_count = 0
+
+
+class SubmitConfig(EasyDict):
+    """All that describes a run. The user sets the first group, `submit_run` fills in the second.
+
+    Attributes:
+        run_dir_root: folder of all runs, made if missing; may have '<USERNAME>' and a leading ~.
+        run_desc: short description, part of the run's folder name; letters, digits, '_', '.', '-'.
+        run_dir_ignore, run_dir_extra_files, print_info, nvprof: kept for old scripts, not used.
+        submit_target: SubmitTarget.LOCAL.
+        num_gpus: number of devices to run on.
+        local: options of local runs.
+        datasets: names of the datasets, as a note.
+        host_name, platform_extras: the machine.
+
+        run_id, run_name, run_dir: number, '<number>-<run_desc>' and folder of the run.
+        run_func_name, run_func_kwargs: dotted name of the function and its arguments.
+        user_name, task_name: who runs it, '<user>-<run_name>'.
+    """
+
+    def __init__(self):
+        super().__init__(
+            run_dir_root='',
+            run_desc='',
+            run_dir_ignore=['__pycache__', '*.pyproj', '*.sln', '*.suo', '.cache', '.idea', '.vs',
+                            '.vscode', '_cudacache'],
+            run_dir_extra_files=[],
+            submit_target=SubmitTarget.LOCAL,
+            num_gpus=1,
+            print_info=False,
+            nvprof=False,
+            local=local.TargetOptions(),
+            datasets=[],
+            host_name='localhost',
+            platform_extras=PlatformExtras(),
+        )
+        for filled_in_later in ('run_id', 'run_name', 'run_dir', 'run_func_name',
+                                'run_func_kwargs', 'user_name', 'task_name'):
+            self[filled_in_later] = None
+
+
+def set_user_name_override(name: Optional[str]) -> None:
+    """Use `name` as user name from now on; None for the real one."""
+    global _user_name_override
+    _user_name_override = name
+
+
+def get_user_name() -> str:
+    """Name of the user of this process, 'unknown' where there is none."""
+    if _user_name_override is not None:
+        return _user_name_override
+    try:
+        if platform.system() == 'Windows':
+            return os.getlogin()
+        import pwd  # not there on Windows
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (KeyError, OSError):
+        return 'unknown'
+
+
+def get_path_from_template(path_template: str, path_type: PathType = PathType.AUTO) -> str:
+    """Replace '<USERNAME>' and a leading ~ in a path and write it the way of `path_type`."""
+    if path_type is PathType.AUTO:
+        windows = platform.system() == 'Windows'
+    else:
+        windows = path_type is PathType.WINDOWS
+    path = os.path.expanduser(path_template.replace('<USERNAME>', get_user_name()))
+    return str((pathlib.PureWindowsPath if windows else pathlib.PurePosixPath)(path))
+
+
+def get_template_from_path(path: str) -> str:
+    """Write a path with forward slashes."""
+    return path.replace('\\', '/')
+
+
+def convert_path(path: str, path_type: PathType = PathType.AUTO) -> str:
+    """Write a path of either system the way of `path_type`."""
+    return get_path_from_template(get_template_from_path(path), path_type)
+
+
+def make_run_dir_path(*paths: str) -> str:
+    """Join `paths` onto the folder of the active run, or onto the current folder outside of one."""
+    config = dnnlib.submit_config
+    run_dir = config.run_dir if config is not None else None
+    return os.path.join(run_dir or os.getcwd(), *paths)
+
+
+def submit_run(submit_config: SubmitConfig, run_func_name: str,
+               **run_func_kwargs: Any) -> SubmitConfig:
+    """Make a run folder, run a function in it and return the completed configuration.
+
+    The folder gets `submit_config.pkl`, `submit_config.txt`, `log.txt`, `run.txt` and, in the end,
+    `_finished.txt`; see `internal.local.run`.
+
+    Args:
+        submit_config: the run; left unchanged.
+        run_func_name: dotted name of the function; it gets `submit_config=` if it has such a
+            parameter.
+        **run_func_kwargs: its other arguments.
+
+    Raises:
+        RuntimeError: `num_gpus` is None or 0.
+        UserError: `run_desc` has other characters than allowed, or the folder cannot be made.
+    """
+    config = copy.deepcopy(submit_config)
+    assert config.submit_target is SubmitTarget.LOCAL, config.submit_target
+    if not config.num_gpus:
+        raise RuntimeError('num_gpus is %r; it must be at least 1' % (config.num_gpus,))
+    if not _RUN_DESC_PATTERN.fullmatch(config.run_desc):
+        raise UserError('The run description %r may only have letters, digits, "_", "." and "-"; '
+                        'rename what it is made of (dataset, configuration).' % config.run_desc)
+    if config.user_name is None:
+        config.user_name = get_user_name()
+    config.run_func_name = run_func_name
+    config.run_func_kwargs = dict(run_func_kwargs)
+
+    root = get_path_from_template(config.run_dir_root)
+    try:
+        os.makedirs(root, exist_ok=True)
+        config.run_id, config.run_dir = _make_run_dir(root, config.run_desc)
+    except OSError as error:
+        raise UserError('Cannot make a run folder in %r: %s; choose a result folder that you may '
+                        'write to.' % (root, error.strerror)) from error
+    config.run_name = os.path.basename(config.run_dir)
+    config.task_name = '%s-%s' % (_task_user(config.user_name), config.run_name)
+
+    with atomic_write(os.path.join(config.run_dir, 'submit_config.pkl')) as file:
+        pickle.dump(config, file, protocol=_PICKLE_PROTOCOL)
+    with atomic_write(os.path.join(config.run_dir, 'submit_config.txt'), 'w') as file:
+        pprint.pprint(config, stream=file, indent=4, width=200, compact=False)
+    print('Local submit - run_dir: %s' % config.run_dir)
+    local.run(config)
+    return config
+
+
+def _task_user(user_name):
+    """The user name without what task names may not have, such as the '@' of a mail address."""
+    return re.sub(r'[^a-zA-Z0-9_.-]', '_', user_name).lstrip('_.-') or 'unknown'
+
+
+def _make_run_dir(root, run_desc):
+    """Make the folder of the next run; returns (number, path)."""
+    run_id = _next_run_id(root)
+    while True:
+        # While a process holds the claim, no other makes a run of this number under another name.
+        claim = os.path.join(root, '.claim-%05d' % run_id)
+        try:
+            os.mkdir(claim)
+        except FileExistsError:
+            run_id += 1
+            continue
+        try:
+            next_id = _next_run_id(root)
+            if next_id <= run_id:
+                path = os.path.join(root, '%05d-%s' % (run_id, run_desc))
+                os.mkdir(path)
+                return run_id, path
+            run_id = next_id
+        except FileExistsError:
+            run_id += 1
+        finally:
+            os.rmdir(claim)
+
+
+def _next_run_id(root):
+    """One more than the largest number that a folder in `root` begins with; 0 without any."""
+    numbers = [re.match(r'[0-9]+', entry.name) for entry in os.scandir(root) if entry.is_dir()]
+    return max((int(number.group()) + 1 for number in numbers if number), default=0)

@@ -1,0 +1,165 @@
+"""Means of named values, from graph and Python alike, for console, log files and TensorBoard.
+
+    loss = autosummary('Loss/D', loss)          # a tensor: counted whenever the result is evaluated
+    autosummary('Timing/sec_per_tick', 12.3)    # a number: counted at once
+    figures = save_summaries(writer, cur_nimg)  # means since the last report, also in TensorBoard
+
+The names and rules are those of StyleGAN2's module of this name, without its standard deviations
+(`enable_custom_scalars`). All state belongs to a tf.Graph, so that several graphs do not mix.
+"""
+import re
+from collections import OrderedDict
+from typing import Any, Dict, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import tfutil
+from dnnlib.tflib.placement import exactly_on, make_state_variable
+
+_STATE_KEY = ('dnnlib_autosummary',)  # a tuple, so that tf.train.export_meta_graph passes it over
+
+
+class _Accumulator:
+    """What was counted under one name; each vector is [elements, their sum, dropped updates]."""
+
+    def __init__(self):
+        self.variables = []  # one for each tensor
+        self.total = np.zeros(3)  # of numbers given from Python
+
+
+class _State:
+    """What the module keeps for one graph."""
+
+    def __init__(self):
+        self.accumulators = OrderedDict()  # name -> _Accumulator
+        self.fetches = None  # [value and reset of each variable], once finalised
+        self.merged_summaries = None  # [summary op] or [], once asked for
+
+
+def autosummary(name: str, value: Any, passthru: Any = None, condition: Any = True) -> Any:
+    """Count all elements of `value` towards the mean that is reported as `name`.
+
+    Returns `passthru`, or `value` if there is none. If `value` is a tensor or variable, the result
+    is a tensor, and evaluating it does the counting; the value may come from inside tf.cond or
+    tf.while_loop. A Python or NumPy value is counted at once, without a session.
+
+    Nothing is counted while `condition` (a bool; for tensors also a bool tensor) is false. A value
+    whose sum is not finite is left out of the mean, and reported as '<name>/nonfinite' instead.
+    Several values may share a name: their elements form one mean.
+
+    Raises RuntimeError for a tensor after `finalize_autosummaries`.
+    """
+    state = _get_state()
+    if tfutil.is_tf_expression(value):
+        return _count_tensor(state, name, value, passthru, condition)
+    assert not tfutil.is_tf_expression(passthru) and not tfutil.is_tf_expression(condition), (
+        'autosummary %r: a value from Python goes with passthru and condition from Python' % name)
+    if condition:
+        array = np.asarray(value, np.float64)
+        total = array.sum()
+        update = [array.size, total, 0] if np.isfinite(total) else [0, 0, 1]
+        state.accumulators.setdefault(name, _Accumulator()).total += update
+    return value if passthru is None else passthru
+
+
+def finalize_autosummaries() -> None:
+    """Close the list of tensors of this graph and initialise their accumulators.
+
+    Accumulators that have a value, because training has begun or was resumed, keep it. The first
+    report does the same; later calls do nothing.
+    """
+    state = _get_state()
+    if state.fetches is not None:
+        return
+    variables = [v for a in state.accumulators.values() for v in a.variables]
+    if variables:
+        tfutil.init_uninitialized_vars(variables)
+    fetches = []
+    with tf.init_scope():
+        for var in variables:
+            with exactly_on(var.device), tfutil.absolute_name_scope(var.op.name + '/report'):
+                total = var.read_value()
+                with tf.control_dependencies([total]):
+                    fetches.append((total, var.assign(tf.zeros_like(total)).op))
+    state.fetches = fetches
+
+
+def collect() -> Dict[str, float]:
+    """Return the means since the last report, by name in the order of first use, and start anew.
+
+    Names without values since then are left out. '<name>/nonfinite' is the number of updates that
+    were dropped because they were not finite, present only if there were any.
+    """
+    finalize_autosummaries()
+    state = _get_state()
+    totals = iter([])
+    if state.fetches:
+        totals = iter([total for total, _ in tfutil.run(state.fetches)])
+    figures = OrderedDict()
+    for name, accumulator in state.accumulators.items():
+        total = accumulator.total + sum(next(totals) for _ in accumulator.variables)
+        accumulator.total = np.zeros(3)
+        if total[0]:
+            figures[name] = float(total[1] / total[0])
+        if total[2]:
+            figures[name + '/nonfinite'] = float(total[2])
+    return figures
+
+
+def save_summaries(file_writer: tf.summary.FileWriter,
+                   global_step: Optional[int] = None) -> Dict[str, float]:
+    """Report to TensorBoard: the figures of `collect`, and the graph's own summaries (histograms).
+
+    Returns the figures, so that the caller can print and log the same. The graph's own summaries
+    are those that exist at the first call.
+    """
+    figures = collect()
+    scalars = [tf.Summary.Value(tag=tag, simple_value=x) for tag, x in figures.items()]
+    file_writer.add_summary(tf.Summary(value=scalars), global_step)
+    state = _get_state()
+    if state.merged_summaries is None:
+        merged = tf.summary.merge_all()
+        state.merged_summaries = [] if merged is None else [merged]
+    for serialized in tfutil.run(state.merged_summaries) if state.merged_summaries else []:
+        file_writer.add_summary(serialized, global_step)
+    return figures
+
+
+def _get_state():
+    """The state of the default graph."""
+    holder = tf.get_default_graph().get_collection_ref(_STATE_KEY)
+    if not holder:
+        holder.append(_State())
+    return holder[0]
+
+
+def _count_tensor(state, name, value, passthru, condition):
+    """Count a tensor; the result has the update as a control dependency."""
+    if state.fetches is not None:
+        raise RuntimeError('autosummary %r: no tensors can be added after the first report or '
+                           'finalize_autosummaries(). Build the whole graph first.' % name)
+    scope = re.sub(r'[^A-Za-z0-9_.-]', '_', name)
+    with tf.name_scope('summary_' + scope):
+        value = tf.convert_to_tensor(value)
+        var = make_state_variable('Autosummary/' + scope, 'total', value.device, [3], tf.float64)
+        state.accumulators.setdefault(name, _Accumulator()).variables.append(var)
+        with exactly_on(value.device):
+            update = var.assign_add(_update_of(value, tf.convert_to_tensor(condition, tf.bool)))
+        result = value if passthru is None else tf.convert_to_tensor(passthru)
+        with tf.control_dependencies([update]), exactly_on(result.device):
+            return tf.identity(result)
+
+
+def _update_of(value, condition):
+    """What a tensor adds to its accumulator, float64 [3]."""
+    value = tf.cast(value, tf.float64)
+    total = tf.reduce_sum(value)
+    finite = tf.is_finite(total)
+    zero = tf.zeros_like(total)
+    size = tf.cast(tf.size(value, out_type=tf.int64), tf.float64)
+    counted = tf.logical_and(condition, finite)
+    dropped = tf.logical_and(condition, tf.logical_not(finite))
+    return tf.stack([tf.where(counted, size, zero),
+                     tf.where(counted, total, zero),
+                     tf.cast(dropped, tf.float64)])

@@ -1,0 +1,92 @@
+"""The doorway to the two TensorFlow engines: 1.14 and today's 2.x, the latter in v1 graph mode.
+
+All that differs between them stands here, so that every other module is written once.
+"""
+import os
+from typing import List
+
+import tensorflow.compat.v1 as tf
+from tensorflow.python.client import device_lib
+from tensorflow.python.ops import nccl_ops
+
+tf.logging.set_verbosity(tf.logging.ERROR)
+tf.disable_v2_behavior()
+tf.enable_resource_variables()  # reads and writes of one run happen in a defined order
+
+ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
+
+_gpu_names = None
+
+
+def _local_gpu_names() -> List[str]:
+    """Names of this machine's GPUs; asked once, since asking takes hold of the devices."""
+    global _gpu_names
+    if _gpu_names is None:
+        options = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
+        devices = device_lib.list_local_devices(options)
+        _gpu_names = ['/gpu:%d' % i for i, d in
+                      enumerate(d for d in devices if d.device_type == 'GPU')]
+    return _gpu_names
+
+
+def gpu_devices() -> List[str]:
+    """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without any."""
+    return list(_local_gpu_names())
+
+
+def device(index: int) -> str:
+    """Device string number `index` of data-parallel work: a GPU where there is any, else a CPU."""
+    return '/%s:%d' % ('gpu' if _local_gpu_names() else 'cpu', index)
+
+
+def session_config(options: dict) -> tf.ConfigProto:
+    """Make a ConfigProto from {'dotted.path': value}; `device_count.CPU` asks for logical CPUs."""
+    config = tf.ConfigProto()
+    for path, value in options.items():
+        *parents, field = path.split('.')
+        if parents == ['device_count']:
+            config.device_count[field] = value
+            continue
+        target = config
+        for parent in parents:
+            target = getattr(target, parent)
+        setattr(target, field, value)
+    return config
+
+
+def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
+    """Sum one tensor per device over the devices; element i of the result lies on the device of `values[i]`."""
+    if len(values) == 1:
+        return list(values)
+    if all('gpu' in v.device.lower() for v in values):
+        return nccl_ops.all_sum(values)
+    total = tf.add_n(values)
+    copies = []
+    for value in values:
+        with tf.device(value.device):
+            copies.append(tf.identity(total))
+    return copies
+
+
+def peak_gpu_memory(device_name: str) -> tf.Tensor:
+    """Peak bytes in use on a device so far, int64 []; 0 where the engine cannot tell."""
+    if ENGINE == 'tf1' and 'gpu' in device_name.lower():
+        from tensorflow.contrib.memory_stats import MaxBytesInUse
+        with tf.device(device_name):
+            return MaxBytesInUse()
+    if 'gpu' in device_name.lower():
+        return tf.py_func(_memory_info_peak, [device_name], tf.int64)
+    return tf.constant(0, tf.int64)
+
+
+def _memory_info_peak(device_name):
+    name = device_name.decode() if isinstance(device_name, bytes) else str(device_name)
+    index = int(name.rsplit(':', 1)[1])
+    from tensorflow.config.experimental import get_memory_info
+    return get_memory_info('GPU:%d' % index)['peak']
+
+
+def include_dir() -> str:
+    """Folder of this engine's C++ headers."""
+    return tf.sysconfig.get_include() if hasattr(tf.sysconfig, 'get_include') else os.path.join(
+        os.path.dirname(tf.__file__), 'include')

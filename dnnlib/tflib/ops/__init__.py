@@ -1,0 +1,1 @@
+"""Custom operations of StyleGAN2 and their plain TensorFlow references."""

@@ -1,0 +1,165 @@
+"""Upsampling, FIR filter and downsampling of images in plain TensorFlow, for any device.
+
+The two cases that networks use are one depthwise convolution each: filtering and keeping every n-th
+pixel is the convolution itself, with stride n; inserting zeros and filtering is its transpose.
+"""
+from typing import NamedTuple, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import engine, layout
+
+_HALF_TYPES = (tf.float16, tf.bfloat16)
+
+
+class Resampling(NamedTuple):
+    """What to do with an image; all but the kernel comes as a pair (vertical, horizontal)."""
+    kernel: np.ndarray  # [height, width]
+    up: Tuple[int, int]
+    down: Tuple[int, int]
+    pad: Tuple[Tuple[int, int], Tuple[int, int]]  # (before, after), in upsampled pixels
+
+    def output_size(self, size: Tuple[int, int]) -> Tuple[int, int]:
+        """Height and width of the result for an image of height and width `size`."""
+        return tuple((n * up + sum(pad) - taps) // down + 1 for n, up, down, pad, taps
+                     in zip(size, self.up, self.down, self.pad, self.kernel.shape))
+
+    def adjoint(self, size: Tuple[int, int]) -> 'Resampling':
+        """The transposed linear map, which takes gradients back to an image of `size`."""
+        pads = []
+        for i, out in enumerate(self.output_size(size)):
+            before = self.pad[i][0]
+            after = size[i] * self.up[i] - out * self.down[i] + before - self.up[i] + 1
+            pads.append((self.kernel.shape[i] - 1 - before, after))
+        return Resampling(self.kernel[::-1, ::-1], self.down, self.up, tuple(pads))
+
+
+def upfirdn(x: tf.Tensor, how: Resampling, data_format: str) -> tf.Tensor:
+    """Insert zeros, pad or crop, convolve, keep every n-th pixel; differentiable at any order.
+
+    x: [N, H, W, C], or [N, C, H, W] with data_format 'NCHW', which CPUs cannot do. Only N may be
+    unknown.
+    """
+    size = tuple(x.shape.as_list()[i] for i in _spatial_axes(data_format))
+
+    @tf.custom_gradient
+    def op(x):
+        y = _evaluate(x, how, data_format)
+
+        def grad(dy):
+            dy.set_shape(y.shape)
+            return upfirdn(dy, how.adjoint(size), data_format)
+        return y, grad
+    return op(x)
+
+
+def _spatial_axes(data_format):
+    return (1, 2) if data_format == 'NHWC' else (2, 3)
+
+
+def _evaluate(x, how, data_format):
+    on_cpu = layout.for_device() == 'NHWC'
+    old_engine = engine.ENGINE == 'tf1'
+    up, down = how.up, how.down
+    # The CPU kernels of TensorFlow 1.14 are two times faster in the transposed direction.
+    transposed = up[0] == up[1] and down == (1, 1) and (up[0] > 1 or on_cpu and old_engine)
+    # In half precision CPUs have one fast kernel, today's convolution.
+    if on_cpu and x.dtype in _HALF_TYPES and (transposed or old_engine):
+        return tf.cast(_evaluate(tf.cast(x, tf.float32), how, data_format), x.dtype)
+    if transposed:
+        return _convolve_transposed(x, how, data_format)
+    x = _insert_zeros(x, up, data_format)
+    if down[0] == down[1]:
+        return _convolve(x, how.kernel, down[0], how.pad, data_format)
+    y = _convolve(x, how.kernel, 1, how.pad, data_format)
+    step = [slice(None)] * 4
+    for axis, factor in zip(_spatial_axes(data_format), down):
+        step[axis] = slice(None, None, factor)
+    return y[tuple(step)]
+
+
+def _convolve(x, kernel, stride, pad, data_format):
+    """Pad or crop, convolve and keep every stride-th pixel in both directions."""
+    x = _pad_or_crop(x, [[min(p, 0) for p in pair] for pair in pad], data_format)
+    pad = [[max(p, 0) for p in pair] for pair in pad]
+    same = []  # what padding='SAME' would do
+    for i, axis in enumerate(_spatial_axes(data_format)):
+        size, taps = x.shape.as_list()[axis], kernel.shape[i]
+        total = max((-(-size // stride) - 1) * stride + taps - size, 0)
+        same.append([total // 2, total - total // 2])
+    if not np.any(pad):
+        padding = 'VALID'
+    elif pad == same:
+        padding = 'SAME'
+    elif engine.ENGINE == 'tf2':
+        padding = per_axis([[0, 0], pad[0], pad[1], [0, 0]], data_format)
+    else:
+        x = _pad_or_crop(x, pad, data_format)
+        padding = 'VALID'
+    filters = _depthwise_filter(kernel[::-1, ::-1], x, data_format)
+    strides = per_axis([1, stride, stride, 1], data_format)
+    return tf.nn.depthwise_conv2d(x, filters, strides, padding, data_format=data_format)
+
+
+def _convolve_transposed(x, how, data_format):
+    """Insert zeros, pad or crop and convolve: what a strided convolution's gradient computes."""
+    axes = _spatial_axes(data_format)
+    stride = how.up[0]
+    size = [x.shape.as_list()[i] for i in axes]
+    full = [(n - 1) * stride + taps for n, taps in zip(size, how.kernel.shape)]
+    out = how.output_size(size)
+    crop = [taps - 1 - pad[0] for taps, pad in zip(how.kernel.shape, how.pad)]
+    same = all(-(-o // stride) == n and max(f - o, 0) // 2 == c
+               for o, n, f, c in zip(out, size, full, crop))
+    made = out if same else full
+    batch = x.shape.as_list()[0] or tf.shape(x)[0]
+    channels = x.shape.as_list()[_channel_axis(data_format)]
+    y = tf.nn.depthwise_conv2d_backprop_input(
+        per_axis([batch, made[0], made[1], channels], data_format),
+        _depthwise_filter(how.kernel, x, data_format), x,
+        per_axis([1, stride, stride, 1], data_format), 'SAME' if same else 'VALID',
+        data_format=data_format)
+    y.set_shape(per_axis([x.shape.as_list()[0], made[0], made[1], channels], data_format))
+    if same:
+        return y
+    return _pad_or_crop(y, [[-c, o + c - f] for o, c, f in zip(out, crop, full)], data_format)
+
+
+def _channel_axis(data_format):
+    return data_format.index('C')
+
+
+def per_axis(nhwc: list, data_format: str) -> list:
+    """Four things given in the order N, H, W, C, in the order of the data format."""
+    return [nhwc['NHWC'.index(axis)] for axis in data_format]
+
+
+def _depthwise_filter(kernel, x, data_format):
+    channels = x.shape.as_list()[_channel_axis(data_format)]
+    return tf.constant(np.tile(kernel[:, :, np.newaxis, np.newaxis], [1, 1, channels, 1]), x.dtype)
+
+
+def _pad_or_crop(x, pad, data_format):
+    """Add zeros (positive) or take pixels away (negative) before and after both spatial axes."""
+    pads = per_axis([[0, 0], pad[0], pad[1], [0, 0]], data_format)
+    if np.min(pads) < 0:
+        x = x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in pads)]
+    if np.max(pads) > 0:
+        x = tf.pad(x, np.maximum(pads, 0))
+    return x
+
+
+def _insert_zeros(x, up, data_format):
+    """Put up - 1 zeros after every pixel."""
+    if up == (1, 1):
+        return x
+    n, h, w, c = [x.shape.as_list()[data_format.index(axis)] for axis in 'NHWC']
+    shape, pads, result = [], [], []
+    for axis in data_format:
+        size = {'N': -1 if n is None else n, 'H': h, 'W': w, 'C': c}[axis]
+        factor = {'H': up[0], 'W': up[1]}.get(axis)
+        shape += [size] if factor is None else [size, 1]
+        pads += [[0, 0]] if factor is None else [[0, 0], [0, factor - 1]]
+        result.append(size if factor is None else size * factor)
+    return tf.reshape(tf.pad(tf.reshape(x, shape), pads), result)

@@ -1,0 +1,341 @@
+"""Data-parallel training: gradient accumulation and loss scaling around a TensorFlow optimizer.
+
+The interface and the arithmetic are those of StyleGAN2's `Optimizer`, without `report_mem_usage`.
+Every device holds its own replica of the variables; all replicas are moved by the same gradient,
+the mean over devices, so they stay equal. All state lies in TensorFlow variables: tf.train.Saver
+saves everything that a resumed run needs.
+"""
+from collections import OrderedDict
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import tensorflow.compat.v1 as tf
+
+from dnnlib import util
+from dnnlib.tflib import engine, tfutil
+from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.placement import canonical_device, exactly_on, make_state_variable
+
+TfExpression = tfutil.TfExpression
+
+
+class Optimizer:
+    """Collects gradients of one network's replicas and applies their mean.
+
+    Use: `register_gradients` once per device, or more often, then `apply_updates` once, whose
+    result is the training operation.
+
+    Args:
+        name: Prefix of the summaries '<name>/learning_rate', '<name>/overflow_frequency' (share of
+            the steps skipped) and '<name>/loss_scaling_log2'; '/' becomes '.'.
+        tf_optimizer: Name of the underlying optimizer's class.
+        learning_rate: Number or tensor.
+        minibatch_multiplier: Number or tensor, or None for 1: so many rounds, runs of the training
+            operation, make one step with the mean gradient of the rounds.
+        share: Another Optimizer whose underlying state (Adam's moments and step count) this one
+            reads and advances too, for lazy regularization.
+        use_loss_scaling: Multiply losses by 2^s and gradients by 2^-s, for float16 gradients.
+        loss_scaling_init: First value of s.
+        loss_scaling_inc: Added to s after a step.
+        loss_scaling_dec: Subtracted from s after a step that was skipped as not finite.
+        kwargs: For the class `tf_optimizer`, such as beta1, beta2, epsilon.
+    """
+
+    def __init__(self, name: str = 'Train', tf_optimizer: str = 'tf.train.AdamOptimizer',
+                 learning_rate: Union[float, TfExpression] = 0.001,
+                 minibatch_multiplier: Union[int, TfExpression, None] = None,
+                 share: Optional['Optimizer'] = None, use_loss_scaling: bool = False,
+                 loss_scaling_init: float = 64.0, loss_scaling_inc: float = 0.0005,
+                 loss_scaling_dec: float = 1.0, **kwargs):
+        self.name = name
+        self.id = name.replace('/', '.')
+        with tf.name_scope(None):
+            self.scope = tf.get_default_graph().unique_name(self.id)
+        self.learning_rate = learning_rate
+        self.minibatch_multiplier = minibatch_multiplier
+        self.use_loss_scaling = use_loss_scaling
+        self._first_loss_scale = loss_scaling_init
+        self._loss_scale_steps = loss_scaling_inc, -loss_scaling_dec
+        self.optimizer_class = util.get_obj_by_name(tf_optimizer)
+        self.optimizer_kwargs = dict(kwargs)
+        self._devices = OrderedDict()  # device -> {variable: gradient of each registration or None}
+        self._losses = []
+        self._loss_scales = OrderedDict()  # device -> (variable, its value at the start of a run)
+        self._skipped_steps = None
+        self._updates_applied = False
+        if share is None:
+            self._optimizers = OrderedDict()  # device -> underlying optimizer
+            self._optimizer_name = self.scope.replace('/', '_')
+        else:
+            assert self.optimizer_class is share.optimizer_class, 'share: another tf_optimizer'
+            assert _same(learning_rate, share.learning_rate), (
+                'share: needs the identical learning_rate object')
+            assert self.optimizer_kwargs == share.optimizer_kwargs, 'share: other optimizer options'
+            self._optimizers = share._optimizers
+            self._optimizer_name = share._optimizer_name
+
+    def register_gradients(self, loss: TfExpression, trainable_vars: Union[
+            List[tf.Variable], Dict[str, tf.Variable]]) -> None:
+        """Add the gradient of a scalar loss; its device must be that of all the variables.
+
+        Every device needs variables of the same shapes in the same order. Several registrations on
+        one device are averaged; a variable that the loss does not reach counts as gradient zero.
+        """
+        assert not self._updates_applied, 'register_gradients after apply_updates'
+        if isinstance(trainable_vars, dict):
+            trainable_vars = list(trainable_vars.values())
+        assert trainable_vars, 'no variables to train'
+        assert all(map(tfutil.is_tf_expression, [loss] + list(trainable_vars)))
+        device = canonical_device(loss.device)
+        for var in trainable_vars:
+            assert canonical_device(var.device) == device, (
+                'variable %s is on device %r, the loss on %r' % (var.name, var.device, device))
+        first = next(iter(self._devices.values()), trainable_vars)
+        assert [v.shape.as_list() for v in trainable_vars] == [v.shape.as_list() for v in first], (
+            'variables of other shapes than in the first registration')
+
+        gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
+        assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
+            'other variables than in the first registration on device %r' % device)
+        with tf.name_scope(self.id + '_grad'), exactly_on(device):
+            self._losses.append(loss)
+            scaled_loss = self.apply_loss_scaling(tf.cast(loss, tf.float32))
+            for grad, var in self._get_optimizer(device).compute_gradients(
+                    scaled_loss, trainable_vars, gate_gradients=tf.train.Optimizer.GATE_NONE):
+                gradients[var].append(grad)
+
+    def apply_updates(self, allow_no_op: bool = False) -> tf.Operation:
+        """Make the training operation; may be called once, and initialises the optimizer's state.
+
+        A step with any gradient that is not finite, in any of its rounds and on any device, is
+        skipped as a whole and counted: variables and moments keep their values.
+        With `allow_no_op`, an optimizer without gradients yields an operation that does nothing.
+        """
+        assert not self._updates_applied, 'apply_updates was called before'
+        self._updates_applied = True
+        assert self._devices or allow_no_op, 'no gradients were registered'
+        with tfutil.absolute_name_scope(self.scope), tf.control_dependencies(None):
+            if not self._devices:
+                return tf.no_op(name='TrainingOp')
+            gradients = self._mean_over_devices()
+            is_last_round, updates, variables = self._count_rounds()
+            if self.minibatch_multiplier is not None:
+                gradients, more_updates, more_variables = self._accumulate(gradients, is_last_round)
+                updates += more_updates
+                variables += more_variables
+            is_finite = self._all_finite(gradients)
+            # Also what only the loss needs, such as its summaries, is to be evaluated, and with the
+            # variables as they were.
+            with tf.control_dependencies(self._losses):
+                do_apply = tf.logical_and(is_last_round, is_finite)
+            for index, device in enumerate(self._devices):
+                updates.append(self._apply_on_device(index, device, gradients[device], do_apply))
+            updates += self._update_loss_scales(is_last_round, is_finite)
+            updates += self._report(is_last_round, is_finite)
+            training_op = tf.group(*updates, name='TrainingOp')
+        self.reset_optimizer_state()
+        scales = [var for var, _ in self._loss_scales.values()]
+        tfutil.run([v.initializer for v in variables + scales + [self._skipped_steps]])
+        return training_op
+
+    def reset_optimizer_state(self) -> None:
+        """Set the underlying state (Adam's moments, step count), shared or not, to its start."""
+        tfutil.run([v.initializer for o in self._optimizers.values() for v in o.variables()])
+
+    def get_skipped_steps(self) -> int:
+        """Number of steps that were skipped because a gradient was not finite, since the start."""
+        return 0 if self._skipped_steps is None else int(tfutil.run(self._skipped_steps))
+
+    def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
+        """The variable s of the loss scale 2^s on a device; None without loss scaling."""
+        return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
+
+    def apply_loss_scaling(self, value: tf.Tensor) -> tf.Tensor:
+        """Multiply by the loss scale of the value's device; unchanged without loss scaling."""
+        if not self.use_loss_scaling:
+            return value
+        return value * tf.cast(tfutil.exp2(self._get_loss_scale(value.device)[1]), value.dtype)
+
+    def undo_loss_scaling(self, value: tf.Tensor) -> tf.Tensor:
+        """Divide by the loss scale of the value's device; unchanged without loss scaling."""
+        if not self.use_loss_scaling:
+            return value
+        return value * tf.cast(tfutil.exp2(-self._get_loss_scale(value.device)[1]), value.dtype)
+
+    def _get_optimizer(self, device):
+        """The underlying optimizer of a device, made when first asked for."""
+        if device not in self._optimizers:
+            name = '%s_opt%d' % (self._optimizer_name, len(self._optimizers))
+            self._optimizers[device] = self.optimizer_class(
+                name=name, learning_rate=self.learning_rate, **self.optimizer_kwargs)
+        return self._optimizers[device]
+
+    def _get_loss_scale(self, device):
+        """Variable and value of a device's log2 loss scale, made when first asked for.
+
+        All of a run uses the one value read here, and the update waits for it.
+        """
+        device = canonical_device(device)
+        if device not in self._loss_scales:
+            assert not self._updates_applied, 'loss scale of a device without gradients'
+            var = make_state_variable(self.scope, 'loss_scaling_var', device,
+                                      initial_value=self._first_loss_scale)
+            with tf.init_scope(), exactly_on(device):
+                self._loss_scales[device] = var, var.read_value()
+        return self._loss_scales[device]
+
+    def _mean_over_devices(self):
+        """{device: [mean gradient of each variable]}, float32, divided by the rounds of a step."""
+        means = []
+        for index, (device, gradients) in enumerate(self._devices.items()):
+            with tf.name_scope('Mean%d' % index), exactly_on(device):
+                means.append([self._mean_on_device(*item) for item in gradients.items()])
+        first_device = next(iter(self._devices))
+        with tf.name_scope('AllSum'), exactly_on(first_device):
+            sums = [engine.all_sum(list(replicas)) for replicas in zip(*means)]
+        return OrderedDict(zip(self._devices, (list(device) for device in zip(*sums))))
+
+    def _mean_on_device(self, var, gradients):
+        """One device's part of the mean gradient of a variable."""
+        present = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients if g is not None]
+        total = tf.add_n(present) if present else tf.zeros(var.shape, tf.float32)
+        factor = 1 / (len(gradients) * len(self._devices))
+        if self.minibatch_multiplier is not None:
+            factor = factor / tf.cast(self.minibatch_multiplier, tf.float32)
+        return self.undo_loss_scaling(total * factor)
+
+    def _count_rounds(self):
+        """Whether this round completes a step: (bool tensor, updates, variables)."""
+        if self.minibatch_multiplier is None:
+            return tf.constant(True), [], []
+        rounds = make_state_variable(self.scope, 'grad_acc_count', '/cpu:0', dtype=tf.int64)
+        with exactly_on('/cpu:0'):
+            current = rounds.read_value() + 1
+            is_last = current >= tf.cast(self.minibatch_multiplier, tf.int64)
+            update = rounds.assign(tf.where(is_last, tf.zeros_like(current), current))
+        return is_last, [update], [rounds]
+
+    def _accumulate(self, gradients, is_last_round):
+        """Add up the gradients of a step's rounds: (sums so far by device, updates, variables)."""
+        sums, updates, variables = OrderedDict(), [], []
+        for index, (device, values) in enumerate(gradients.items()):
+            sums[device] = []
+            with tf.name_scope('Accumulate%d' % index), exactly_on(device):
+                for value in values:
+                    var = make_state_variable(self.scope, 'grad_acc_var', device, value.shape)
+                    total = var.read_value() + value
+                    updates.append(var.assign(tf.where(is_last_round, tf.zeros_like(total), total)))
+                    sums[device].append(total)
+                    variables.append(var)
+        return sums, updates, variables
+
+    def _all_finite(self, gradients):
+        """Whether no device has a NaN or infinity; asked of all, so that replicas act as one."""
+        checks = []
+        for index, (device, values) in enumerate(gradients.items()):
+            with tf.name_scope('Finite%d' % index), exactly_on(device):
+                checks.append(tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in values]))
+        return tf.reduce_all(checks)
+
+    def _apply_on_device(self, index, device, values, do_apply):
+        """Update one replica if `do_apply`."""
+        def apply():
+            # The scope names Adam's step counts in checkpoints, hence no number that varies.
+            with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
+                return self._get_optimizer(device).apply_gradients(
+                    [(tf.cast(value, var.dtype.base_dtype), var)
+                     for value, var in zip(values, self._devices[device])])
+        with exactly_on(device):
+            return tf.cond(do_apply, apply, tf.no_op)
+
+    def _update_loss_scales(self, is_last_round, is_finite):
+        """Raise the loss scale after a step, lower it after a skipped one."""
+        updates = []
+        for index, (device, (var, value)) in enumerate(self._loss_scales.items()):
+            with tf.name_scope('LossScaling%d' % index), exactly_on(device):
+                change = tf.where(is_finite, *self._loss_scale_steps)
+                change = tf.where(is_last_round, change, tf.zeros_like(change))
+                updates.append(var.assign(value + change))
+        return updates
+
+    def _report(self, is_last_round, is_finite):
+        """Count skipped steps and report what users watch."""
+        is_skipped = tf.logical_and(is_last_round, tf.logical_not(is_finite))
+        self._skipped_steps = make_state_variable(self.scope, 'skipped_steps', '/cpu:0',
+                                                  dtype=tf.int64)
+        with exactly_on('/cpu:0'):
+            updates = [self._skipped_steps.assign_add(tf.cast(is_skipped, tf.int64))]
+        last_device = next(reversed(self._devices))
+        with exactly_on(last_device):
+            updates.append(autosummary(self.id + '/learning_rate',
+                                       tf.convert_to_tensor(self.learning_rate)))
+            updates.append(autosummary(self.id + '/overflow_frequency',
+                                       tf.cast(is_skipped, tf.float32), condition=is_last_round))
+            if self.use_loss_scaling:
+                updates.append(autosummary(self.id + '/loss_scaling_log2',
+                                           self._get_loss_scale(last_device)[1]))
+        return updates
+
+
+class SimpleAdam:
+    """Adam in plain TensorFlow, the formula of tf.train.AdamOptimizer.
+
+    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
+    theta <- theta - learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon).
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization", end of section 2. All calls of
+    `apply_gradients` share the moments and the step count t.
+    """
+
+    def __init__(self, name: str = 'Adam', learning_rate: Union[float, TfExpression] = 0.001,
+                 beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+        self.name = name
+        self._rate = learning_rate
+        self._betas = beta1, beta2
+        self._epsilon = epsilon
+        self._moments = OrderedDict()  # variable -> (m, v)
+        self._powers = None  # variables beta1^t and beta2^t of the next step
+
+    def variables(self) -> List[tf.Variable]:
+        """All state."""
+        return [x for pair in self._moments.values() for x in pair] + list(self._powers or [])
+
+    def compute_gradients(self, loss: TfExpression, var_list: List[tf.Variable],
+                          gate_gradients: int = tf.train.Optimizer.GATE_NONE
+                          ) -> List[Tuple[Optional[tf.Tensor], tf.Variable]]:
+        """Pairs of gradient and variable; None where the loss does not depend on it."""
+        gate_gradients = gate_gradients != tf.train.Optimizer.GATE_NONE
+        return list(zip(tf.gradients(loss, var_list, gate_gradients=gate_gradients), var_list))
+
+    def apply_gradients(self, grads_and_vars: List[Tuple[tf.Tensor, tf.Variable]]) -> tf.Operation:
+        """Operation that makes one step with the given gradients."""
+        grads_and_vars = list(grads_and_vars)
+        if self._powers is None:
+            device = grads_and_vars[0][1].device
+            self._powers = [make_state_variable(self.name, 'beta%d_power' % i, device,
+                                                initial_value=beta)
+                            for i, beta in enumerate(self._betas, 1)]
+        powers = [x.read_value() for x in self._powers]
+        rate = tf.cast(self._rate, tf.float32) * tf.sqrt(1 - powers[1]) / (1 - powers[0])
+        updates = [self._apply(grad, var, rate) for grad, var in grads_and_vars]
+        updates += [x.assign(power * beta)
+                    for x, power, beta in zip(self._powers, powers, self._betas)]
+        return tf.group(*updates)
+
+    def _apply(self, grad, var, rate):
+        """Update a variable and its moments."""
+        dtype = var.dtype.base_dtype
+        beta1, beta2 = self._betas
+        if var not in self._moments:
+            self._moments[var] = tuple(
+                make_state_variable('%s/%s' % (self.name, var.op.name), name, var.device, var.shape,
+                                    dtype) for name in 'mv')
+        m_var, v_var = self._moments[var]
+        with exactly_on(var.device):
+            m = beta1 * m_var.read_value() + (1 - beta1) * grad
+            v = beta2 * v_var.read_value() + (1 - beta2) * tf.square(grad)
+            step = tf.cast(rate, dtype) * m / (tf.sqrt(v) + self._epsilon)
+            return tf.group(m_var.assign(m), v_var.assign(v), var.assign_sub(step))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two learning rates are one tensor or equal numbers."""
+    return a is b or not (tfutil.is_tf_expression(a) or tfutil.is_tf_expression(b)) and a == b

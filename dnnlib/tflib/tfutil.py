@@ -1,0 +1,212 @@
+"""Sessions, seeds, variables and small expressions shared by everything that builds graphs."""
+import contextlib
+import os
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import engine
+
+TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
+
+_default_config = {
+    'rnd.np_random_seed': None,   # None = leave NumPy's generator alone
+    'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
+    'env.TF_CPP_MIN_LOG_LEVEL': '1',
+    'graph_options.place_pruned_graph': True,  # place only what a run needs: faster start
+    'gpu_options.allow_growth': True,
+    'allow_soft_placement': True,  # int32 helpers and summaries have no GPU kernels
+}
+
+_entered = []  # contexts of default sessions that stay for the life of the process
+
+
+def run(fetches: Any, feed_dict: Optional[dict] = None, **kwargs) -> Any:
+    """Evaluate in the default session, as `tf.Session.run`; RuntimeError if there is none."""
+    return _default_session().run(fetches, feed_dict, **kwargs)
+
+
+def assert_tf_initialized() -> None:
+    """Raise RuntimeError unless there is a default session."""
+    _default_session()
+
+
+def _default_session():
+    session = tf.get_default_session()
+    if session is None:
+        raise RuntimeError('No default TensorFlow session: call dnnlib.tflib.init_tf() first.')
+    return session
+
+
+def is_tf_expression(x: Any) -> bool:
+    """Whether x is a tensor, a variable or an operation."""
+    return isinstance(x, (tf.Tensor, tf.Variable, tf.Operation)) or tf.is_tensor(x)
+
+
+def shape_to_list(shape: Iterable) -> List[Optional[int]]:
+    """Sizes of a static shape as a list, None where unknown."""
+    return tf.TensorShape(shape).as_list()
+
+
+def flatten(x: TfExpression) -> tf.Tensor:
+    """Reshape to one axis."""
+    with tf.name_scope('Flatten'):
+        return tf.reshape(x, [-1])
+
+
+def log2(x: TfExpression) -> tf.Tensor:
+    """Logarithm to base 2."""
+    with tf.name_scope('Log2'):
+        return tf.log(x) * np.float32(1 / np.log(2))
+
+
+def exp2(x: TfExpression) -> tf.Tensor:
+    """2 to the power of x."""
+    with tf.name_scope('Exp2'):
+        return tf.exp(x * np.float32(np.log(2)))
+
+
+def lerp(a: TfExpression, b: TfExpression, t: TfExpression) -> tf.Tensor:
+    """Linear interpolation a + (b - a) * t."""
+    with tf.name_scope('Lerp'):
+        return a + (b - a) * t
+
+
+def lerp_clip(a: TfExpression, b: TfExpression, t: TfExpression) -> tf.Tensor:
+    """Linear interpolation with t clipped to [0, 1]."""
+    with tf.name_scope('LerpClip'):
+        return a + (b - a) * tf.clip_by_value(t, 0.0, 1.0)
+
+
+def absolute_name_scope(scope: str):
+    """Name scope counted from the root of the graph."""
+    return tf.name_scope(scope + '/')
+
+
+@contextlib.contextmanager
+def absolute_variable_scope(scope: str, **kwargs) -> Iterator[tf.VariableScope]:
+    """Variable scope counted from the root of the graph; opens no name scope of its own."""
+    root = tf.VariableScope(reuse=kwargs.pop('reuse', False), name=scope)
+    with tf.variable_scope(root, auxiliary_name_scope=False, **kwargs) as opened:
+        yield opened
+
+
+def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
+    """Seed the generators and make the process's default session, once; later calls do nothing.
+
+    Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'env.NAME' and dotted fields of
+    tf.ConfigProto; they override the defaults of this module.
+    """
+    if tf.get_default_session() is not None:
+        return
+    config = dict(_default_config, **(config_dict or {}))
+    if config['rnd.np_random_seed'] is not None:
+        np.random.seed(config['rnd.np_random_seed'])
+    tf_seed = config['rnd.tf_random_seed']
+    if tf_seed == 'auto':
+        tf_seed = np.random.randint(1 << 31)
+    if tf_seed is not None:
+        tf.set_random_seed(tf_seed)
+    for key, value in config.items():
+        if key.startswith('env.'):
+            name = key[len('env.'):]
+            if name not in os.environ or name in (config_dict or {}):
+                os.environ[name] = str(value)
+    create_session(config, force_as_default=True)
+
+
+def create_session(config_dict: Optional[Dict[str, Any]] = None,
+                   force_as_default: bool = False) -> tf.Session:
+    """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are ignored."""
+    config = dict(_default_config, **(config_dict or {}))
+    options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
+    session = tf.Session(config=engine.session_config(options))
+    if force_as_default:
+        default = session.as_default()
+        default.__enter__()
+        _entered.append(default)  # let go of, it would leave again
+    return session
+
+
+def init_uninitialized_vars(target_vars: Optional[List[tf.Variable]] = None) -> None:
+    """Run the initializers of those variables (default: all global ones) that have no value yet."""
+    assert_tf_initialized()
+    target_vars = list(tf.global_variables() if target_vars is None else target_vars)
+    if not target_vars:
+        return
+    graph = tf.get_default_graph()
+    tests = []
+    for var in target_vars:
+        name = var.name.split(':')[0] + '/IsVariableInitialized'
+        try:
+            tests.append(graph.get_tensor_by_name(name + ':0'))
+        except KeyError:
+            with tf.control_dependencies(None), tf.name_scope(None):
+                tests.append(tf.identity(tf.is_variable_initialized(var), name=name))
+    ready = run(tests)
+    run([var.initializer for var, is_ready in zip(target_vars, ready) if not is_ready])
+
+
+def set_vars(var_to_value_dict: Dict[tf.Variable, Any]) -> None:
+    """Assign NumPy values to variables in one run."""
+    assert_tf_initialized()
+    graph = tf.get_default_graph()
+    setters, feed = [], {}
+    for var, value in var_to_value_dict.items():
+        name = var.name.split(':')[0]
+        try:
+            setter = graph.get_operation_by_name(name + '/setter')
+            placeholder = graph.get_tensor_by_name(name + '/new_value:0')
+        except KeyError:
+            with tf.control_dependencies(None), absolute_name_scope(name), tf.device(var.device):
+                placeholder = tf.placeholder(var.dtype.base_dtype, var.shape, 'new_value')
+                setter = tf.group(tf.assign(var, placeholder), name='setter')
+        setters.append(setter)
+        feed[placeholder] = value
+    run(setters, feed)
+
+
+def create_var_with_large_initial_value(initial_value: np.ndarray, *args, **kwargs) -> tf.Variable:
+    """Make a variable whose initial value is not stored in the graph, which is limited to 2 GiB."""
+    assert_tf_initialized()
+    zeros = tf.zeros(initial_value.shape, initial_value.dtype)
+    var = tf.Variable(zeros, *args, **kwargs)
+    set_vars({var: initial_value})
+    return var
+
+
+def convert_images_from_uint8(images: TfExpression, drange=(-1, 1),
+                              nhwc_to_nchw: bool = False) -> tf.Tensor:
+    """Map uint8 images to float32, 0..255 to `drange`; NHWC is transposed to NCHW on request."""
+    if nhwc_to_nchw:  # while a pixel is one byte
+        images = tf.transpose(images, [0, 3, 1, 2])
+    step = (drange[1] - drange[0]) / 255
+    return drange[0] + step * tf.cast(images, tf.float32)
+
+
+def convert_images_to_uint8(images: TfExpression, drange=(-1, 1), nchw_to_nhwc: bool = False,
+                            shrink: int = 1) -> tf.Tensor:
+    """Map float images [N, C, H, W] in `drange` to uint8, after shrinking by a whole factor.
+
+    -1, 0 and 1 of the default range become 0, 128 and 255; what lies outside is clamped.
+    """
+    images = tf.cast(images, tf.float32)
+    if shrink > 1:
+        images = box_downscale(images, shrink)
+    if nchw_to_nhwc:
+        images = tf.transpose(images, [0, 2, 3, 1])
+    scale = 255 / (drange[1] - drange[0])
+    return tf.saturate_cast(images * scale + (0.5 - drange[0] * scale), tf.uint8)
+
+
+def box_downscale(images: TfExpression, factor: int) -> tf.Tensor:
+    """Mean over factor x factor blocks of images [N, C, H, W]; the rest of a partial block is cut off."""
+    if factor == 1:
+        return images
+    channels, height, width = images.shape.as_list()[1:]
+    rows, columns = height // factor, width // factor
+    images = images[:, :, :rows * factor, :columns * factor]
+    blocks = tf.reshape(images, [-1, channels, rows, factor, columns, factor])
+    return tf.reduce_mean(blocks, axis=[3, 5])
+

@@ -1,0 +1,160 @@
+"""What is evaluated and how: one network, real images, devices and seed, and the samples of all metrics."""
+import contextlib
+import hashlib
+import json
+import os
+from typing import Callable, Iterator, List, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import engine
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
+from metrics import protocol, sampling
+from metrics.image_features import ImageFeatures
+from metrics.sample_store import SampleStore
+from training import misc
+from training.dataset import load_dataset
+
+
+class Evaluation:
+    """One network under evaluation; arguments as those of `metric_base.MetricGroup.run`.
+
+    As a context manager it deletes, when all went well, the files for going on after an interruption.
+
+    Attributes:
+        network_sha256: hash of the network file. generator: facts about the generator, once it was
+            loaded: shape, latent and label size, truncation. images: features of real and generated images.
+    """
+
+    def __init__(self, network_pkl: str, run_dir: Optional[str] = None,
+                 data_dir: Optional[str] = None, dataset_args: Optional[dict] = None,
+                 mirror_augment: bool = False, num_gpus: int = 1, tf_config: Optional[dict] = None,
+                 Gs_kwargs: Optional[dict] = None, seed: int = 0,
+                 trust_network_code: bool = False):
+        self.network_pkl = network_pkl
+        self.run_dir = run_dir
+        self.mirror_augment = mirror_augment
+        self.num_gpus = num_gpus
+        self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
+        self.seed = seed
+        self.generator = {}  # type: dict
+        with misc.open_file_or_url(network_pkl) as file:
+            self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
+        self._trust_network_code = trust_network_code
+        self._data_dir = data_dir
+        self._dataset_args = dataset_args or None
+        self._dataset = None
+        self._label_source = None
+        self._tf_config = dict(tf_config or {})
+        if num_gpus > 1 and not engine.gpu_devices():
+            self._tf_config['device_count.CPU'] = num_gpus
+        self._stores = []  # type: List[SampleStore]
+        self.images = ImageFeatures(self)
+
+    def __enter__(self) -> 'Evaluation':
+        return self
+
+    def __exit__(self, error_type, *_rest) -> None:
+        if error_type is None:
+            for store in self._stores:
+                store.remove()
+        for dataset in [self._dataset, self._label_source]:
+            if dataset is not None:
+                dataset.close()
+
+    @property
+    def dataset(self):
+        """The real images; UserError if none are named."""
+        if self._dataset is None:
+            self._dataset = self._open_dataset()
+        return self._dataset
+
+    def has_dataset(self) -> bool:
+        """Whether real images are named."""
+        return self._dataset_args is not None
+
+    def dataset_name(self) -> Optional[str]:
+        """The data set's folder as it was named, None if none was."""
+        return (self._dataset_args or {}).get('tfrecord_dir')
+
+    def rng(self, name: str, index: int) -> np.random.RandomState:
+        """A generator of its own for a purpose and a number."""
+        return sampling.make_rng(self.seed, name, index)
+
+    @contextlib.contextmanager
+    def graph(self) -> Iterator[None]:
+        """A graph and session of its own, with seeds set."""
+        with tf.Graph().as_default(), tflib.create_session(self._tf_config):
+            tf.set_random_seed(self.seed)
+            yield
+
+    def load_generator(self) -> Network:
+        """Load the network, of (G, D, Gs) the last, into the default graph."""
+        with tf.device(engine.device(0)):
+            loaded = misc.load_pkl(self.network_pkl, self._trust_network_code)
+        Gs = loaded[-1] if isinstance(loaded, (tuple, list)) else loaded
+        if not isinstance(Gs, Network):
+            raise UserError('%s holds no network' % self.network_pkl)
+        psi, cutoff = ('truncation_psi', 'truncation_cutoff')
+        if self.Gs_kwargs.get('is_validation'):
+            psi, cutoff = psi + '_val', cutoff + '_val'
+        options = dict(Gs.static_kwargs, **self.Gs_kwargs)
+        self.generator = dict(
+            shape=Gs.output_shape[1:], latent_size=Gs.input_shape[1:],
+            label_size=Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0,
+            truncation_psi=options.get(psi), truncation_cutoff=options.get(cutoff))
+        return Gs
+
+    def draw_latents(self, rng: np.random.RandomState, number: int) -> np.ndarray:
+        """Latents z from N(0, 1), float32 [number, latent_size]."""
+        return rng.randn(number, *self.generator['latent_size']).astype(np.float32)
+
+    def draw_labels(self, rng: np.random.RandomState, number: int) -> np.ndarray:
+        """Labels of randomly chosen real images, float32 [number, label_size]."""
+        label_size = self.generator['label_size']
+        if not label_size:
+            return np.zeros([number, 0], np.float32)
+        if self._label_source is None:
+            self._label_source = self._open_dataset(max_label_size=label_size)
+        source = self._label_source
+        if source.label_size != label_size:
+            raise UserError('the network takes labels of size %d, but those of the data set have %d; '
+                            'choose the data set that it was trained on'
+                            % (label_size, source.label_size))
+        return np.stack([source.get_label(int(i))
+                         for i in rng.randint(source.num_images, size=number)])
+
+    def collect(self, title: str, name: str, num_samples: int, unit_size: int,
+                make_inputs: Callable, make_outputs: Callable, convert: Optional[Callable] = None,
+                key: Optional[dict] = None) -> SampleStore:
+        """Gather samples of the network; see `sampling.collect`.
+
+        Args:
+            name: names the random numbers. key: all that the samples depend on beside the network and the
+                settings of this evaluation, as JSON.
+        """
+        folder = self._work_folder(name, unit_size, key)
+        store = SampleStore(folder)
+        self._stores.append(store)
+        sampling.collect(store, title, num_samples, unit_size, self.num_gpus,
+                         lambda unit: self.rng(name, unit), make_inputs, make_outputs, convert)
+        return store
+
+    def _open_dataset(self, **kwargs):
+        if self._dataset_args is None:
+            raise UserError('this metric needs real images; name a data set by --dataset')
+        return load_dataset(data_dir=self._data_dir, **dict(self._dataset_args, **kwargs))
+
+    def _work_folder(self, name, unit_size, key):
+        """A folder whose name stands for all that samples depend on, other than their number."""
+        facts = dict(
+            key=key, name=name, unit_size=unit_size, seed=self.seed, network=self.network_sha256,
+            Gs_kwargs=self.Gs_kwargs, mirror_augment=self.mirror_augment, code=protocol.code_hash(),
+            engine=protocol.engine_name(),
+            dataset=self.dataset.fingerprint() if self.has_dataset() else None)
+        text = json.dumps(facts, sort_keys=True, default=str)
+        return os.path.join(misc.CACHE_DIR, 'metrics-work',
+                            hashlib.sha256(text.encode('utf-8')).hexdigest()[:32])

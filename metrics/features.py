@@ -1,0 +1,91 @@
+"""What metrics see of an image: the output of a pretrained network, or whatever else a `Feature` computes."""
+from typing import Dict, List, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import engine
+from dnnlib.tflib.network import Network
+from metrics import feature_nets
+
+
+class Feature:
+    """Features of images, computed in the graph, on the host, or both.
+
+    Attributes:
+        key: name that stands for the features, also in file names.
+        nets: file names of the pretrained networks.
+        is_cached: whether those of real images are kept on disk; not for what is large and soon computed.
+    """
+
+    key = ''
+    nets = []  # type: List[str]
+    is_cached = False
+
+    def open(self, num_gpus: int) -> None:
+        """Load what is needed into the default graph."""
+
+    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
+        """Features of uint8 images [N, C, H, W] on device `index`: a tensor [N, ...]."""
+        raise NotImplementedError
+
+    def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
+        """Arrays [N, ...] to keep of a value of the tensor."""
+        return {'features': value}
+
+    def size(self) -> Optional[int]:
+        """Number of features of an image, once open; None: it is not fixed."""
+        return None
+
+
+class NetFeature(Feature):
+    """Output [N, F] of a pretrained network for RGB images in 0..255."""
+
+    is_cached = True
+
+    def __init__(self, net_name: str):
+        self.key = net_name.rsplit('.', 1)[0]
+        self.nets = [net_name]
+        self._copies = []  # type: List[Network]
+
+    def open(self, num_gpus):
+        self._copies = load_on_devices(self.nets[0], num_gpus)
+
+    def build(self, index, images):
+        return apply_net(self._copies[index], to_rgb(tf.cast(images, tf.float32)))
+
+    def size(self):
+        return self._copies[0].output_shape[1]
+
+
+def load_on_devices(net_name: str, num_gpus: int) -> List[Network]:
+    """Load a pretrained network with a copy for each device."""
+    with tf.device(engine.device(0)):
+        net = feature_nets.load(net_name)
+    return copies_on_devices(net, num_gpus)
+
+
+def copies_on_devices(net: Network, num_gpus: int) -> List[Network]:
+    """A network that is on the first device, and its copies on the others."""
+    copies = [net]
+    for index in range(1, num_gpus):
+        with tf.device(engine.device(index)):
+            copies.append(net.clone())
+    return copies
+
+
+def apply_net(net: Network, *inputs: tf.Tensor) -> tf.Tensor:
+    """Output of a pretrained network, with zeros for the inputs not given (labels)."""
+    inputs = list(inputs) + [None] * (net.num_inputs - len(inputs))
+    return net.get_output_for(*inputs, return_as_list=True)[0]
+
+
+def to_rgb(images: tf.Tensor) -> tf.Tensor:
+    """Images [N, C, H, W] with 3 channels: gray is repeated, alpha left out."""
+    channels = images.shape.as_list()[1]
+    return tf.tile(images, [1, 3, 1, 1]) if channels == 1 else images[:, :3]
+
+
+def colour_handling(channels: int) -> str:
+    """What `to_rgb` does to images of so many channels, in words."""
+    return {1: 'gray repeated to RGB', 4: 'alpha left out'}.get(channels, 'RGB as it is')

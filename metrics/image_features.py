@@ -1,0 +1,163 @@
+"""Features of the generated and the real images of one evaluation, each computed once for all metrics."""
+import hashlib
+import json
+import os
+import time
+from typing import Dict, List
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.util import UserError, atomic_write
+from metrics import feature_nets
+from metrics.features import Feature, copies_on_devices
+from metrics.sample_store import ArrayStore, Samples
+from training.misc import CACHE_DIR
+
+
+class ImageFeatures:
+    """Computes and keeps the features that `FeatureMetric`s of an `Evaluation` ask for."""
+
+    def __init__(self, evaluation):
+        self._evaluation = evaluation
+        self._fakes = {}  # type: Dict[tuple, tuple]  # (minibatch, key): (store, number, seconds)
+        self._reals = {}  # type: Dict[tuple, Samples]
+
+    def compute_fakes(self, metrics: list) -> float:
+        """Generate images and compute their features, in one pass for all these metrics.
+
+        Returns:
+            Seconds that this took, now or before.
+        """
+        passes = {}  # type: Dict[int, list]
+        for metric in metrics:
+            if not self._is_computed(metric):
+                passes.setdefault(metric.minibatch_per_gpu, []).append(metric)
+        for minibatch, members in passes.items():
+            self._generate(minibatch, members)
+        return sum({self._fakes[_address(m)][2] for m in metrics})
+
+    def fakes(self, metric) -> Samples:
+        """Features of generated images, after `compute_fakes`."""
+        return Samples(self._fakes[_address(metric)][0], metric.num_images, metric.feature.key + '.')
+
+    def reals(self, metric) -> Samples:
+        """Features of real images: the first ones of the data set, each used once."""
+        evaluation, feature = self._evaluation, metric.feature
+        number = min(metric.num_images, evaluation.dataset.num_images)
+        if number < metric.num_images:
+            print('%s: the data set has %d images; each is used once.' % (metric.name, number))
+        facts = dict(number=number, mirror=evaluation.mirror_augment, nets=_hashes([feature]),
+                     seed=evaluation.seed if evaluation.mirror_augment else None)
+        path = os.path.join(CACHE_DIR, 'reals-%s-%s-%s.npz' % (
+            evaluation.dataset.fingerprint(), feature.key, _digest(facts)))
+        address = (path, metric.minibatch_per_gpu)
+        if address not in self._reals:
+            self._reals[address] = _load(path) if feature.is_cached else None
+        if self._reals[address] is None:
+            self._reals[address] = self._look_at_reals(feature, number, metric.minibatch_per_gpu)
+            if feature.is_cached:
+                _save(path, self._reals[address])
+        return self._reals[address]
+
+    def _is_computed(self, metric):
+        return self._fakes.get(_address(metric), (None, 0))[1] >= metric.num_images
+
+    def _generate(self, minibatch, metrics):
+        start, evaluation = time.time(), self._evaluation
+        features = {m.feature.key: m.feature for m in metrics}  # type: Dict[str, Feature]
+        numbers = {key: max(m.num_images for m in metrics if m.feature.key == key)
+                   for key in sorted(features)}
+        with evaluation.graph():
+            Gs = evaluation.load_generator()
+            if any(metric.needs_reals for metric in metrics):
+                _check_fit(evaluation.generator, evaluation.dataset)
+            generators = copies_on_devices(Gs, evaluation.num_gpus)
+            for feature in features.values():
+                feature.open(evaluation.num_gpus)
+            for metric in metrics:
+                metric.check_number(metric.feature.size())
+
+            def make_inputs(_unit, rng):
+                return dict(latents=evaluation.draw_latents(rng, minibatch),
+                            labels=evaluation.draw_labels(rng, minibatch))
+
+            def make_outputs(index, inputs):
+                net = generators[index]
+                images = net.get_output_for(
+                    *[inputs['latents'], inputs['labels']][:net.num_inputs], **evaluation.Gs_kwargs)
+                images = tflib.convert_images_to_uint8(images)
+                return {key: feature.build(index, images) for key, feature in features.items()}
+
+            def convert(unit, values):
+                return {'%s.%s' % (key, name): array
+                        for key, feature in features.items() if unit * minibatch < numbers[key]
+                        for name, array in feature.convert(
+                            values[key], evaluation.rng('fakes/' + key, unit)).items()}
+
+            store = evaluation.collect(
+                'generated images', 'fakes', max(numbers.values()), minibatch, make_inputs,
+                make_outputs, convert, dict(numbers=numbers, nets=_hashes(features.values())))
+        for key, number in numbers.items():
+            self._fakes[minibatch, key] = store, number, time.time() - start
+
+    def _look_at_reals(self, feature, number, minibatch):
+        evaluation = self._evaluation
+        dataset = evaluation.dataset
+        with evaluation.graph():
+            feature.open(evaluation.num_gpus)
+
+            def make_inputs(unit, rng):
+                indices = (unit * minibatch + np.arange(minibatch)) % dataset.num_images
+                images = np.stack([dataset.get_image(int(i)) for i in indices])
+                if evaluation.mirror_augment:
+                    flips = rng.rand(minibatch) < 0.5
+                    images = np.where(flips[:, np.newaxis, np.newaxis, np.newaxis],
+                                      images[..., ::-1], images)
+                return dict(images=images)
+
+            def make_outputs(index, inputs):
+                return dict(value=feature.build(index, inputs['images']))
+
+            def convert(unit, values):
+                return feature.convert(values['value'],
+                                       evaluation.rng('reals/' + feature.key, unit))
+
+            store = evaluation.collect(
+                'real images', 'reals', number, minibatch, make_inputs, make_outputs, convert,
+                dict(feature=feature.key, nets=_hashes([feature])))
+        return Samples(store, number)
+
+
+def _address(metric):
+    return metric.minibatch_per_gpu, metric.feature.key
+
+
+def _hashes(features):
+    return {net: feature_nets.sha256(net) for feature in features for net in feature.nets}
+
+
+def _digest(facts):
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode('utf-8')).hexdigest()[:12]
+
+
+def _check_fit(generator, dataset):
+    if list(generator['shape']) != list(dataset.shape):
+        raise UserError('the network makes images %s, those of the data set are %s [channels, height, '
+                        'width]; choose the data set that it was trained on'
+                        % (generator['shape'], dataset.shape))
+
+
+def _load(path):
+    if not os.path.isfile(path):
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return Samples(ArrayStore(arrays), len(next(iter(arrays.values()))))
+
+
+def _save(path, samples):
+    os.makedirs(CACHE_DIR, exist_ok=True)
+    with atomic_write(path) as file:
+        np.savez(file, **{name: samples.read(name) for name in samples.names()})

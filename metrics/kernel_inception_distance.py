@@ -1,0 +1,65 @@
+"""Kernel Inception Distance (Binkowski et al. 2018, "Demystifying MMD GANs")."""
+from typing import Tuple
+
+import numpy as np
+
+from metrics import feature_nets
+from metrics.features import NetFeature
+from metrics.metric_base import FeatureMetric
+
+
+class KID(FeatureMetric):
+    """Squared maximum mean discrepancy of generated and real images; lower is better, 0 for equal.
+
+    Its expected value does not depend on the number of images.
+    """
+
+    def __init__(self, num_images: int, num_subsets: int, subset_size: int, minibatch_per_gpu: int,
+                 name: str):
+        super().__init__(name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images,
+                         minibatch_per_gpu)
+        self._num_subsets = num_subsets
+        self._subset_size = subset_size
+
+    def min_images(self, num_features):
+        return 2
+
+    def _from_features(self, reals, fakes):
+        mean, std = kernel_distance(reals.read('features'), fakes.read('features'),
+                                    self.make_rng('subsets'), self._num_subsets, self._subset_size)
+        self._report_result(mean, fmt='%-10.6f')
+        self._report_result(std, suffix='_std', fmt='%-10.6f')
+
+    def get_protocol(self):
+        return dict(super().get_protocol(), num_subsets=self._num_subsets,
+                    subset_size=self._subset_size)
+
+
+def kernel_distance(reals: np.ndarray, fakes: np.ndarray, rng: np.random.RandomState,
+                    num_subsets: int = 100, subset_size: int = 1000) -> Tuple[float, float]:
+    """Mean and standard deviation of `squared_mmd` over random subsets of features [N, F] and [M, F].
+
+    The subsets are drawn without replacement, and no larger than the smaller set.
+    """
+    size = min(subset_size, len(reals), len(fakes))
+    values = []
+    for _ in range(num_subsets):
+        x = reals[rng.choice(len(reals), size, replace=False)]
+        y = fakes[rng.choice(len(fakes), size, replace=False)]
+        values.append(squared_mmd(x, y))
+    return float(np.mean(values)), float(np.std(values))
+
+
+def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
+    """Unbiased estimate of the squared MMD with the kernel (x.y / F + 1)^3, for features [N, F]."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    return (_mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
+            - 2 * _kernel(x, y).mean())
+
+
+def _kernel(x, y):
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_off_diagonal(matrix):
+    return (matrix.sum() - np.trace(matrix)) / (len(matrix) * (len(matrix) - 1))

@@ -1,0 +1,122 @@
+"""Linear separability (Karras et al. 2018, "A Style-Based Generator Architecture", section 4.2)."""
+from typing import List
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.util import UserError
+from metrics import feature_nets
+from metrics.features import apply_net, copies_on_devices, load_on_devices, to_rgb
+from metrics.latent_space import LatentSpace, limit_size
+from metrics.metric_base import MetricBase
+
+_SKLEARN_HINT = ('the metric ls needs scikit-learn; install it by: '
+                 'pip install scikit-learn (scikit-learn==0.24.2 for Python 3.6)')
+
+
+class LS(MetricBase):
+    """How well a plane in latent space tells the attributes of faces; lower is better.
+
+    Args:
+        num_samples: images. num_keep: those with the surest attribute, which are used.
+        attrib_indices: of `feature_nets.ATTRIBUTES`.
+        minibatch_per_gpu: images at a time.
+
+    Networks without W have a figure for Z alone.
+    """
+
+    def __init__(self, num_samples: int, num_keep: int, attrib_indices: List[int],
+                 minibatch_per_gpu: int, name: str):
+        assert num_keep <= num_samples
+        super().__init__(name)
+        if num_keep < 2:
+            raise UserError('%s of %d samples: there must be at least 4' % (name, num_samples))
+        self._num_samples = num_samples
+        self._num_keep = num_keep
+        self._attrib_indices = list(attrib_indices)
+        self._minibatch_per_gpu = minibatch_per_gpu
+        self.feature_nets = [feature_nets.classifier(index) for index in self._attrib_indices]
+
+    def _evaluate(self, Gs, Gs_kwargs, num_gpus):
+        svm = _import_svm()
+        batch = self._minibatch_per_gpu
+        space = LatentSpace(Gs, 'auto', Gs_kwargs)
+        generators = copies_on_devices(Gs, num_gpus)
+        classifiers = [load_on_devices(net, num_gpus) for net in self.feature_nets]
+
+        def make_inputs(_unit, rng):
+            return dict(latents=self.evaluation.draw_latents(rng, batch),
+                        labels=self.evaluation.draw_labels(rng, batch))
+
+        def make_outputs(index, inputs):
+            net, latents, labels = generators[index], inputs['latents'], inputs['labels']
+            outputs = dict(z=latents)
+            if space.space == 'w':
+                outputs['w'] = space.points(net, latents, labels)[:, -1]
+            images = net.get_output_for(*[latents, labels][:net.num_inputs], **Gs_kwargs)
+            images = to_rgb(limit_size(tf.cast(images, tf.float32)))
+            outputs['logits'] = tf.concat(
+                [tf.reshape(apply_net(copies[index], images), [batch, 1])
+                 for copies in classifiers], axis=1)
+            return outputs
+
+        store = self.evaluation.collect(
+            self.name, 'ls', self._num_samples, batch, make_inputs, make_outputs,
+            key={net: feature_nets.sha256(net) for net in self.feature_nets})
+        logits = store.read('logits')[:self._num_samples].astype(np.float64)
+        for name in ['z', 'w'] if space.space == 'w' else ['z']:
+            points = store.read(name)[:self._num_samples]
+            entropies = [attribute_entropy(points, column, self._num_keep, svm, self.evaluation.seed)
+                         for column in logits.T]
+            self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
+
+    def get_protocol(self):
+        return dict(num_samples=self._num_samples, num_keep=self._num_keep,
+                    attributes=[feature_nets.ATTRIBUTES[i] for i in self._attrib_indices],
+                    resize='box filter by height // 256')
+
+
+def _import_svm():
+    try:
+        import sklearn.svm
+    except ImportError:
+        raise UserError(_SKLEARN_HINT)
+    return sklearn.svm
+
+
+def attribute_entropy(points: np.ndarray, logits: np.ndarray, num_keep: int, svm,
+                      seed: int) -> float:
+    """Bits that the side of a fitted plane leaves unknown of an attribute.
+
+    Args:
+        points: latents [N, D]. logits: of the attribute being there [N]. num_keep: surest samples to use.
+        svm: the module sklearn.svm. seed: of the fit.
+    """
+    kept = np.argsort(-np.abs(logits), kind='stable')[:num_keep]  # the order of max(softmax)
+    targets = (logits[kept] < 0).astype(int)  # class 0: the attribute is there
+    try:
+        # dual=True is the default that official StyleGAN was measured with.
+        plane = svm.LinearSVC(dual=True, random_state=seed).fit(points[kept], targets)
+        outputs = plane.predict(points[kept])
+    except ValueError:  # one class only: nothing is left unknown
+        outputs = targets
+    joint = np.array([[np.mean((outputs == row) & (targets == column)) for column in (0, 1)]
+                      for row in (0, 1)])
+    return conditional_entropy(joint)
+
+
+def entropy(p: np.ndarray) -> float:
+    """Entropy in bits of probabilities."""
+    p = np.asarray(p, np.float64)
+    p = p[p > 0]
+    return float(-(p * np.log2(p)).sum())
+
+
+def mutual_information(joint: np.ndarray) -> float:
+    """Mutual information in bits of rows and columns of a joint distribution."""
+    return entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1)) - entropy(joint)
+
+
+def conditional_entropy(joint: np.ndarray) -> float:
+    """Entropy in bits of the column, given the row, of a joint distribution."""
+    return max(0.0, entropy(joint.sum(axis=0)) - mutual_information(joint))

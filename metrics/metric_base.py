@@ -1,0 +1,258 @@
+"""Base classes of metrics, and groups of metrics that are evaluated together.
+
+A metric that looks at images alone derives from `FeatureMetric` and computes figures from features of real and
+generated images. One that does more with the generator derives from `MetricBase` and implements `_evaluate`.
+"""
+import os
+import time
+from typing import Dict, List, Optional
+
+import numpy as np
+
+from dnnlib import util
+from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
+from metrics import protocol
+from metrics.evaluation import Evaluation
+from metrics.features import Feature
+from training import misc
+
+_LONGEST_LABEL = 29
+_LONGEST_ERROR = 500
+
+
+class MetricBase:
+    """One metric.
+
+    Attributes:
+        name: its name in results. feature_nets: file names of the pretrained networks that it needs.
+        evaluation: while `_evaluate` runs, what is evaluated; its `collect` gathers samples.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.feature_nets = []  # type: List[str]
+        self.evaluation = None  # type: Optional[Evaluation]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last results."""
+        self._results = []  # [(suffix, value, format)]
+        self._label = ''
+        self._seconds = 0.0
+
+    def _evaluate(self, Gs: Network, Gs_kwargs: dict, num_gpus: int) -> None:
+        """Compute figures and pass them to `_report_result`. To be implemented by a metric.
+
+        Runs in a graph and session of its own, with seeds set.
+        """
+        raise NotImplementedError
+
+    def _compute(self, evaluation):
+        with evaluation.graph():
+            self._evaluate(evaluation.load_generator(), dict(evaluation.Gs_kwargs),
+                           evaluation.num_gpus)
+
+    def _report_result(self, value: float, suffix: str = '', fmt: str = '%-10.4f') -> None:
+        self._results.append((suffix, float(value), fmt))
+
+    def get_protocol(self) -> dict:
+        """What a result of this metric depends on beside the network, as JSON."""
+        return {}
+
+    def run(self, network_pkl: str, **kwargs) -> None:
+        """Evaluate one network; see `MetricGroup.run`."""
+        _run([self], network_pkl, **kwargs)
+
+    def evaluate(self, evaluation: Evaluation, log_results: bool = True) -> None:
+        """Evaluate and log the results."""
+        self.reset()
+        start = time.time()
+        self.evaluation = evaluation
+        try:
+            self._compute(evaluation)
+        finally:
+            self.evaluation = None
+        self._label = os.path.splitext(os.path.basename(evaluation.network_pkl))[0]
+        self._seconds += time.time() - start
+        if log_results:
+            print(self.get_result_str())
+        if log_results and evaluation.run_dir is not None:
+            record = protocol.record(self.name, self.get_results(), self._seconds, evaluation,
+                                     self.feature_nets, self.get_protocol())
+            protocol.append(evaluation.run_dir, self.name, self.get_result_str(), record)
+
+    def get_results(self) -> Dict[str, float]:
+        """Figures of the last evaluation by name."""
+        return {self.name + suffix: value for suffix, value, _ in self._results}
+
+    def get_result_str(self) -> str:
+        """The figures as a line in the form of official StyleGAN2; '' if there are none."""
+        if not self._results:
+            return ''
+        label = self._label
+        if len(label) > _LONGEST_LABEL:
+            label = '...' + label[3 - _LONGEST_LABEL:]
+        line = '%-30s time %-12s' % (label, util.format_time(self._seconds))
+        for suffix, value, fmt in self._results:
+            line += ' %s%s %s' % (self.name, suffix, fmt % value)
+        return line.strip()
+
+    def update_autosummaries(self) -> None:
+        """Report the last figures as Metrics/<name> of the training run."""
+        for name, value in self.get_results().items():
+            autosummary('Metrics/' + name, value)
+
+
+class FeatureMetric(MetricBase):
+    """A metric of the features of generated images, and of real ones where `needs_reals`.
+
+    Args:
+        name: its name in results.
+        feature: what it sees of an image.
+        num_images: number of generated images, and of real ones if there are as many.
+        minibatch_per_gpu: images at a time.
+    """
+
+    needs_reals = True
+
+    def __init__(self, name: str, feature: Feature, num_images: int, minibatch_per_gpu: int):
+        super().__init__(name)
+        self.feature = feature
+        self.feature_nets = list(feature.nets)
+        self.num_images = num_images
+        self.minibatch_per_gpu = minibatch_per_gpu
+        self._num_reals = 0
+        self.check_number(None)
+
+    def min_images(self, num_features: Optional[int]) -> int:
+        """Least number of generated images that this metric makes sense for; features None: unknown."""
+        return 1
+
+    def check_number(self, num_features: Optional[int]) -> None:
+        """Raise UserError if the metric makes no sense for so few images."""
+        if self.num_images < self.min_images(num_features):
+            raise UserError('%s of %d images says nothing; it takes at least %d'
+                            % (self.name, self.num_images, self.min_images(num_features)))
+
+    def _from_features(self, reals, fakes) -> None:
+        """Compute figures from `sample_store.Samples` and pass them to `_report_result`."""
+        raise NotImplementedError
+
+    def _compute(self, evaluation):
+        images = evaluation.images
+        self._seconds += images.compute_fakes([self])
+        fakes = images.fakes(self)
+        reals = images.reals(self) if self.needs_reals else None
+        self._num_reals = reals.num_samples if reals else 0
+        self._from_features(reals, fakes)
+
+    def get_protocol(self) -> dict:
+        numbers = dict(num_samples=self.num_images, feature=self.feature.key,
+                       resize='by the feature network')
+        if self.needs_reals:
+            numbers['num_reals'] = self._num_reals
+        return numbers
+
+    def make_rng(self, purpose: str) -> np.random.RandomState:
+        """A generator that depends on the seed, this kind of metric and a purpose."""
+        return self.evaluation.rng('%s/%s' % (type(self).__name__, purpose), 0)
+
+
+class MetricGroup:
+    """Several metrics of the same networks.
+
+    Args:
+        metric_kwarg_list: dict(func_name=..., name=..., **kwargs) for each, as `check_metrics`
+            returns.
+
+    Attributes:
+        metrics: the metrics. image_shape: [C, H, W] of the images of the network evaluated last.
+    """
+
+    def __init__(self, metric_kwarg_list: List[dict]):
+        self.metrics = [util.call_func_by_name(**kwargs)
+                        for kwargs in metric_kwarg_list]  # type: List[MetricBase]
+        self.image_shape = None  # type: Optional[List[int]]
+
+    def run(self, network_pkl: str, **kwargs) -> None:
+        """Evaluate one network.
+
+        Args:
+            network_pkl: path or URL of a pickle of (G, D, Gs), or of one network.
+            run_dir: where results are written; None: they are only printed.
+            data_dir, dataset_args, mirror_augment: real images; where dataset_args or mirror_augment is
+                None, both are those of the training run in `run_dir`.
+            num_gpus: devices to use.
+            tf_config: options of `tflib.create_session`.
+            log_results: print and write the results.
+            Gs_kwargs: options for the generator; default: dict(is_validation=True), that is no truncation.
+            seed: of all that is random; the same seed gives the same figures.
+            trust_network_code: run code that is embedded in the pickle.
+            raise_errors: False: a metric that fails is reported in one line, and the others go on.
+        """
+        self.image_shape = _run(self.metrics, network_pkl, **kwargs)
+
+    def get_results(self) -> Dict[str, float]:
+        """Figures of the last run by name."""
+        return {name: value for m in self.metrics for name, value in m.get_results().items()}
+
+    def get_result_str(self) -> str:
+        """The lines of all metrics, joined by spaces."""
+        return ' '.join(line for line in (m.get_result_str() for m in self.metrics) if line)
+
+    def update_autosummaries(self) -> None:
+        """Report the last figures of all metrics to the training run."""
+        for metric in self.metrics:
+            metric.update_autosummaries()
+
+
+class DummyMetric(MetricBase):
+    """A metric that is always 0, to try out what surrounds metrics."""
+
+    def _evaluate(self, Gs, Gs_kwargs, num_gpus):
+        self._report_result(0.0)
+
+
+def _run(metrics, network_pkl, run_dir=None, data_dir=None, dataset_args=None, mirror_augment=None,
+         log_results=True, raise_errors=True, **settings):
+    """`MetricGroup.run` of a list of metrics; returns the shape of the network's images."""
+    for metric in metrics:
+        metric.reset()
+    if not metrics:
+        return None
+    try:
+        if run_dir is not None and (dataset_args is None or mirror_augment is None):
+            options = misc.parse_config_for_previous_run(run_dir)
+            dataset_args = dict(options['dataset'], shuffle_mb=0)
+            mirror_augment = options['train'].get('mirror_augment', False)
+        with Evaluation(network_pkl, run_dir, data_dir, dataset_args, bool(mirror_augment),
+                        **settings) as evaluation:
+            _run_each(metrics, evaluation, log_results, raise_errors)
+            return evaluation.generator.get('shape')
+    except Exception as error:
+        if raise_errors:
+            raise
+        _print_failure('metrics', error)
+
+
+def _run_each(metrics, evaluation, log_results, raise_errors):
+    try:
+        evaluation.images.compute_fakes([m for m in metrics if isinstance(m, FeatureMetric)])
+    except Exception:
+        if raise_errors:
+            raise  # else each metric tries alone, so that one does not stop the others
+    for metric in metrics:
+        try:
+            metric.evaluate(evaluation, log_results)
+        except Exception as error:
+            metric.reset()
+            if raise_errors:
+                raise
+            _print_failure('metric ' + metric.name, error)
+
+
+def _print_failure(what, error):
+    text = ' '.join(str(error).split())[:_LONGEST_ERROR]
+    print('Warning: %s failed, training goes on: %s: %s' % (what, type(error).__name__, text))

@@ -1,0 +1,98 @@
+"""The metrics by name, with their settings, and which of them training uses by default."""
+from collections import OrderedDict
+from typing import List, Optional
+
+from dnnlib.util import EasyDict, UserError, call_func_by_name
+from metrics import feature_nets
+
+_FID = dict(func_name='metrics.frechet_inception_distance.FID', num_images=50000,
+            minibatch_per_gpu=8)
+_PPL = dict(func_name='metrics.perceptual_path_length.PPL', num_samples=50000, epsilon=1e-4,
+            minibatch_per_gpu=4, Gs_overrides=dict(dtype='float32', mapping_dtype='float32'))
+_COND = dict(func_name='metrics.condition_number.ConditionNumber', num_samples=50000, std=1e-4,
+             minibatch_per_gpu=4, Gs_overrides=dict(dtype='float32', mapping_dtype='float32'))
+
+_TABLE = OrderedDict([
+    ('fid50k', _FID),
+    ('kid50k', dict(func_name='metrics.kernel_inception_distance.KID', num_images=50000,
+                    num_subsets=100, subset_size=1000, minibatch_per_gpu=8)),
+    ('is50k', dict(func_name='metrics.inception_score.IS', num_images=50000, num_splits=10,
+                   minibatch_per_gpu=8)),
+    ('pr50k3', dict(func_name='metrics.precision_recall.PR', num_images=50000, nhood_size=3,
+                    minibatch_per_gpu=8, row_batch_size=10000, col_batch_size=10000)),
+    ('swd16k', dict(func_name='metrics.sliced_wasserstein.SWD', num_images=16384,
+                    minibatch_per_gpu=8)),
+    ('ppl_zfull', dict(_PPL, space='z', sampling='full', crop=True)),
+    ('ppl_wfull', dict(_PPL, space='w', sampling='full', crop=True)),
+    ('ppl_zend', dict(_PPL, space='z', sampling='end', crop=True)),
+    ('ppl_wend', dict(_PPL, space='w', sampling='end', crop=True)),
+    ('ppl2_wend', dict(_PPL, space='w', sampling='end', crop=False)),
+    ('ls', dict(func_name='metrics.linear_separability.LS', num_samples=200000, num_keep=100000,
+                attrib_indices=list(range(40)), minibatch_per_gpu=4)),
+    ('cond', dict(_COND, space='auto', crop=False)),
+    ('cond_w', dict(_COND, space='w', crop=False)),
+    ('cond_z', dict(_COND, space='z', crop=False)),
+    ('cond_wcrop', dict(_COND, space='w', crop=True)),
+])
+
+metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs in _TABLE.items())
+
+# Names that stand for several metrics.
+GROUPS = {'all-local': ['swd16k', 'cond']}  # those that need no pretrained network
+
+
+def check_metrics(names: List[str], num_samples: Optional[int] = None,
+                  ensure: bool = True) -> List[dict]:
+    """Look metrics up and find out what would stop them, before any work starts.
+
+    Args:
+        names: names of metrics or of GROUPS.
+        num_samples: images or pairs in place of each metric's own number; the metric is then called
+            <name>_n<num_samples> wherever its result is written.
+        ensure: download the pretrained networks that are missing.
+
+    Returns:
+        Arguments for `metric_base.MetricGroup`.
+
+    Raises:
+        UserError: an unknown name, too few samples, a pretrained network that cannot be had.
+    """
+    kwargs_list, nets = [], []
+    for name in [n for group in names for n in GROUPS.get(group, [group])]:
+        if name not in metric_defaults:
+            raise UserError('unknown metric %r; choose from %s' % (
+                name, ', '.join(list(metric_defaults) + list(GROUPS))))
+        kwargs = dict(metric_defaults[name])
+        if num_samples is not None:
+            kwargs.update(_resized(kwargs, num_samples))
+        if kwargs not in kwargs_list:
+            nets += call_func_by_name(**kwargs).feature_nets
+            kwargs_list.append(kwargs)
+    if ensure:
+        feature_nets.ensure(nets)
+    return kwargs_list
+
+
+def _resized(kwargs, num_samples):
+    """What another number of samples changes."""
+    number = 'num_images' if 'num_images' in kwargs else 'num_samples'
+    if num_samples == kwargs[number]:
+        return {}
+    changes = {number: num_samples, 'name': '%s_n%d' % (kwargs['name'], num_samples)}
+    if 'num_keep' in kwargs:
+        changes['num_keep'] = max(num_samples * kwargs['num_keep'] // kwargs[number], 1)
+    return changes
+
+
+def default_metrics() -> List[str]:
+    """Metrics of a training run that names none: FID if its network is at hand, else none.
+
+    One line tells how to get it. Metrics without pretrained networks are not put in its place: on a CPU
+    they take longer than the demo's training.
+    """
+    if feature_nets.is_at_hand(feature_nets.INCEPTION_FEATURES):
+        return ['fid50k']
+    print('No metrics during training: fid50k needs %s. --metrics=fid50k downloads it once (or put it '
+          'into a folder and set %s); --metrics=all-local needs no download.'
+          % (feature_nets.url(feature_nets.INCEPTION_FEATURES), feature_nets.FOLDER_VARIABLE))
+    return []

@@ -1,0 +1,81 @@
+"""How results are written: a line of official StyleGAN2's form, and a JSON line with all that they depend on."""
+import datetime
+import functools
+import glob
+import hashlib
+import json
+import os
+import subprocess
+from typing import Dict, List
+
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import engine
+from metrics import feature_nets
+from metrics.features import colour_handling
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+@functools.lru_cache(maxsize=None)
+def code_hash() -> str:
+    """Hash of the sources of the metrics."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(os.path.join(_FOLDER, '*.py'))):
+        with open(path, 'rb') as file:
+            digest.update(file.read())
+    return digest.hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=None)
+def code_version() -> str:
+    """The git commit of this tree, '?' without one, and the hash of the metrics."""
+    command = ['git', '-C', _FOLDER, 'describe', '--always', '--dirty']
+    try:
+        commit = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                check=True).stdout.decode().strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = '?'
+    return '%s metrics-%s' % (commit, code_hash())
+
+
+def engine_name() -> str:
+    """TensorFlow's version and the kind of device."""
+    return 'tensorflow %s on %s' % (tf.__version__, 'gpu' if engine.gpu_devices() else 'cpu')
+
+
+def record(name: str, results: Dict[str, float], seconds: float, evaluation, nets: List[str],
+           extra: dict) -> dict:
+    """Everything that the results of a metric depend on, as JSON.
+
+    Args:
+        name: of the metric. seconds: time that it took. evaluation: `evaluation.Evaluation`.
+        nets: file names of its pretrained networks. extra: what the metric adds.
+    """
+    generator = evaluation.generator
+    facts = dict(
+        metric=name, results=results, network=evaluation.network_pkl,
+        network_sha256=evaluation.network_sha256, seed=evaluation.seed,
+        feature_networks={net: feature_nets.sha256(net) for net in nets},
+        image_shape=generator.get('shape'),
+        Gs_kwargs=evaluation.Gs_kwargs, truncation_psi=generator.get('truncation_psi'),
+        truncation_cutoff=generator.get('truncation_cutoff'), num_gpus=evaluation.num_gpus,
+        mirror_augment=evaluation.mirror_augment, dataset=None,
+        code=code_version(), engine=engine_name(), seconds=round(seconds, 3),
+        time=datetime.datetime.now().isoformat(timespec='seconds'))
+    if nets and generator.get('shape'):
+        facts['colour'] = colour_handling(generator['shape'][0])
+    if evaluation.has_dataset():
+        dataset = evaluation.dataset
+        facts['dataset'] = dict(name=evaluation.dataset_name(), shape=list(dataset.shape),
+                                num_images=dataset.num_images, fingerprint=dataset.fingerprint())
+    facts.update(extra)
+    return facts
+
+
+def append(run_dir: str, name: str, line: str, facts: dict) -> None:
+    """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
+    for extension, text in [('txt', line), ('jsonl', json.dumps(facts, default=str))]:
+        path = os.path.join(run_dir, 'metric-%s.%s' % (name, extension))
+        with open(path, 'a') as file:
+            file.write(text + '\n')

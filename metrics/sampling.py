@@ -1,0 +1,158 @@
+"""Gathering samples from a graph, unit by unit, on several devices.
+
+A unit is what one device computes at a time. All that is random in unit i depends on (seed, name of the
+samples, i) alone: so the samples are the same for any number of devices, and after any interruption.
+"""
+import contextlib
+import itertools
+import sys
+import time
+import zlib
+from typing import Callable, Dict, Iterator, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from dnnlib import tflib, util
+from dnnlib.tflib import engine
+from metrics.sample_store import SampleStore
+
+_NOISE_KEY = 'noise_key'
+_STATEFUL_OPS = ('RandomStandardNormal', 'RandomUniform', 'RandomUniformInt', 'TruncatedNormal',
+                 'Multinomial', 'RandomShuffle', 'ParameterizedTruncatedNormal', 'RandomGammaGrad')
+_LONG_SECONDS = 30.0
+
+
+def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
+    """A generator of its own for (seed, name, index)."""
+    return np.random.RandomState([seed, zlib.crc32(name.encode('utf-8')), index])
+
+
+def collect(store: SampleStore, title: str, num_samples: int, unit_size: int, num_gpus: int,
+            rng: Callable[[int], np.random.RandomState],
+            make_inputs: Callable[[int, np.random.RandomState], Dict[str, np.ndarray]],
+            make_outputs: Callable[[int, Dict[str, tf.Tensor]], Dict[str, tf.Tensor]],
+            convert: Optional[Callable[[int, Dict[str, np.ndarray]], Dict[str, np.ndarray]]] = None
+            ) -> None:
+    """Add samples to a store until it holds `num_samples`; needs a default session.
+
+    Args:
+        title: what is gathered, for the progress bar.
+        unit_size: samples per unit.
+        rng: gives the generator of a unit.
+        make_inputs: (unit, its generator) -> arrays of the same shapes for every unit.
+        make_outputs: (device index, placeholders of the inputs) -> tensors [unit_size, ...]; called once for each
+            device, in its scope.
+        convert: (unit, values of the outputs) -> arrays to store; None: the values.
+    """
+    num_units = -(-num_samples // unit_size)
+    if store.num_units >= num_units:
+        return
+
+    def unit_inputs(unit):
+        generator = rng(unit)
+        inputs = make_inputs(unit, generator)
+        inputs[_NOISE_KEY] = generator.randint(1 << 31, size=2).astype(np.int32)
+        return inputs
+
+    example = unit_inputs(store.num_units)
+    placeholders, outputs = [], []
+    for index in range(num_gpus):
+        with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
+            inputs = {name: tf.placeholder(value.dtype, value.shape, name)
+                      for name, value in example.items()}
+            with keyed_randomness(inputs[_NOISE_KEY]):
+                outputs.append(make_outputs(index, inputs))
+            placeholders.append(inputs)
+    progress = _Progress(title, num_samples, store.num_units * unit_size)
+    with contextlib.closing(progress):
+        for first in range(store.num_units, num_units, num_gpus):
+            feed = {}
+            for index, inputs in enumerate(placeholders):
+                values = unit_inputs(first + index)
+                feed.update((inputs[name], value) for name, value in values.items())
+            for index, values in enumerate(tflib.run(outputs, feed)):
+                if first + index < num_units:
+                    unit = first + index
+                    store.add(convert(unit, values) if convert else values)
+            progress.update(min(store.num_units * unit_size, num_samples))
+
+
+class _Progress:
+    """A bar with the time left, and a line with an estimate for what takes long."""
+
+    def __init__(self, title, total, start):
+        self._total = total
+        self._title = title
+        self._bar = tqdm(total=total, initial=start, desc=title, disable=None, leave=False)
+        self._start = start
+        self._times = []
+        if start:
+            self._bar.write('%s: going on after %d of %d.' % (title, start, total))
+
+    def update(self, done):
+        self._bar.update(done - self._start)
+        self._times.append((time.time(), done))
+        self._start = done
+        if len(self._times) == 3:  # the first steps hold the engine's warming up
+            (begin, first), (end, last) = self._times[1:]
+            left = (self._total - last) * (end - begin) / max(last - first, 1)
+            if left >= _LONG_SECONDS:
+                self._bar.write('%s: %d, about %s.' % (self._title, self._total,
+                                                       util.format_time(left)), file=sys.stdout)
+
+    def close(self):
+        self._bar.close()
+
+
+@contextlib.contextmanager
+def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
+    """While open, tf.random_normal and tf.random_uniform build ops that are functions of `key`, int32 [2].
+
+    TensorFlow's usual random ops depend on how often they ran before, which an interrupted evaluation could
+    not repeat. Networks call them by name, so the names are changed for as long as they are built.
+    """
+    numbers = itertools.count()
+
+    def next_key():
+        return key + np.array([0, next(numbers)], np.int32)
+
+    def normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, seed=None, name=None):
+        value = tf.random.stateless_normal(shape, next_key(), mean, stddev, name=name)
+        return tf.cast(value, dtype)
+
+    def uniform(shape, minval=0, maxval=None, dtype=tf.float32, seed=None, name=None):
+        if tf.as_dtype(dtype).is_integer:
+            return tf.random.stateless_uniform(shape, next_key(), minval, maxval, dtype, name=name)
+        maxval = 1 if maxval is None else maxval
+        value = tf.random.stateless_uniform(shape, next_key(), name=name)
+        return tf.cast(minval + value * (maxval - minval), dtype)
+
+    before = len(tf.get_default_graph().get_operations())
+    replaced = []
+    for module in _random_modules():
+        for attribute, function in [('random_normal', normal), ('random_uniform', uniform),
+                                    ('normal', normal), ('uniform', uniform)]:
+            if attribute in vars(module):
+                replaced.append((module, attribute, getattr(module, attribute)))
+                setattr(module, attribute, function)
+    try:
+        yield
+    finally:
+        for module, attribute, original in replaced:
+            setattr(module, attribute, original)
+    left = {op.type for op in tf.get_default_graph().get_operations()[before:]
+            if op.type in _STATEFUL_OPS}
+    if left:
+        print('Warning: the network draws random numbers by %s, which no seed repeats after an '
+              'interruption.' % ', '.join(sorted(left)))
+
+
+def _random_modules():
+    """Modules through which networks reach the random ops."""
+    modules = [tf, tf.random]
+    if engine.ENGINE == 'tf1':
+        import tensorflow  # what sources saved in pickles import
+        modules += [tensorflow, tensorflow.random]
+    return modules

@@ -1,0 +1,131 @@
+"""Sliced Wasserstein distance (Karras et al. 2017, "Progressive Growing of GANs", section 5).
+
+Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without any pretrained network.
+"""
+from typing import List
+
+import numpy as np
+import scipy.ndimage
+
+from dnnlib.util import UserError
+from metrics.features import Feature
+from metrics.metric_base import FeatureMetric
+
+PATCH_SIZE = 7
+PATCHES_PER_IMAGE = 128
+MIN_RESOLUTION = 16
+NUM_REPEATS = 4
+NUM_DIRECTIONS = 128  # per repeat
+
+_KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
+_DIRECTIONS_AT_A_TIME = 16  # bounds the memory
+
+
+class Patches(Feature):
+    """Descriptors of an image: patches of each pyramid level, float32 [N, patches, C * 7 * 7]."""
+
+    key = 'patches'
+
+    def build(self, index, images):
+        return images
+
+    def convert(self, value, rng):
+        arrays = {}
+        for level in laplacian_pyramid(value):
+            arrays[str(level.shape[2])] = draw_patches(level, PATCHES_PER_IMAGE, rng)
+        return arrays
+
+
+class SWD(FeatureMetric):
+    """Distances of patches of generated and real images, times 1000, by resolution and on average."""
+
+    def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
+        super().__init__(name, Patches(), num_images, minibatch_per_gpu)
+
+    def _from_features(self, reals, fakes):
+        distances = []
+        resolutions = sorted((int(name) for name in fakes.names()), reverse=True)
+        number = min(reals.num_samples, fakes.num_samples)
+        for resolution in resolutions:
+            real, fake = (normalize_patches(_flat(samples.read(str(resolution))[:number]))
+                          for samples in (reals, fakes))
+            rng = self.make_rng('directions%d' % resolution)
+            distances.append(1e3 * sliced_distance(real, fake, rng))
+            self._report_result(distances[-1], suffix='_%d' % resolution)
+        self._report_result(np.mean(distances), suffix='_avg')
+
+    def get_protocol(self):
+        return dict(super().get_protocol(), patches_per_image=PATCHES_PER_IMAGE,
+                    directions=NUM_REPEATS * NUM_DIRECTIONS, resize='none')
+
+
+def _flat(patches):
+    return patches.reshape(-1, patches.shape[-1])
+
+
+def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
+    """Levels from full resolution down to 16x16: what the next coarser one does not tell; the last is whole.
+
+    Args:
+        images: uint8 [N, C, H, W].
+
+    Returns: float32 arrays [N, C, H, W], [N, C, H / 2, W / 2], ...
+    """
+    if images.shape[2] < MIN_RESOLUTION:
+        raise UserError('swd takes images of at least %dx%d pixels, not %dx%d'
+                        % (MIN_RESOLUTION, MIN_RESOLUTION, images.shape[2], images.shape[3]))
+    level, levels = images.astype(np.float32), []
+    while level.shape[2] > MIN_RESOLUTION:
+        coarser = _blur(level)[:, :, ::2, ::2]
+        spread = np.zeros_like(level)
+        spread[:, :, ::2, ::2] = 4 * coarser
+        levels.append(level - _blur(spread))
+        level = coarser
+    return levels + [level]
+
+
+def _blur(images):
+    """Burt and Adelson's binomial filter, images continued by reflection."""
+    for axis in (2, 3):
+        images = scipy.ndimage.convolve1d(images, _KERNEL, axis=axis, mode='mirror')
+    return images
+
+
+def draw_patches(images: np.ndarray, number: int, rng: np.random.RandomState) -> np.ndarray:
+    """Patches at random places of each image [N, C, H, W]: [N, number, C * 7 * 7]."""
+    num_images, channels, height, width = images.shape
+    offsets = np.arange(PATCH_SIZE)
+    y = rng.randint(height - PATCH_SIZE + 1, size=[num_images, number])[:, :, None, None, None]
+    x = rng.randint(width - PATCH_SIZE + 1, size=[num_images, number])[:, :, None, None, None]
+    n = np.arange(num_images)[:, None, None, None, None]
+    c = np.arange(channels)[None, None, :, None, None]
+    patches = images[n, c, y + offsets[:, None], x + offsets]  # [N, number, C, 7, 7]
+    return patches.reshape(num_images, number, -1)
+
+
+def normalize_patches(patches: np.ndarray) -> np.ndarray:
+    """Give patches [M, C * 7 * 7] mean 0 and standard deviation 1 in each channel, over all patches.
+
+    Works in place, since they are large; returns them.
+    """
+    by_channel = patches.reshape(len(patches), -1, PATCH_SIZE ** 2)
+    for channel in range(by_channel.shape[1]):
+        part = by_channel[:, channel]
+        part -= part.mean(dtype=np.float64).astype(np.float32)
+        variance = np.einsum('mp,mp->', part, part, dtype=np.float64) / part.size
+        part *= np.float32(1 / np.sqrt(max(variance, 1e-12)))
+    return patches
+
+
+def sliced_distance(a: np.ndarray, b: np.ndarray, rng: np.random.RandomState,
+                    num_directions: int = NUM_REPEATS * NUM_DIRECTIONS) -> float:
+    """Mean over random directions of the Wasserstein-1 distance of projections of points [M, D]."""
+    assert a.shape == b.shape
+    directions = rng.randn(a.shape[1], num_directions)
+    directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
+    total = 0.0
+    for begin in range(0, num_directions, _DIRECTIONS_AT_A_TIME):
+        part = directions[:, begin:begin + _DIRECTIONS_AT_A_TIME]
+        difference = np.sort((a @ part).T, axis=1) - np.sort((b @ part).T, axis=1)
+        total += np.abs(difference).mean(axis=1, dtype=np.float64).sum()
+    return total / num_directions

@@ -1,0 +1,102 @@
+"""Grids of images have the official sizes and contents, and pixels keep their values."""
+import numpy as np
+import PIL.Image
+import pytest
+
+from dnnlib import EasyDict
+from dnnlib.util import UserError
+from tests import golden
+from training import misc
+
+ARRAYS, META = golden.load('grid_sizes')
+
+
+class LabelStream:
+    """A data set of recorded labels; the pixels of an image are its number."""
+
+    def __init__(self, labels, label_size, resolution):
+        self.labels, self.consumed = labels, 0
+        self.shape, self.dtype = [1, resolution, resolution], 'uint8'
+        self.label_size, self.label_dtype = label_size, 'float32'
+
+    def get_minibatch_np(self, minibatch_size):
+        numbers = np.arange(self.consumed, self.consumed + minibatch_size)
+        self.consumed += minibatch_size
+        images = np.ones([1] + self.shape, self.dtype) * numbers.reshape(-1, 1, 1, 1)
+        return images.astype(self.dtype), np.eye(self.label_size)[self.labels[numbers]]
+
+
+def test_grids_have_the_official_size():
+    for size, resolution, width, height in zip(*[
+            ARRAYS[key] for key in ['size', 'resolution', 'grid_width', 'grid_height']]):
+        training_set = EasyDict(shape=[3, resolution, resolution],
+                                get_minibatch_np=lambda n: (np.zeros([n, 1]), np.zeros([n, 0])))
+        grid_size, reals, labels = misc.setup_snapshot_image_grid(training_set, size=str(size))
+        assert grid_size == (width, height)
+        assert len(reals) == len(labels) == width * height
+
+
+@pytest.mark.parametrize('case', META['layouts'], ids=lambda case: case['key'])
+def test_grids_by_class_are_filled_in_the_official_order(case):
+    training_set = LabelStream(ARRAYS[case['key'] + '.label_stream'], case['label_size'],
+                               case['image_resolution'])
+    grid_size, reals, labels = misc.setup_snapshot_image_grid(
+        training_set, size=case['size'], layout=case['layout'])
+    assert list(grid_size) == case['grid']
+    assert training_set.consumed == case['images_consumed']
+    np.testing.assert_array_equal(np.argmax(labels, axis=1),
+                                  ARRAYS[case['key'] + '.grid_labels'])
+    for image, label in zip(reals, labels):
+        if np.any(label):  # a cell that was filled: its image is that of its label
+            assert training_set.labels[image[0, 0, 0]] == np.argmax(label)
+
+
+def test_an_unknown_grid_layout_names_the_known_ones():
+    with pytest.raises(UserError, match="'diagonal'; choose one of random, .*class4x4"):
+        misc.setup_snapshot_image_grid(LabelStream([], 0, 512), layout='diagonal')
+
+
+def test_a_grid_shows_images_row_by_row_and_leaves_the_rest_black():
+    images = np.arange(1, 6).reshape(5, 1, 1, 1) * np.ones([5, 2, 1, 2], np.int64)
+    want = [[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 0, 0]]
+    grid = misc.create_image_grid(images, (3, 2))
+    assert grid.shape == (2, 2, 6) and grid.dtype == images.dtype
+    assert np.array_equal(grid[0], want) and np.array_equal(grid[1], want)
+    assert np.array_equal(misc.create_image_grid(images), grid)  # by default about square
+    assert np.array_equal(misc.create_image_grid(images[:, 0], (3, 2)), want)  # [N, H, W]
+
+
+@pytest.mark.parametrize('number, size', [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (7, (3, 3))])
+def test_a_grid_is_about_square_by_default(number, size):
+    assert misc.create_image_grid(np.zeros([number, 3, 4, 4])).shape == (3, size[1] * 4, size[0] * 4)
+
+
+@pytest.mark.parametrize('x, drange_in, drange_out, want', [
+    ([-1, 0, 1], [-1, 1], [0, 255], [0, 127.5, 255]),
+    ([0, 51, 255], [0, 255], [-1, 1], [-1, -0.6, 1]),
+    ([0.5, 2], [0, 1], [10, 30], [20, 50]),
+    ([3, 4], [0, 255], [0, 255], [3, 4])])
+def test_dynamic_ranges_are_mapped_linearly(x, drange_in, drange_out, want):
+    got = misc.adjust_dynamic_range(np.float32(x), drange_in, drange_out)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_pillow_images_are_rounded_and_clipped():
+    image = np.float32([[-2, -1, 0], [0.1, 1, 2]])
+    want = [[0, 0, 128], [140, 255, 255]]  # 127.5 is rounded to even
+    for gray in [image, image[np.newaxis]]:
+        picture = misc.convert_to_pil_image(gray, drange=[-1, 1])
+        assert picture.mode == 'L' and np.array_equal(picture, want)
+    rgb = np.stack([image, image * 0, -image])
+    picture = misc.convert_to_pil_image(rgb, drange=[-1, 1])
+    assert picture.mode == 'RGB' and picture.size == (3, 2)
+    assert np.array_equal(np.asarray(picture)[0, 1], [0, 128, 255])
+    assert misc.convert_to_pil_image(np.ones([4, 2, 2])).mode == 'RGBA'
+
+
+def test_a_saved_grid_reads_back(tmp_path):
+    images = np.random.RandomState(0).randint(256, size=[4, 3, 4, 4]).astype(np.uint8)
+    path = str(tmp_path / 'grid.png')
+    misc.save_image_grid(images, path, drange=[0, 255], grid_size=(2, 2))
+    pixels = np.asarray(PIL.Image.open(path)).transpose(2, 0, 1)
+    assert np.array_equal(pixels, misc.create_image_grid(images, (2, 2)))

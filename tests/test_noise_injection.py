@@ -1,0 +1,139 @@
+"""Noise injection agrees with the paper's equations, computed with NumPy."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import layout
+from dnnlib.util import UserError
+from training import networks_stylegan2 as networks
+
+N, C, H, W = 3, 5, 8, 8
+RNG = np.random.RandomState(0)
+MU = RNG.randn(N, C, H, W).astype(np.float32) * 2 + 0.3
+EPS = RNG.randn(1, 1, H, W).astype(np.float32)
+MAPS = {'A': RNG.randn(H, W), 'b': RNG.randn(H, W), 'alpha_logit': 0.7, 'strength': 1.3}
+
+
+def fr_in_numpy(mu, eps, A, b, alpha_logit, strength):
+    """Eq. 6-10, one sample after the other, in float64."""
+    mu, eps = mu.astype(np.float64), eps.astype(np.float64)
+    alpha = 1 / (1 + np.exp(-alpha_logit))
+    out = np.empty_like(mu)
+    for n in range(len(mu)):
+        m = mu[n].sum(axis=0)                                    # Eq. 6
+        s = m - m.mean()                                         # Eq. 7
+        s = s / (np.abs(s).max() + 1e-8)
+        s_d = A / np.sqrt(H) * s + b / np.sqrt(H)                # Eq. 8
+        s_mixed = alpha * s_d + (1 - alpha)                      # Eq. 9
+        sigma = s_mixed / np.sqrt((s_mixed ** 2).mean() + 1e-8)
+        out[n] = strength * sigma * mu[n] + strength * sigma * eps[0, 0]  # Eq. 10
+    return out
+
+
+def build(form, data_format, mu=MU, eps=EPS, **values):
+    """The layer's output as NCHW tensor, with its variables set, and these by local name."""
+    with tf.variable_scope('layer'), layout.use(data_format):
+        x = tf.constant(mu) if isinstance(mu, np.ndarray) else mu
+        y = networks.noise_injection_layer(layout.from_nchw(x), form, tf.constant(eps))
+        y = layout.to_nchw(y)
+    variables = {v.name.split('/')[-1].split(':')[0]: v for v in tf.global_variables()}
+    tflib.run(tf.global_variables_initializer())
+    tflib.set_vars({variables[name]: value for name, value in values.items()})
+    return y, variables
+
+
+@pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])
+def test_fr_follows_equations_6_to_10(session, data_format):
+    y, variables = build('fr', data_format, **MAPS)
+    np.testing.assert_allclose(tflib.run(y), fr_in_numpy(MU, EPS, **MAPS), rtol=1e-5, atol=1e-5)
+    names = {v.name for v in variables.values()}
+    assert names == {'layer/FR/%s:0' % n for n in ['A', 'b', 'alpha_logit', 'strength']}
+
+
+@pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])
+def test_fr_with_alpha_0_is_the_scaled_euclidean_case(session, data_format):
+    y, _ = build('fr', data_format, **dict(MAPS, alpha_logit=-1e9))
+    r = np.float32(MAPS['strength'])
+    np.testing.assert_allclose(tflib.run(y), r * (MU + EPS), rtol=2e-7)
+
+
+def test_fr_starts_with_alpha_one_half_and_r_1(session):
+    _, variables = build('fr', 'NCHW')
+    assert tflib.run([variables['alpha_logit'], variables['strength']]) == [0, 1]
+    A, b = tflib.run([variables['A'], variables['b']])
+    assert A.shape == b.shape == (H, W) and 0.7 < np.std(np.stack([A, b])) < 1.3
+
+
+def test_additive_noise_is_mu_plus_r_eps_starting_at_0(session):
+    y, variables = build('additive', 'NHWC')
+    np.testing.assert_array_equal(tflib.run(y), MU)
+    tflib.set_vars({variables['noise_strength']: 0.5})
+    np.testing.assert_allclose(tflib.run(y), MU + 0.5 * EPS, rtol=1e-6)
+
+
+def test_no_noise_leaves_activations_and_makes_no_variable(session):
+    y, variables = build('none', 'NHWC')
+    np.testing.assert_array_equal(tflib.run(y), MU)
+    assert not variables
+
+
+def test_random_noise_is_one_map_per_sample_for_all_channels(session):
+    with layout.use('NHWC'):
+        y = networks.noise_injection_layer(tf.zeros([2, 4, 4, 3]), 'additive')
+    variable = tf.global_variables()[0]
+    tflib.run(variable.initializer)
+    tflib.set_vars({variable: 1})
+    first, second = tflib.run(y)
+    assert np.all(first == first[..., :1]) and np.abs(first - second).min() > 0
+
+
+def test_an_unknown_form_is_named_with_the_known_ones(session):
+    with pytest.raises(UserError, match="'gaussian'; choose one of none, additive, fr"):
+        networks.noise_injection_layer(tf.zeros([1, 3, 4, 4]), 'gaussian')
+
+
+@pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])
+def test_gradients_of_fr_agree_with_finite_differences(session, data_format):
+    direction = RNG.randn(N, C, H, W).astype(np.float32)
+    y, variables = build('fr', data_format, **MAPS)
+    loss = tf.reduce_sum(y * direction)
+    names = sorted(MAPS)
+    grads = tflib.run(tf.gradients(loss, [variables[n] for n in names]))
+
+    def loss_in_numpy(mu=MU, **values):
+        return np.sum(fr_in_numpy(mu, EPS, **values) * direction)
+    for name, grad in zip(names, grads):
+        step = 1e-5 * RNG.randn(*np.shape(MAPS[name]))
+        high, low = (loss_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step}))
+                     for sign in (1, -1))
+        np.testing.assert_allclose(np.sum(grad * 2 * step), high - low, rtol=2e-3, err_msg=name)
+
+
+def test_second_order_term_of_path_lengths_agrees_with_finite_differences(session):
+    """d/d theta of |d(sum(y * v)) / d mu|^2: what path length regularization asks of the layer."""
+    v = RNG.randn(N, C, H, W).astype(np.float32)
+    x = tf.constant(MU)
+    y, variables = build('fr', 'NHWC', mu=x, **MAPS)
+    grad = tf.gradients(tf.reduce_sum(y * v), [x])[0]
+    penalty = tf.reduce_sum(tf.square(grad))
+    names = sorted(MAPS)
+    second = tflib.run(tf.gradients(penalty, [variables[n] for n in names]))
+
+    def penalty_in_numpy(**values):
+        """By central differences in mu, exact enough since float64."""
+        total, step = 0.0, 1e-6
+        for n in range(N):
+            for c, h, w in np.ndindex(C, H, W):
+                bumped = np.repeat(MU[n:n + 1].astype(np.float64), 2, axis=0)
+                bumped[0, c, h, w] += step
+                bumped[1, c, h, w] -= step
+                high, low = np.sum(fr_in_numpy(bumped, EPS, **values) * v[n], axis=(1, 2, 3))
+                total += ((high - low) / (2 * step)) ** 2
+        return total
+    for name, derivative in zip(names, second):
+        step = 1e-4 * RNG.randn(*np.shape(MAPS[name]))
+        high, low = (penalty_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step}))
+                     for sign in (1, -1))
+        np.testing.assert_allclose(np.sum(derivative * 2 * step), high - low, rtol=1e-2,
+                                   err_msg=name)

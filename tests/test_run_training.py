@@ -1,0 +1,104 @@
+"""The command line of training: what it resolves, and how it refuses."""
+import json
+import os
+
+import numpy as np
+import pytest
+
+import run_training
+from dnnlib.cli import run_cli
+from training import configs
+from training.tfrecord_exporter import TFRecordExporter
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """Work in an empty folder with a data set of 16x16 in datasets/."""
+    monkeypatch.chdir(tmp_path)
+    with TFRecordExporter('datasets/tiny', 8) as exporter:
+        for _ in range(8):
+            exporter.add_image(np.zeros([3, 16, 16], np.uint8))
+    return tmp_path
+
+
+def refuse(argv, capsys):
+    """Run with bad input; return the one line."""
+    capsys.readouterr()
+    assert run_cli(run_training.main, argv) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().split('\n')
+    assert len(lines) == 1 and lines[0].startswith('Error: ')
+    assert not os.path.exists('results')
+    return lines[0]
+
+
+@pytest.mark.parametrize('argv, words', [
+    (['--config=config-z', '--dataset=tiny'], ["'config-z'", 'config-e-fr']),
+    (['--dataset=none-such'], ['none-such', 'dataset_tool.py']),
+    (['--dataset=tiny', '--data-dir=nowhere'], ['nowhere']),
+    (['--dataset=tiny', '--metrics=fid51k'], ["'fid51k'", 'fid50k']),
+    (['--dataset=tiny', '--noise-injection=fuzzy'], ['fuzzy', 'additive']),
+    (['--dataset=tiny', '--mirror-augment=perhaps'], ['perhaps', 'yes']),
+    (['--dataset=tiny', '--total-kimg=many'], ['--total-kimg', 'many']),
+    (['--dataset=tiny', '--total-kimg=-1'], ['--total-kimg', '-1', 'at least 0']),
+    (['--dataset=tiny', '--num-gpus=0'], ['--num-gpus', 'at least 1']),
+    (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', 'choose a --minibatch-size']),
+    (['--dataset=tiny', '--minibatch-gpu=6'], ['6', 'choose --minibatch-gpu from 2, 4, 8, 16, 32']),
+    (['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'], ['--minibatch-gpu', '2, 3, 4, 12']),
+    (['--datset=tiny'], ['--datset']),
+    (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
+])
+def test_bad_input_is_one_line_and_leaves_nothing(in_tmp, capsys, argv, words):
+    line = refuse(['--metrics=none'] + argv, capsys)
+    for word in words:
+        assert word in line
+
+
+def dry_run(argv, capsys):
+    capsys.readouterr()
+    assert run_cli(run_training.main, argv + ['--dry-run', '--metrics=none']) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_dry_run_prints_what_would_be_trained_and_writes_nothing(in_tmp, capsys):
+    options = dry_run(['--dataset=tiny', '--config=config-e-fr', '--fmap-base=1024',
+                       '--fmap-max=64', '--minibatch-size=64', '--minibatch-gpu=8', '--seed=7',
+                       '--gamma=3', '--total-kimg=5', '--snapshot-ticks=2'], capsys)
+    assert options['G_args']['noise_injection'] == 'fr'
+    assert options['G_args']['fmap_base'] == options['D_args']['fmap_base'] == 1024
+    assert options['G_args']['fmap_max'] == options['D_args']['fmap_max'] == 64
+    assert options['sched_args']['minibatch_size_base'] == 64
+    assert options['sched_args']['minibatch_gpu_base'] == 8
+    assert options['D_loss_args'] == {'func_name': 'training.loss.D_logistic_r1', 'gamma': 3}
+    assert options['dataset_args'] == {'tfrecord_dir': 'tiny', 'seed': 7}
+    assert options['tf_config'] == {'rnd.np_random_seed': 7}
+    assert options['total_kimg'] == 5 and options['network_snapshot_ticks'] == 2
+    assert not os.path.exists('results')
+
+
+def test_defaults_are_those_of_the_official_program(in_tmp, capsys):
+    options = dry_run(['--dataset=tiny'], capsys)
+    assert options['total_kimg'] == 25000 and options['mirror_augment'] is False
+    assert options['D_loss_args']['gamma'] == 10
+    assert options['G_opt_args'] == {'beta1': 0.0, 'beta2': 0.99, 'epsilon': 1e-8}
+    assert 'fmap_base' not in options['G_args']
+    assert options['grid_args'] == {'size': '8k', 'layout': 'random'}
+
+
+def test_without_a_data_set_the_demo_is_trained(in_tmp, capsys):
+    options = dry_run(['--config=config-e-fr'], capsys)
+    assert options['dataset_args']['tfrecord_dir'] == 'demo-32'
+    assert options['total_kimg'] < 100 and options['G_args']['fmap_max'] <= 64
+
+
+def test_noise_injection_can_be_put_on_any_configuration(in_tmp, capsys):
+    options = dry_run(['--dataset=tiny', '--config=config-f', '--noise-injection=fr'], capsys)
+    assert options['G_args']['noise_injection'] == 'fr'
+
+
+def test_resolving_a_configuration_leaves_the_table_as_it_was():
+    first = configs.resolve('config-e')
+    first['G_opt_args']['beta1'] = 0.5
+    first['G_args']['fmap_base'] = 1
+    assert configs.resolve('config-e')['G_opt_args']['beta1'] == 0.0
+    assert configs.resolve('config-e')['G_args']['fmap_base'] == 8 << 10

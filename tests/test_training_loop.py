@@ -1,0 +1,172 @@
+"""A training run from data set to final pickle, and what becomes of it when something goes wrong."""
+import errno
+import json
+import os
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import dnnlib
+
+from dnnlib.util import UserError
+from training import configs, misc, train_graph
+from training.tfrecord_exporter import TFRecordExporter
+
+TINY = {
+    'G_args.fmap_base': 64, 'G_args.fmap_max': 8, 'D_args.fmap_base': 64, 'D_args.fmap_max': 8,
+    'G_args.latent_size': 8, 'G_args.dlatent_size': 8, 'G_args.mapping_fmaps': 8,
+    'G_args.mapping_layers': 2,
+    'sched_args.minibatch_size_base': 8, 'sched_args.minibatch_gpu_base': 4,
+    'sched_args.tick_kimg_base': 0.032, 'sched_args.tick_kimg_dict': {},
+    'grid_args.size': 'one', 'image_snapshot_ticks': 1, 'network_snapshot_ticks': 1,
+    'total_kimg': 0.1, 'metric_arg_list': [],
+    'tf_config': {'rnd.np_random_seed': 1000},
+}
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+    """A data set of 32 images of 16x16, each of one colour."""
+    folder = tmp_path_factory.mktemp('data')
+    with TFRecordExporter(str(folder / 'tiny'), 32) as exporter:
+        for index in range(32):
+            exporter.add_image(np.full([3, 16, 16], index * 8, np.uint8))
+    return str(folder)
+
+
+@pytest.fixture
+def train(session, data_dir, tmp_path):
+    """A function that trains with changed options and returns the run's folder."""
+    def run(config='config-e-fr', num_gpus=1, **changes):
+        options = configs.resolve(config, TINY, {key.replace('__', '.'): value
+                                                 for key, value in changes.items()})
+        options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir='tiny', seed=0))
+        submit_config = dnnlib.SubmitConfig()
+        submit_config.num_gpus = num_gpus
+        submit_config.run_dir_root = str(tmp_path)
+        submit_config.run_desc = 'test'
+        return dnnlib.submit_run(submit_config, 'training.training_loop.training_loop',
+                                 **options).run_dir
+    return run
+
+
+def read_stats(run_dir):
+    with open(os.path.join(run_dir, 'stats.jsonl')) as file:
+        return [json.loads(line) for line in file]
+
+
+def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
+    run_dir = train()
+    files = sorted(os.listdir(run_dir))
+    for name in ['reals.png', 'fakes_init.png', 'fakes000000.png', 'network-snapshot-000000.pkl',
+                 'network-final.pkl', 'log.txt', 'stats.jsonl', '_finished.txt']:
+        assert name in files
+    assert any(name.startswith('events.out.tfevents') for name in files)
+    assert not [name for name in files if 'tmp' in name]
+    assert PIL.Image.open(os.path.join(run_dir, 'reals.png')).size == (16, 16)
+
+    stats = read_stats(run_dir)
+    assert [s['Progress/tick'] for s in stats] == list(range(len(stats)))
+    assert [s['Progress/kimg'] for s in stats] == [0.032, 0.064, 0.096, 0.128]
+    for name in ['Loss/G', 'Loss/D', 'Loss/pl_lengths', 'Loss/gradient_penalty',
+                 'Resources/process_mem_gb', 'Timing/img_per_sec']:
+        assert np.isfinite(stats[0][name])
+    assert stats[-1]['Progress/skipped_steps'] == 0
+    lines = [x for x in capsys.readouterr().out.split('\n') if x.startswith('tick ')]
+    assert len(lines) == len(stats)
+    for word in ['kimg 0.1', '100.0%', 'left 0s', 'img/s', 'mem', 'snapshot']:
+        assert word in lines[-1]
+
+
+def test_the_final_pickle_holds_what_was_trained(train):
+    run_dir = train()
+    G, D, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
+    first_G, _, _ = misc.load_pkl(os.path.join(run_dir, 'network-snapshot-000000.pkl'))
+    assert D.output_shape == [None, 1]
+    assert 'G_synthesis/16x16/Conv1/FR/A' in Gs.vars
+    name = 'G_synthesis/8x8/Conv1/weight'
+    assert not np.allclose(G.get_var(name), first_G.get_var(name))
+    assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize('config', ['config-e', 'config-e-bald', 'config-e-fr-nopathreg',
+                                    'config-e-Gresnet-Dskip', 'config-f'])
+def test_every_kind_of_configuration_trains(train, config):
+    assert os.path.exists(os.path.join(train(config, total_kimg=0.03), 'network-final.pkl'))
+
+
+def test_several_devices_share_the_minibatch(train):
+    run_dir = train(num_gpus=2, total_kimg=0.03)
+    assert read_stats(run_dir)[-1]['Progress/kimg'] == 0.032
+
+
+def test_training_goes_on_from_a_pickle(train):
+    first = train(total_kimg=0.03)
+    pickle_path = os.path.join(first, 'network-final.pkl')
+    run_dir = train(total_kimg=0.06, resume_pkl=pickle_path, resume_kimg=0.032)
+    assert read_stats(run_dir)[0]['Progress/kimg'] == 0.064
+
+
+def fail_after(monkeypatch, iterations, error):
+    original = train_graph.TrainGraph.run_iteration
+
+    def run_iteration(self, sched, counter):
+        if counter >= iterations:
+            raise error
+        original(self, sched, counter)
+    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+
+
+def test_ctrl_c_says_where_the_last_whole_snapshot_is(train, monkeypatch, capsys, tmp_path):
+    fail_after(monkeypatch, 6, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    out = capsys.readouterr().out
+    path = os.path.join(str(tmp_path), '00000-test', 'network-snapshot-000000.pkl')
+    assert 'Interrupted after 0.0 kimg; last snapshot: %s' % path in out
+    assert len(misc.load_pkl(path)) == 3
+    assert not os.path.exists(os.path.join(str(tmp_path), '00000-test', '_finished.txt'))
+
+
+def test_a_full_disk_leaves_the_snapshot_before(train, monkeypatch, tmp_path):
+    real_fsync, calls = os.fsync, []
+
+    def fsync(fd):
+        calls.append(fd)
+        if os.path.exists(str(tmp_path / '00000-test' / 'network-snapshot-000000.pkl')):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        real_fsync(fd)
+    monkeypatch.setattr(os, 'fsync', fsync)
+    with pytest.raises(UserError, match='No space left on device'):
+        train()
+    monkeypatch.undo()
+    folder = tmp_path / '00000-test'
+    assert len(misc.load_pkl(str(folder / 'network-snapshot-000000.pkl'))) == 3
+    assert not [name for name in os.listdir(str(folder)) if '.tmp' in name]
+
+
+def test_a_broken_record_ends_training_with_its_place(train, data_dir, tmp_path):
+    path = os.path.join(data_dir, 'tiny', 'tiny-r04.tfrecords')
+    with open(path, 'r+b') as file:
+        data = file.read()
+        file.seek(len(data) // 2)
+        file.write(bytes([data[len(data) // 2] ^ 1]))
+    try:
+        with pytest.raises(UserError, match=r'tiny-r04\.tfrecords.*record 16'):
+            train()
+    finally:
+        with open(path, 'wb') as file:
+            file.write(data)
+
+
+def test_abort_txt_ends_training_early(train, monkeypatch, tmp_path):
+    original = train_graph.TrainGraph.run_iteration
+
+    def run_iteration(self, sched, counter):
+        (tmp_path / '00000-test' / 'abort.txt').write_text('')
+        original(self, sched, counter)
+    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+    run_dir = train(total_kimg=10)
+    assert read_stats(run_dir)[-1]['Progress/kimg'] < 1
+    assert os.path.exists(os.path.join(run_dir, 'network-final.pkl'))

@@ -1,0 +1,136 @@
+"""The configurations of `run_training.py --config`, as one table of plain data.
+
+A configuration is a list of parts; a part maps dotted names of `training_loop`'s options to values, and later parts
+override earlier ones. So a new system of your own is a new line in CONFIGS.
+"""
+import copy
+from collections import OrderedDict
+from typing import Any, Dict, List
+
+from dnnlib.util import UserError
+
+_ADAM = {'beta1': 0.0, 'beta2': 0.99, 'epsilon': 1e-8}
+
+# Configuration f of StyleGAN2, table 1 of its paper; all others are changes of it.
+BASE = {
+    'G_args.func_name': 'training.networks_stylegan2.G_main',
+    'D_args.func_name': 'training.networks_stylegan2.D_stylegan2',
+    'G_opt_args': _ADAM,
+    'D_opt_args': _ADAM,
+    'G_loss_args.func_name': 'training.loss.G_logistic_ns_pathreg',
+    'D_loss_args.func_name': 'training.loss.D_logistic_r1',
+    'D_loss_args.gamma': 10.0,
+    'sched_args.G_lrate_base': 0.002,
+    'sched_args.D_lrate_base': 0.002,
+    'sched_args.minibatch_size_base': 32,
+    'sched_args.minibatch_gpu_base': 4,
+    'grid_args': {'size': '8k', 'layout': 'random'},
+    'image_snapshot_ticks': 10,
+    'network_snapshot_ticks': 10,
+    'total_kimg': 25000,
+}
+
+SMALL_NETWORKS = {
+    'G_args.fmap_base': 8 << 10,
+    'D_args.fmap_base': 8 << 10,
+    'D_loss_args.gamma': 100.0,
+}
+
+NO_PATH_REGULARIZATION = {'G_loss_args': {'func_name': 'training.loss.G_logistic_ns'}}
+
+NO_LAZY_REGULARIZATION = {'lazy_regularization': False}
+
+# Progressive growing from 8x8, with minibatches and learning rates by resolution.
+_GROWING_LRATES = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
+GROWING = {
+    'sched_args.lod_initial_resolution': 8,
+    'sched_args.G_lrate_base': 0.001,
+    'sched_args.D_lrate_base': 0.001,
+    'sched_args.G_lrate_dict': _GROWING_LRATES,
+    'sched_args.D_lrate_dict': _GROWING_LRATES,
+    'sched_args.minibatch_size_dict': {8: 256, 16: 128, 32: 64, 64: 32},
+    'sched_args.minibatch_gpu_dict': {8: 32, 16: 16, 32: 8, 64: 4},
+}
+
+GROWING_NETWORKS = {
+    'G_args.synthesis_func': 'G_synthesis_stylegan_revised',
+    'D_args.func_name': 'training.networks_stylegan2.D_stylegan',
+    'D_loss_args.gamma': 10.0,
+}
+
+STYLEGAN1_NETWORKS = {
+    'G_args': {'func_name': 'training.networks_stylegan.G_style'},
+    'D_args': {'func_name': 'training.networks_stylegan.D_basic'},
+}
+
+# What training without --dataset uses: a length and networks for a CPU.
+DEMO = {
+    'G_args.fmap_base': 512, 'G_args.fmap_max': 64,
+    'G_args.mapping_layers': 4, 'G_args.mapping_fmaps': 128,
+    'G_args.latent_size': 128, 'G_args.dlatent_size': 128,
+    'D_args.fmap_base': 512, 'D_args.fmap_max': 64,
+    'D_loss_args.gamma': 0.5,
+    'sched_args.minibatch_size_base': 16,
+    'sched_args.minibatch_gpu_base': 16,
+    'sched_args.tick_kimg_base': 1, 'sched_args.tick_kimg_dict': {},
+    'G_smoothing_kimg': 0.5,
+    'total_kimg': 12,
+    'grid_args': {'size': 'demo', 'layout': 'random'},
+}
+
+
+def _architecture(G: str, D: str) -> Dict[str, Any]:
+    return {'G_args.architecture': G, 'D_args.architecture': D}
+
+
+def _noise(form: str) -> Dict[str, Any]:
+    return {'G_args.noise_injection': form}
+
+
+CONFIGS = OrderedDict([
+    ('config-a', [STYLEGAN1_NETWORKS, GROWING, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]),
+    ('config-b', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION,
+                  NO_LAZY_REGULARIZATION]),
+    ('config-c', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION]),
+    ('config-d', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING]),
+    ('config-e', [SMALL_NETWORKS]),
+    ('config-f', []),
+] + [
+    ('config-e-G%s-D%s' % (G, D), [SMALL_NETWORKS, _architecture(G, D)])
+    for G in ['orig', 'resnet', 'skip'] for D in ['orig', 'resnet', 'skip']
+] + [
+    # The systems of the noise injection paper, tables 1, 2 and 4.
+    ('config-e-bald', [SMALL_NETWORKS, _noise('none'), NO_PATH_REGULARIZATION]),
+    ('config-e-fr', [SMALL_NETWORKS, _noise('fr')]),
+    ('config-e-fr-nopathreg', [SMALL_NETWORKS, _noise('fr'), NO_PATH_REGULARIZATION]),
+])
+
+
+def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
+    """Options of `training_loop` for a configuration, with further parts on top.
+
+    Raises:
+        UserError: there is no configuration of that name.
+    """
+    if name not in CONFIGS:
+        raise UserError('--config is %r; it must be one of: %s' % (name, ', '.join(CONFIGS)))
+    parts = [BASE] + CONFIGS[name] + list(overrides)  # type: List[Dict[str, Any]]
+    options = {}  # type: Dict[str, Any]
+    for part in parts:
+        for path, value in part.items():
+            group, _, key = path.partition('.')
+            value = copy.deepcopy(value)
+            if key:
+                options.setdefault(group, {})[key] = value
+            else:
+                options[group] = value
+    return options
+
+
+def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
+    """Whether the networks and losses of these options can take minibatches of `size` on a device."""
+    group_size = min(options['D_args'].get('mbstd_group_size', 4), size)
+    shrink = 1
+    if options['G_loss_args']['func_name'].endswith('pathreg'):
+        shrink = options['G_loss_args'].get('pl_minibatch_shrink', 2)
+    return size % max(group_size, 1) == 0 and size >= shrink

@@ -1,0 +1,156 @@
+"""Losses of generator and discriminator.
+
+Each function returns (loss [N, 1], regularization term [N'] or None). `opt` is there for losses that need
+the optimizer (loss scaling); `training_set` gives random labels. Latents are z ~ N(0, 1).
+"""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib.autosummary import autosummary
+
+
+def _generate(G, training_set, minibatch_size, **kwargs):
+    """Training-mode output of G for random latents and labels, and the labels."""
+    latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
+    labels = training_set.get_random_labels_tf(minibatch_size)
+    return G.get_output_for(latents, labels, is_training=True, **kwargs), labels
+
+
+def _scores_of_fakes(G, D, training_set, minibatch_size):
+    """Scores of fakes with random labels."""
+    fakes, labels = _generate(G, training_set, minibatch_size)
+    return D.get_output_for(fakes, labels, is_training=True)
+
+
+def _real_and_fake_scores(G, D, minibatch_size, reals, labels):
+    """Scores of reals and of fakes with the reals' labels, and the fakes."""
+    latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
+    fakes = G.get_output_for(latents, labels, is_training=True)
+    real_scores = D.get_output_for(reals, labels, is_training=True)
+    fake_scores = D.get_output_for(fakes, labels, is_training=True)
+    return (autosummary('Loss/scores/real', real_scores),
+            autosummary('Loss/scores/fake', fake_scores), fakes)
+
+
+def _squared_gradient(scores, images):
+    """Squared norm of each score's gradient with respect to its image [N, C, H, W]: [N]."""
+    grads = tf.gradients(tf.reduce_sum(scores), [images])[0]
+    return tf.reduce_sum(tf.square(grads), axis=[1, 2, 3])
+
+
+def G_logistic(G, D, opt, training_set, minibatch_size):
+    """Saturating logistic loss, the minimax game (Goodfellow et al. 2014): log(1 - sigmoid(D(G(z))))."""
+    del opt
+    return -tf.nn.softplus(_scores_of_fakes(G, D, training_set, minibatch_size)), None
+
+
+def G_logistic_ns(G, D, opt, training_set, minibatch_size):
+    """Non-saturating logistic loss (Goodfellow et al. 2014): -log sigmoid(D(G(z)))."""
+    del opt
+    return tf.nn.softplus(-_scores_of_fakes(G, D, training_set, minibatch_size)), None
+
+
+def G_logistic_ns_pathreg(G, D, opt, training_set, minibatch_size, pl_minibatch_shrink=2,
+                          pl_decay=0.01, pl_weight=2.0):
+    """Non-saturating logistic loss with path length regularization (StyleGAN2, section 3.2).
+
+    The path length of a sample is the norm of J_w^T y for random images y ~ N(0, 1 / (H * W)), and the penalty its
+    squared distance to the running mean over samples. The term is evaluated for minibatch_size //
+    pl_minibatch_shrink fresh samples, since it costs memory.
+
+    Args:
+        pl_decay: speed of the running mean, which is 0 at the start. pl_weight: factor of the penalty.
+    """
+    del opt
+    (fakes, dlatents), labels = _generate(G, training_set, minibatch_size, return_dlatents=True)
+    loss = tf.nn.softplus(-D.get_output_for(fakes, labels, is_training=True))
+    with tf.name_scope('PathReg'):
+        if pl_minibatch_shrink > 1:
+            (fakes, dlatents), _ = _generate(
+                G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True)
+        noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
+        grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]  # [N', num_layers, dlatent_size]
+        squares = tf.reduce_sum(tf.square(grads), axis=2)
+        lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))
+        lengths = autosummary('Loss/pl_lengths', lengths)
+
+        with tf.control_dependencies(None):
+            pl_mean = tf.Variable(0.0, trainable=False, name='pl_mean')
+        # The mean is not detached: the gradient flows through it as through the lengths.
+        new_mean = pl_mean + pl_decay * (tf.reduce_mean(lengths) - pl_mean)
+        with tf.control_dependencies([tf.assign(pl_mean, new_mean)]):
+            penalty = tf.square(lengths - new_mean)
+        penalty = autosummary('Loss/pl_penalty', penalty)
+    return loss, penalty * pl_weight
+
+
+def G_wgan(G, D, opt, training_set, minibatch_size):
+    """Wasserstein loss (Arjovsky et al. 2017): -D(G(z))."""
+    del opt
+    return -_scores_of_fakes(G, D, training_set, minibatch_size), None
+
+
+def _logistic(real_scores, fake_scores):
+    return tf.nn.softplus(fake_scores) + tf.nn.softplus(-real_scores)
+
+
+def D_logistic(G, D, opt, training_set, minibatch_size, reals, labels):
+    """Logistic loss (Goodfellow et al. 2014): -log(1 - sigmoid(D(fake))) - log sigmoid(D(real))."""
+    del opt, training_set
+    real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
+    return _logistic(real_scores, fake_scores), None
+
+
+def D_logistic_r1(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
+    """Logistic loss with R1 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(real)|^2 per sample."""
+    del opt, training_set
+    real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
+    penalty = _gradient_penalty(real_scores, reals)
+    return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
+
+
+def D_logistic_r2(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
+    """Logistic loss with R2 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(fake)|^2 per sample."""
+    del opt, training_set
+    real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
+    penalty = _gradient_penalty(fake_scores, fakes)
+    return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
+
+
+def _gradient_penalty(scores, images):
+    with tf.name_scope('GradientPenalty'):
+        return autosummary('Loss/gradient_penalty', _squared_gradient(scores, images))
+
+
+def _wasserstein(real_scores, fake_scores, wgan_epsilon):
+    """Wasserstein loss, and a small weight that keeps scores of reals near 0 (Karras et al. 2018, appendix A.1)."""
+    with tf.name_scope('EpsilonPenalty'):
+        epsilon_penalty = autosummary('Loss/epsilon_penalty', tf.square(real_scores))
+    return fake_scores - real_scores + epsilon_penalty * wgan_epsilon
+
+
+def D_wgan(G, D, opt, training_set, minibatch_size, reals, labels, wgan_epsilon=0.001):
+    """Wasserstein loss (Arjovsky et al. 2017): D(fake) - D(real) + wgan_epsilon * D(real)^2."""
+    del opt, training_set
+    real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
+    return _wasserstein(real_scores, fake_scores, wgan_epsilon), None
+
+
+def D_wgan_gp(G, D, opt, training_set, minibatch_size, reals, labels,
+              wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0):
+    """`D_wgan` with a gradient penalty (Gulrajani et al. 2017) between reals and fakes.
+
+    wgan_lambda: weight of the penalty. wgan_target: norm of the gradient that is not penalized.
+    """
+    del opt, training_set
+    real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
+    with tf.name_scope('GradientPenalty'):
+        factors = tf.random_uniform([minibatch_size, 1, 1, 1], 0.0, 1.0)
+        mixed = tflib.lerp(tf.cast(reals, fakes.dtype), fakes, factors)
+        mixed_scores = D.get_output_for(mixed, labels, is_training=True)
+        mixed_scores = autosummary('Loss/scores/mixed', mixed_scores)
+        norms = tf.sqrt(_squared_gradient(mixed_scores, mixed))
+        norms = autosummary('Loss/mixed_norms', norms)
+        penalty = tf.square(norms - wgan_target) * (wgan_lambda / wgan_target ** 2)
+    return _wasserstein(real_scores, fake_scores, wgan_epsilon), penalty

@@ -1,0 +1,140 @@
+"""Network files, image grids and other small things around training."""
+import os
+import pickle
+from typing import Optional, Tuple
+
+import numpy as np
+import PIL.Image
+
+from dnnlib import tflib, util
+from dnnlib.tflib import pickles
+from dnnlib.util import UserError, atomic_write
+
+CACHE_DIR = '.stylegan2-cache'
+
+_GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680, 4320, 7, 4)}
+_GRID_MAX = 32
+
+
+def open_file_or_url(file_or_url: str):
+    """Open a file, or a URL through the download cache, for binary reading."""
+    if util.is_url(file_or_url):
+        return util.open_url(file_or_url, cache_dir=CACHE_DIR)
+    try:
+        return open(os.path.expanduser(file_or_url), 'rb')
+    except OSError as error:
+        raise UserError('cannot open %s: %s' % (file_or_url, error.strerror))
+
+
+def load_pkl(file_or_url: str, trust_network_code: bool = False):
+    """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
+    with open_file_or_url(file_or_url) as file:
+        return pickles.load(file, trust_network_code)
+
+
+def save_pkl(obj, filename: str) -> None:
+    """Save networks to a pickle; see `dnnlib.tflib.pickles.save`."""
+    pickles.save(obj, filename)
+
+
+def adjust_dynamic_range(data, drange_in, drange_out):
+    """Map an array or tensor linearly from one range to another."""
+    if list(drange_in) == list(drange_out):
+        return data
+    scale = (np.float32(drange_out[1]) - np.float32(drange_out[0])) / (
+        np.float32(drange_in[1]) - np.float32(drange_in[0]))
+    return data * scale + (np.float32(drange_out[0]) - np.float32(drange_in[0]) * scale)
+
+
+def create_image_grid(images: np.ndarray, grid_size: Optional[Tuple[int, int]] = None) -> np.ndarray:
+    """Put images [N, ...HW] row by row into one [...HW]; grid_size = (columns, rows), default: about square."""
+    assert images.ndim in (3, 4)
+    number, (height, width) = len(images), images.shape[-2:]
+    if grid_size is None:
+        columns = max(int(np.ceil(np.sqrt(number))), 1)
+        grid_size = columns, max((number - 1) // columns + 1, 1)
+    columns, rows = grid_size
+    grid = np.zeros(images.shape[1:-2] + (rows * height, columns * width), images.dtype)
+    for index, image in enumerate(images[:rows * columns]):
+        y, x = divmod(index, columns)
+        grid[..., y * height:(y + 1) * height, x * width:(x + 1) * width] = image
+    return grid
+
+
+def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
+    """Make a Pillow image of [H, W] or [C, H, W] with 1 (gray), 3 (RGB) or 4 (RGBA) channels."""
+    assert image.ndim in (2, 3)
+    if image.ndim == 3:
+        image = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    image = adjust_dynamic_range(image, drange, [0, 255])
+    return PIL.Image.fromarray(np.rint(image).clip(0, 255).astype(np.uint8))
+
+
+def save_image_grid(images: np.ndarray, filename: str, drange=(0, 1), grid_size=None) -> None:
+    """Save images [N, C, H, W] as one picture, in the format that the file name's extension says."""
+    picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
+    extension = os.path.splitext(filename)[1].lower()
+    with atomic_write(filename) as file:
+        picture.save(file, PIL.Image.registered_extensions()[extension])
+
+
+def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
+    """Flip each image [N, C, H, W] left to right with probability 1/2."""
+    mask = np.random.rand(len(minibatch)) < 0.5
+    return np.where(mask[:, np.newaxis, np.newaxis, np.newaxis], minibatch[..., ::-1], minibatch)
+
+
+def parse_config_for_previous_run(run_dir: str) -> dict:
+    """The training options of a run: dict(train=..., dataset=...)."""
+    with open(os.path.join(run_dir, 'submit_config.pkl'), 'rb') as file:
+        train = pickle.load(file)['run_func_kwargs']
+    return dict(train=train, dataset=train.get('dataset_args', {}))
+
+
+def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = 'random'):
+    """Choose real images for a grid.
+
+    Args:
+        size: picture size to fill: '1080p', '4k' or '8k'; anything else gives one image.
+        layout: 'random', or one class per block: 'row_per_class', 'col_per_class', 'class4x4'.
+
+    Returns: ((columns, rows), reals uint8 [N, C, H, W], labels [N, label_size]).
+    """
+    columns, rows = 1, 1
+    if size in _GRID_BASE:
+        total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
+        columns = int(np.clip(total_width // training_set.shape[2], min_columns, _GRID_MAX))
+        rows = int(np.clip(total_height // training_set.shape[1], min_rows, _GRID_MAX))
+    if layout == 'random':
+        reals, labels = training_set.get_minibatch_np(columns * rows)
+        return (columns, rows), reals, labels
+    blocks = {'row_per_class': (columns, 1), 'col_per_class': (1, rows), 'class4x4': (4, 4)}
+    if layout not in blocks:
+        raise UserError('unknown grid layout %r; choose one of random, %s' % (layout, ', '.join(blocks)))
+    reals = np.zeros([columns * rows] + training_set.shape, training_set.dtype)
+    labels = np.zeros([columns * rows, training_set.label_size], training_set.label_dtype)
+    for cell, image, label in _fill_blocks(training_set, columns, rows, *blocks[layout]):
+        reals[cell], labels[cell] = image, label
+    return (columns, rows), reals, labels
+
+
+def _fill_blocks(training_set, columns, rows, block_width, block_height, max_images=1000000):
+    """Yield (cell, image, label): images one by one into the block of their class, or its next free repeat."""
+    blocks_across = (columns - 1) // block_width + 1
+    num_blocks = blocks_across * ((rows - 1) // block_height + 1)
+    filled = [0] * num_blocks
+    for _ in range(max_images):
+        if min(filled) >= block_width * block_height:
+            return
+        images, labels = training_set.get_minibatch_np(1)
+        block = int(np.argmax(labels[0])) if training_set.label_size else 0
+        while block < num_blocks and filled[block] >= block_width * block_height:
+            block += max(training_set.label_size, 1)
+        if block >= num_blocks:
+            continue
+        inner_y, inner_x = divmod(filled[block], block_width)
+        filled[block] += 1
+        outer_y, outer_x = divmod(block, blocks_across)
+        x, y = outer_x * block_width + inner_x, outer_y * block_height + inner_y
+        if x < columns and y < rows:
+            yield y * columns + x, images[0], labels[0]

@@ -1,0 +1,648 @@
+"""StyleGAN2 networks (Karras et al. 2019, arXiv:1912.04958) with the noise injection of Feng, Zhao and Zha.
+
+Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose for the
+device; shapes in comments are written N, C, H, W all the same.
+"""
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import EasyDict, tflib
+from dnnlib.tflib import layout
+from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
+from dnnlib.tflib.ops.upfirdn_2d import (
+    conv_downsample_2d, downsample_2d, upsample_2d, upsample_conv_2d)
+from dnnlib.util import UserError
+from training import progressive
+from training.progressive import naive_downsample_2d, naive_upsample_2d  # noqa: F401
+
+SQRT_HALF = np.sqrt(0.5)
+
+
+def get_weight(shape, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
+    """Weight of a layer, [kernel, kernel, in, out] or [in, out], with equalized learning rate.
+
+    Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al. 2018,
+    section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
+    """
+    he_std = gain / np.sqrt(np.prod(shape[:-1]))
+    init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
+    init = tf.initializers.random_normal(0, init_std / lrmul)
+    return tf.get_variable(weight_var, shape=shape, initializer=init) * (scale * lrmul)
+
+
+def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
+    """Fully connected layer without bias: [N, ...] -> [N, fmaps]."""
+    if x.shape.ndims > 2:
+        size = np.prod(x.shape.as_list()[1:])
+        x = tf.reshape(layout.to_nchw(x), [-1, size])
+    w = get_weight([x.shape.as_list()[1], fmaps], gain, use_wscale, lrmul, weight_var)
+    return tf.matmul(x, tf.cast(w, x.dtype))
+
+
+def conv2d_layer(x, fmaps, kernel, up=False, down=False, resample_kernel=None, gain=1,
+                 use_wscale=True, lrmul=1, weight_var='weight'):
+    """Convolution without bias, [N, C, H, W] -> [N, fmaps, H, W], or twice or half the size with up or down."""
+    assert kernel >= 1 and kernel % 2 == 1
+    shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
+    w = get_weight(shape, gain, use_wscale, lrmul, weight_var)
+    return _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
+
+
+def _conv2d(x, w, up, down, resample_kernel):
+    assert not (up and down)
+    if up:
+        return upsample_conv_2d(x, w, k=resample_kernel, data_format=layout.current())
+    if down:
+        return conv_downsample_2d(x, w, k=resample_kernel, data_format=layout.current())
+    return tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME', data_format=layout.current())
+
+
+def apply_bias_act(x, act='linear', alpha=None, gain=None, lrmul=1, bias_var='bias'):
+    """Add a trainable bias per channel, then the activation function with its gain."""
+    axis = layout.channel_axis(x.shape.ndims)
+    size = x.shape.as_list()[axis]
+    b = tf.get_variable(bias_var, shape=[size], initializer=tf.initializers.zeros()) * lrmul
+    return fused_bias_act(x, b=tf.cast(b, x.dtype), axis=axis, act=act, alpha=alpha, gain=gain)
+
+
+def conv2d_act_layer(x, fmaps, kernel, act, act_gain=None, **conv_kwargs):
+    """`conv2d_layer`, then bias and activation."""
+    return apply_bias_act(conv2d_layer(x, fmaps, kernel, **conv_kwargs), act=act, gain=act_gain)
+
+
+def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
+                           resample_kernel=None, gain=1, use_wscale=True, lrmul=1,
+                           fused_modconv=True, weight_var='weight',
+                           mod_weight_var='mod_weight', mod_bias_var='mod_bias'):
+    """Convolution whose weight is scaled per sample by styles and normalized again (section 2.2, Eq. 1-3).
+
+    Args:
+        x: activations [N, C, H, W]. y: disentangled latents [N, dlatent_size].
+        fused_modconv: on NCHW layouts, one grouped convolution with a weight per sample; the same result as
+            scaling the activations instead, which is what other layouts do (faster on CPUs).
+
+    Returns: [N, fmaps, H, W], without bias.
+    """
+    assert kernel >= 1 and kernel % 2 == 1
+    num_in = layout.sizes(x)[1]
+    w = get_weight([kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var)
+    s = dense_layer(y, num_in, weight_var=mod_weight_var)
+    s = apply_bias_act(s, bias_var=mod_bias_var) + 1  # [N, C]
+    if fused_modconv and layout.current() == 'NCHW':
+        return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel)
+
+    x *= tf.reshape(tf.cast(s, x.dtype), layout.arrange(-1, num_in, 1, 1))
+    x = _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
+    if demodulate:
+        # Eq. 3 without a weight per sample: the sum over the kernel does not depend on the style.
+        power = tf.matmul(tf.square(s), tf.reduce_sum(tf.square(w), axis=[0, 1]))
+        d = tf.rsqrt(power + 1e-8)  # [N, fmaps]
+        x *= tf.reshape(tf.cast(d, x.dtype), layout.arrange(-1, fmaps, 1, 1))
+    return x
+
+
+def _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel):
+    """A grouped convolution, one group per sample; NCHW."""
+    kernel, _, num_in, fmaps = w.shape.as_list()
+    ww = w[np.newaxis] * s[:, np.newaxis, np.newaxis, :, np.newaxis]  # [N, k, k, C, fmaps]
+    if demodulate:
+        ww *= tf.rsqrt(tf.reduce_sum(tf.square(ww), axis=[1, 2, 3], keepdims=True) + 1e-8)
+    ww = tf.reshape(tf.transpose(ww, [1, 2, 3, 0, 4]), [kernel, kernel, num_in, -1])
+    x = tf.reshape(x, [1, -1] + x.shape.as_list()[2:])
+    x = _conv2d(x, tf.cast(ww, x.dtype), up, down, resample_kernel)
+    return tf.reshape(x, [-1, fmaps] + x.shape.as_list()[2:])
+
+
+def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
+    """Append the standard deviation within groups of samples as extra channels (Karras et al. 2018, section 3).
+
+    Sample i belongs to group i % (N / group_size). N must be a multiple of min(group_size, N). Groups of 0 or 1
+    say nothing: nothing is appended.
+    """
+    if group_size <= 1:
+        return x
+    _, num_channels, height, width = layout.sizes(x)
+    per_feature = num_channels // num_new_features
+    group_size = tf.minimum(group_size, tf.shape(x)[0])
+    y = tf.cast(x, tf.float32)
+    if layout.current() == 'NCHW':
+        shape, over = [group_size, -1, num_new_features, per_feature, height, width], [2, 3, 4]
+    else:
+        shape, over = [group_size, -1, height, width, num_new_features, per_feature], [1, 2, 4]
+    y = tf.reshape(y, shape)
+    y -= tf.reduce_mean(y, axis=0, keepdims=True)
+    y = tf.sqrt(tf.reduce_mean(tf.square(y), axis=0) + 1e-8)  # one value per group and pixel
+    y = tf.reduce_mean(y, axis=over)  # [N / group_size, num_new_features]
+    y = tf.reshape(tf.cast(y, x.dtype), layout.arrange(-1, num_new_features, 1, 1))
+    y = tf.tile(y, layout.arrange(group_size, 1, height, width))
+    return tf.concat([x, y], axis=layout.channel_axis())
+
+
+# Noise injection. Equation numbers are those of "On Noise Injection in Generative Adversarial Networks".
+# Here mu is the output of a convolution [N, C, H, W], eps the noise [N, 1, H, W], and s and sigma are maps [N, 1, H, W].
+
+def semantic_identifier(mu):
+    """Spatial semantic identifier s of Eq. 6 and 7: sum over channels, centred, scaled to |s| <= 1."""
+    m = tf.reduce_sum(mu, axis=layout.channel_axis(), keepdims=True)
+    s = m - tf.reduce_mean(m, axis=layout.spatial_axes(), keepdims=True)
+    return s / (tf.reduce_max(tf.abs(s), axis=layout.spatial_axes(), keepdims=True) + 1e-8)
+
+
+def decompose(s):
+    """Eq. 8: A * s + b with trainable maps A and b [H, W], which have an equalized learning rate 1 / sqrt(H)."""
+    _, _, height, width = layout.sizes(s)
+    maps = []
+    for name in ['A', 'b']:
+        init = tf.initializers.random_normal()
+        raw = tf.get_variable(name, shape=[height, width], initializer=init)
+        raw = tf.reshape(raw * (1 / np.sqrt(height)), layout.arrange(1, 1, height, width))
+        maps.append(tf.cast(raw, s.dtype))
+    return maps[0] * s + maps[1]
+
+
+def stabilize(s):
+    """Eq. 9: mix with ones by a trainable alpha in (0, 1), then divide by the root mean square over H x W."""
+    alpha_logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
+    alpha = tf.cast(tf.sigmoid(alpha_logit), s.dtype)
+    s = alpha * s + (1 - alpha)
+    mean_square = tf.reduce_mean(tf.square(s), axis=layout.spatial_axes(), keepdims=True)
+    return s * tf.rsqrt(mean_square + 1e-8)
+
+
+def inject_nothing(mu, eps):
+    """No noise at all: a bald generator."""
+    del eps
+    return mu
+
+
+def inject_additive(mu, eps):
+    """Eq. 11, StyleGAN2's own noise: mu + r * eps, r starting at 0."""
+    r = tf.get_variable('noise_strength', shape=[], initializer=tf.initializers.zeros())
+    return mu + eps * tf.cast(r, mu.dtype)
+
+
+def inject_fr(mu, eps):
+    """Fuzzy reparameterization, Eq. 6-10: r * sigma * mu + r * sigma * eps, r starting at 1."""
+    with tf.variable_scope('FR'):
+        sigma = stabilize(decompose(semantic_identifier(mu)))
+        r = tf.get_variable('strength', shape=[], initializer=tf.initializers.ones())
+        return (mu + eps) * (sigma * tf.cast(r, mu.dtype))
+
+
+NOISE_INJECTION_FORMS = {
+    'none': inject_nothing,
+    'additive': inject_additive,
+    'fr': inject_fr,
+}
+
+
+def noise_injection_layer(x, form='additive', noise_var=None):
+    """Put noise into activations, before bias and activation function.
+
+    Args:
+        x: [N, C, H, W]. form: a key of NOISE_INJECTION_FORMS.
+        noise_var: fixed noise [1, 1, H, W]; None: drawn from N(0, 1) for each sample and evaluation.
+    """
+    if form not in NOISE_INJECTION_FORMS:
+        raise UserError('unknown noise injection %r; choose one of %s'
+                        % (form, ', '.join(NOISE_INJECTION_FORMS)))
+    if form == 'none':
+        return inject_nothing(x, None)
+    return NOISE_INJECTION_FORMS[form](x, noise_for(x, noise_var))
+
+
+def noise_for(x, noise_var=None):
+    """Noise [N, 1, H, W] for activations [N, C, H, W]: drawn from N(0, 1), or fixed, [1, 1, H, W]."""
+    if noise_var is not None:
+        return layout.from_nchw(tf.cast(noise_var, x.dtype))
+    _, _, height, width = layout.sizes(x)
+    return layout.from_nchw(
+        tf.random_normal([tf.shape(x)[0], 1, height, width], dtype=x.dtype))
+
+
+def G_main(latents_in, labels_in,
+           truncation_psi=0.5, truncation_cutoff=None,
+           truncation_psi_val=None, truncation_cutoff_val=None,
+           dlatent_avg_beta=0.995, style_mixing_prob=0.9,
+           is_training=False, is_validation=False, return_dlatents=False,
+           is_template_graph=False, components=EasyDict(),
+           mapping_func='G_mapping', synthesis_func='G_synthesis_stylegan2', **kwargs):
+    """Generator: mapping, style mixing, truncation trick and synthesis.
+
+    Args:
+        latents_in: z [N, latent_size]. labels_in: [N, label_size].
+        truncation_psi: strength of the truncation towards the mean w, 1 for none; truncation_cutoff: number of
+            layers it applies to, None for all. The `_val` values take their place if is_validation.
+        dlatent_avg_beta: decay of the running mean of w; style_mixing_prob: share of minibatches with two
+            styles. Both only if is_training.
+        mapping_func, synthesis_func: build functions of the sub-networks, or their names in this module.
+        return_dlatents: also return w [N, num_layers, dlatent_size].
+        kwargs: passed to both sub-networks.
+
+    Returns: images [N, num_channels, resolution, resolution], nominally in [-1, 1].
+    """
+    assert not (is_training and is_validation)
+    if is_validation:
+        truncation_psi, truncation_cutoff = truncation_psi_val, truncation_cutoff_val
+    if is_training or (not tflib.is_tf_expression(truncation_psi) and truncation_psi == 1):
+        truncation_psi = None
+
+    if 'synthesis' not in components:
+        components.synthesis = tflib.Network(
+            'G_synthesis', func_name=_build_function(synthesis_func), **kwargs)
+    num_layers, dlatent_size = components.synthesis.input_shape[1:]
+    if 'mapping' not in components:
+        components.mapping = tflib.Network(
+            'G_mapping', func_name=_build_function(mapping_func), dlatent_broadcast=num_layers,
+            **kwargs)
+
+    zeros = tf.initializers.zeros()
+    lod = tf.get_variable('lod', shape=[], initializer=zeros, trainable=False)
+    dlatent_avg = tf.get_variable(
+        'dlatent_avg', shape=[dlatent_size], initializer=zeros, trainable=False)
+
+    def map_to_w(latents):
+        w = components.mapping.get_output_for(
+            latents, labels_in, is_training=is_training, **kwargs)
+        return tf.cast(w, tf.float32)
+
+    dlatents = map_to_w(latents_in)
+    if is_training and dlatent_avg_beta != 1:
+        dlatents = _track_mean(dlatents, dlatent_avg, dlatent_avg_beta)
+    if is_training and style_mixing_prob > 0:
+        with tf.name_scope('StyleMix'):
+            second = map_to_w(tf.random_normal(tf.shape(latents_in)))
+            dlatents = _mix_styles(dlatents, second, style_mixing_prob, num_layers, lod)
+    if truncation_psi is not None:
+        with tf.name_scope('Truncation'):
+            cutoff = num_layers if truncation_cutoff is None else truncation_cutoff
+            is_truncated = np.arange(num_layers)[np.newaxis, :, np.newaxis] < cutoff
+            psi = tf.where(is_truncated, truncation_psi * tf.ones(is_truncated.shape),
+                           tf.ones(is_truncated.shape))
+            dlatents = tflib.lerp(dlatent_avg, dlatents, psi)
+
+    with tf.control_dependencies(_pass_on(lod, components.synthesis)):
+        images = components.synthesis.get_output_for(
+            dlatents, is_training=is_training, force_clean_graph=is_template_graph, **kwargs)
+    images = tf.identity(images, name='images_out')
+    return (images, dlatents) if return_dlatents else images
+
+
+def _build_function(func):
+    return globals()[func] if isinstance(func, str) else func
+
+
+def _track_mean(dlatents, dlatent_avg, beta):
+    """Let the running mean of w follow this minibatch whenever the result is used."""
+    with tf.name_scope('DlatentAvg'):
+        batch_avg = tf.reduce_mean(dlatents[:, 0], axis=0)
+        update = tf.assign(dlatent_avg, tflib.lerp(batch_avg, dlatent_avg, beta))
+        with tf.control_dependencies([update]):
+            return tf.identity(dlatents)
+
+
+def _mix_styles(first, second, probability, num_layers, lod):
+    """Take the layers from a random one upwards from the second w, with some probability per minibatch."""
+    used_layers = num_layers - tf.cast(lod, tf.int32) * 2
+    coin = tf.random_uniform([], 0.0, 1.0)
+    crossover = tf.random_uniform([], 1, used_layers, dtype=tf.int32)
+    cutoff = tf.where(coin < probability, crossover, used_layers)
+    is_first = tf.range(num_layers)[np.newaxis, :, np.newaxis] < cutoff
+    return tf.where(tf.broadcast_to(is_first, tf.shape(first)), first, second)
+
+
+def _pass_on(lod, synthesis):
+    """Ops that give the synthesis network, if it grows progressively, the generator's level of detail."""
+    return [tf.assign(synthesis.find_var('lod'), lod)] if 'lod' in synthesis.vars else []
+
+
+def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size=512,
+              dlatent_broadcast=None, mapping_layers=8, mapping_fmaps=512, mapping_lrmul=0.01,
+              mapping_nonlinearity='lrelu', normalize_latents=True, dtype='float32', **_kwargs):
+    """Mapping network: z [N, latent_size], labels [N, label_size] -> w [N, dlatent_size].
+
+    With dlatent_broadcast = L the result is repeated to [N, L, dlatent_size].
+    """
+    def layer(x, fmaps):
+        x = dense_layer(x, fmaps, lrmul=mapping_lrmul)
+        return apply_bias_act(x, act=mapping_nonlinearity, lrmul=mapping_lrmul)
+
+    return map_latents(latents_in, labels_in, latent_size, label_size, dlatent_size,
+                       dlatent_broadcast, mapping_layers, mapping_fmaps, normalize_latents, dtype,
+                       layer)
+
+
+def map_latents(latents_in, labels_in, latent_size, label_size, dlatent_size, dlatent_broadcast,
+                mapping_layers, mapping_fmaps, normalize_latents, dtype, layer):
+    """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`; see `G_mapping`."""
+    latents_in.set_shape([None, latent_size])
+    labels_in.set_shape([None, label_size])
+    x = tf.cast(latents_in, dtype)
+    if label_size:
+        with tf.variable_scope('LabelConcat'):
+            w = tf.get_variable('weight', shape=[label_size, latent_size],
+                                initializer=tf.initializers.random_normal())
+            embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
+            x = tf.concat([x, embedded], axis=1)
+    if normalize_latents:
+        with tf.variable_scope('Normalize'):
+            x = pixel_norm(x)
+    for index in range(mapping_layers):
+        with tf.variable_scope('Dense%d' % index):
+            fmaps = mapping_fmaps if index < mapping_layers - 1 else dlatent_size
+            x = layer(x, fmaps)
+    if dlatent_broadcast is not None:
+        with tf.variable_scope('Broadcast'):
+            x = tf.tile(x[:, np.newaxis], [1, dlatent_broadcast, 1])
+    return tf.identity(x, name='dlatents_out')
+
+
+def pixel_norm(x, epsilon=1e-8):
+    """Scale the channels of every pixel, [N, C, H, W] or [N, C], to a mean square of 1."""
+    axis = layout.channel_axis(x.shape.ndims)
+    return x * tf.rsqrt(tf.reduce_mean(tf.square(x), axis=axis, keepdims=True) + epsilon)
+
+
+def fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max):
+    """Number of feature maps by stage; layers at resolution 2^res use stage res - 1."""
+    return lambda stage: int(np.clip(int(fmap_base / (2.0 ** (stage * fmap_decay))),
+                                     fmap_min, fmap_max))
+
+
+def log2_of_resolution(resolution):
+    """The logarithm of a network's resolution, which must be a power of two."""
+    log2 = int(np.log2(resolution))
+    assert resolution == 2 ** log2 and resolution >= 4, 'resolution must be a power of two from 4 up'
+    return log2
+
+
+def resolution_scope(res):
+    """Variable scope of the layers at 2^res."""
+    return tf.variable_scope('{0}x{0}'.format(2 ** res))
+
+
+def noise_inputs(sizes_log2, dtype):
+    """Fixed noise maps noise0, noise1, ..., [1, 1, 2^size, 2^size]."""
+    inputs = []
+    for index, size in enumerate(sizes_log2):
+        inputs.append(tf.get_variable(
+            'noise%d' % index, shape=[1, 1, 2 ** size, 2 ** size], trainable=False,
+            initializer=tf.initializers.random_normal()))
+    return [tf.cast(x, dtype) for x in inputs]
+
+
+def learned_constant(fmaps, minibatch_size, dtype, initializer):
+    """The constant [N, fmaps, 4, 4] that every image starts from."""
+    const = tf.get_variable('const', shape=[1, fmaps, 4, 4], initializer=initializer)
+    return layout.from_nchw(tf.tile(tf.cast(const, dtype), [minibatch_size, 1, 1, 1]))
+
+
+def _first_features(dlatents_in, fmaps, dtype, layer):
+    """Activations [N, fmaps, 4, 4] of the first styled layer."""
+    with tf.variable_scope('Const'):
+        x = learned_constant(fmaps, tf.shape(dlatents_in)[0], dtype,
+                             tf.initializers.random_normal())
+    with tf.variable_scope('Conv'):
+        return layer(x, 0, fmaps)
+
+
+def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resample_kernel,
+                  fused_modconv, noise_injection):
+    """Make the function layer(x, index, fmaps, up, gain): a modulated convolution with noise, bias and activation.
+
+    `index` chooses the style w[:, index] and the fixed noise: one for 4x4, two for each higher resolution.
+    """
+    fixed_noise = noise_inputs([(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype)
+
+    def layer(x, index, fmaps, up=False, gain=None):
+        x = modulated_conv2d_layer(x, w[:, index], fmaps, kernel=3, up=up,
+                                   resample_kernel=resample_kernel, fused_modconv=fused_modconv)
+        x = noise_injection_layer(x, noise_injection,
+                                  None if randomize_noise else fixed_noise[index])
+        return apply_bias_act(x, act=nonlinearity, gain=gain)
+    return layer
+
+
+def _to_rgb(x, w, num_channels, fused_modconv):
+    """Colours [N, num_channels, H, W] of activations, styled but not normalized."""
+    x = modulated_conv2d_layer(x, w, num_channels, kernel=1, demodulate=False,
+                               fused_modconv=fused_modconv)
+    return apply_bias_act(x)
+
+
+def G_synthesis_stylegan_revised(
+        dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, fmap_base=16 << 10,
+        fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
+        dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
+        is_template_graph=False, force_clean_graph=False, noise_injection='additive', **_kwargs):
+    """Synthesis network of configs b to d, progressively growing: w [N, num_layers, dlatent_size] -> images.
+
+    Args:
+        structure: how the graph follows the level of detail, see `training.progressive`.
+        force_clean_graph: no branches and no randomness.
+        The others are those of `G_synthesis_stylegan2`.
+
+    Returns: [N, num_channels, resolution, resolution] at every level of detail.
+    """
+    resolution_log2 = log2_of_resolution(resolution)
+    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    num_layers = resolution_log2 * 2 - 2
+    is_clean = is_template_graph or force_clean_graph
+    structure = progressive.resolve_structure(structure, is_clean)
+    dlatents_in.set_shape([None, num_layers, dlatent_size])
+    w = tf.cast(dlatents_in, dtype)
+    lod = progressive.lod_variable()
+    layer = _styled_layer(w, resolution_log2, dtype, randomize_noise and not is_clean,
+                          nonlinearity, resample_kernel, fused_modconv, noise_injection)
+
+    def block(x, res):
+        with resolution_scope(res):
+            with tf.variable_scope('Conv0_up'):
+                x = layer(x, 2 * res - 5, nf(res - 1), up=True)
+            with tf.variable_scope('Conv1'):
+                return layer(x, 2 * res - 4, nf(res - 1))
+
+    def to_rgb(x, res):
+        with tf.variable_scope('ToRGB_lod%d' % (resolution_log2 - res)):
+            return _to_rgb(x, w[:, 2 * res - 3], num_channels, fused_modconv)
+
+    with resolution_scope(2):
+        features = _first_features(dlatents_in, nf(1), dtype, layer)
+    images = progressive.grow_images(structure, lod, resolution_log2, features, block, to_rgb)
+    images = layout.to_nchw(images)
+    assert images.dtype == tf.as_dtype(dtype)
+    return tf.identity(images, name='images_out')
+
+
+def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024,
+                          fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
+                          randomize_noise=True, architecture='skip', nonlinearity='lrelu',
+                          dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
+                          noise_injection='additive', **_kwargs):
+    """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images (section 4.1).
+
+    Args:
+        architecture: 'orig', 'skip' or 'resnet' (Fig. 7 of the StyleGAN2 paper).
+        randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1, ...
+        noise_injection: form of the noise, a key of NOISE_INJECTION_FORMS.
+        fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) * decay), clipped.
+
+    Returns: [N, num_channels, resolution, resolution].
+    """
+    resolution_log2 = log2_of_resolution(resolution)
+    assert architecture in ['orig', 'skip', 'resnet']
+    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    num_layers = resolution_log2 * 2 - 2
+    dlatents_in.set_shape([None, num_layers, dlatent_size])
+    w = tf.cast(dlatents_in, dtype)
+    layer = _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity,
+                          resample_kernel, fused_modconv, noise_injection)
+    block_gain = _block_gain(architecture, nonlinearity)
+
+    def block(x, res):
+        """Twice the size; the last style of a resolution is also that of the next one's first layer."""
+        fmaps = nf(res - 1)
+        with tf.variable_scope('Conv0_up'):
+            y = layer(x, 2 * res - 5, fmaps, up=True)
+        with tf.variable_scope('Conv1'):
+            y = layer(y, 2 * res - 4, fmaps, gain=block_gain)
+        if architecture == 'resnet':
+            with tf.variable_scope('Skip'):
+                y += conv2d_layer(x, fmaps, kernel=1, up=True, gain=SQRT_HALF,
+                                  resample_kernel=resample_kernel)
+        return y
+
+    features = images = None
+    for res in range(2, resolution_log2 + 1):
+        with resolution_scope(res):
+            if res == 2:
+                features = _first_features(dlatents_in, nf(1), dtype, layer)
+            else:
+                features = block(features, res)
+            if images is not None:
+                with tf.variable_scope('Upsample'):
+                    images = upsample_2d(images, k=resample_kernel, data_format=layout.current())
+            if architecture == 'skip' or res == resolution_log2:
+                with tf.variable_scope('ToRGB'):
+                    rgb = _to_rgb(features, w[:, 2 * res - 3], num_channels, fused_modconv)
+                    images = rgb if images is None else images + rgb
+    images = layout.to_nchw(images)
+    assert images.dtype == tf.as_dtype(dtype)
+    return tf.identity(images, name='images_out')
+
+
+def _block_gain(architecture, nonlinearity):
+    """Gain of the last activation of a block: residual branches carry their 1 / sqrt(2) in their gains."""
+    if architecture != 'resnet':
+        return None
+    return activation_funcs[nonlinearity].def_gain * SQRT_HALF
+
+
+def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
+               fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512, nonlinearity='lrelu',
+               mbstd_group_size=4, mbstd_num_features=1, dtype='float32',
+               resample_kernel=(1, 3, 3, 1), structure='auto', is_template_graph=False, **_kwargs):
+    """Discriminator of configs b to d, progressively growing: images of full size -> scores [N, 1].
+
+    Args:
+        structure: how the graph follows the level of detail, see `training.progressive`.
+        The others are those of `D_stylegan2`.
+    """
+    resolution_log2 = log2_of_resolution(resolution)
+    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    structure = progressive.resolve_structure(structure, is_template_graph)
+    images_in.set_shape([None, num_channels, resolution, resolution])
+    labels_in.set_shape([None, label_size])
+    lod = progressive.lod_variable()
+
+    def from_rgb(images, res):
+        with tf.variable_scope('FromRGB_lod%d' % (resolution_log2 - res)):
+            return conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
+
+    def block(x, res):
+        with resolution_scope(res):
+            return _shrinking_layers(x, res, nf, nonlinearity, resample_kernel)
+
+    images = layout.from_nchw(tf.cast(images_in, dtype))
+    features = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
+    with resolution_scope(2):
+        features = _final_features(features, nf, nonlinearity, mbstd_group_size,
+                                   mbstd_num_features)
+    scores = _class_scores(features, tf.cast(labels_in, dtype), label_size)
+    assert scores.dtype == tf.as_dtype(dtype)
+    return tf.identity(scores, name='scores_out')
+
+
+def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
+                fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
+                architecture='resnet', nonlinearity='lrelu', mbstd_group_size=4,
+                mbstd_num_features=1, dtype='float32', resample_kernel=(1, 3, 3, 1), **_kwargs):
+    """Discriminator of configs e and f: images [N, num_channels, resolution, resolution] -> scores [N, 1].
+
+    Args:
+        labels_in: [N, label_size]; with labels the score is that of the label's class.
+        architecture: 'orig', 'skip' or 'resnet'. mbstd_group_size: group of the minibatch standard deviation, 0 or
+            1 for none.
+    """
+    resolution_log2 = log2_of_resolution(resolution)
+    assert architecture in ['orig', 'skip', 'resnet']
+    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    images_in.set_shape([None, num_channels, resolution, resolution])
+    labels_in.set_shape([None, label_size])
+
+    block_gain = _block_gain(architecture, nonlinearity)
+
+    def block(x, res):
+        """Half the size."""
+        y = _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, block_gain)
+        if architecture == 'resnet':
+            with tf.variable_scope('Skip'):
+                y += conv2d_layer(x, nf(res - 2), kernel=1, down=True, gain=SQRT_HALF,
+                                  resample_kernel=resample_kernel)
+        return y
+
+    images = layout.from_nchw(tf.cast(images_in, dtype))
+    features = None
+    for res in reversed(range(2, resolution_log2 + 1)):
+        with resolution_scope(res):
+            if features is None or architecture == 'skip':
+                with tf.variable_scope('FromRGB'):
+                    rgb = conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
+                    features = rgb if features is None else features + rgb
+            if res == 2:
+                features = _final_features(features, nf, nonlinearity, mbstd_group_size,
+                                           mbstd_num_features)
+                break
+            features = block(features, res)
+            if architecture == 'skip':
+                with tf.variable_scope('Downsample'):
+                    images = downsample_2d(images, k=resample_kernel, data_format=layout.current())
+    scores = _class_scores(features, tf.cast(labels_in, dtype), label_size)
+    assert scores.dtype == tf.as_dtype(dtype)
+    return tf.identity(scores, name='scores_out')
+
+
+def _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, gain=None):
+    """The discriminator's two convolutions at 2^res, the second one to half the size."""
+    with tf.variable_scope('Conv0'):
+        x = conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
+    with tf.variable_scope('Conv1_down'):
+        return conv2d_act_layer(x, nf(res - 2), kernel=3, act=nonlinearity, act_gain=gain,
+                                down=True, resample_kernel=resample_kernel)
+
+
+def _final_features(x, nf, nonlinearity, mbstd_group_size, mbstd_num_features):
+    """The discriminator's layers at 4x4 before the score: [N, C, 4, 4] -> [N, nf(0)]."""
+    with tf.variable_scope('MinibatchStddev'):
+        x = minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
+    with tf.variable_scope('Conv'):
+        x = conv2d_act_layer(x, nf(1), kernel=3, act=nonlinearity)
+    with tf.variable_scope('Dense0'):
+        return apply_bias_act(dense_layer(x, nf(0)), act=nonlinearity)
+
+
+def _class_scores(x, labels, label_size):
+    """Scores [N, 1]; with labels that of the label's class."""
+    with tf.variable_scope('Output'):
+        x = apply_bias_act(dense_layer(x, max(label_size, 1)))
+        return tf.reduce_sum(x * labels, axis=1, keepdims=True) if label_size else x

@@ -1,0 +1,131 @@
+"""What a user sees of training: a line per tick, a progress bar within it, stats.jsonl and TensorBoard."""
+import json
+import math
+import os
+import time
+from typing import Optional
+
+import psutil
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+import dnnlib
+from dnnlib import util
+from dnnlib.tflib import engine, tfutil
+from dnnlib.tflib.autosummary import autosummary, save_summaries
+
+
+class Progress:
+    """Reports ticks of a run in its folder; every figure is an autosummary, named once.
+
+    Args:
+        run_dir: folder for stats.jsonl and the TensorBoard event file.
+        start_nimg, total_nimg: images seen before the first tick and at the end.
+        resume_time: seconds of earlier runs, added to the total.
+    """
+
+    def __init__(self, run_dir: str, start_nimg: int, total_nimg: int, resume_time: float = 0.0):
+        self._start_nimg = start_nimg
+        self._total_nimg = total_nimg
+        self._resume_time = resume_time
+        self._stats_path = os.path.join(run_dir, 'stats.jsonl')
+        self.writer = tf.summary.FileWriter(run_dir)
+        self._peak_memory = engine.peak_gpu_memory(engine.device(0))
+        self._start_time = self._tick_time = self._last_time = time.time()
+        self._tick_nimg = start_nimg
+        self._training_seconds = 0.0  # without maintenance
+        self._bar = None  # type: Optional[tqdm]
+
+    def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
+        """Start a tick if none is running, with a bar on a terminal; return the images at its end."""
+        if self._bar is None:
+            self._tick_nimg, self._tick_time = cur_nimg, time.time()
+            self._bar = tqdm(total=int(tick_kimg * 1000), unit='img', leave=False, disable=None)
+        return self._tick_nimg + int(tick_kimg * 1000)
+
+    def update(self, num_images: int) -> None:
+        """Count images of the current tick."""
+        self._bar.update(num_images)
+
+    def close_bar(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def end_tick(self, tick: int, cur_nimg: int, sched, skipped_steps: int,
+                 ticks_to_snapshot: Optional[int]) -> None:
+        """Print the line of a tick and write its figures to all logs.
+
+        Maintenance is the time between the end of the last tick and the start of this one.
+        """
+        self.close_bar()
+        now = time.time()
+        maintenance_seconds = self._tick_time - self._last_time
+        self._last_time = now
+        seconds, images = now - self._tick_time, cur_nimg - self._tick_nimg
+        self._training_seconds += seconds
+        total_seconds = now - self._start_time + self._resume_time
+        done = cur_nimg - self._start_nimg
+        rate = images / max(seconds, 1e-9)
+        # The first tick holds the engine's warming up; later ones tell better what is to come.
+        todo = max(self._total_nimg - cur_nimg, 0)
+        left = todo * self._training_seconds / done if done else None
+
+        autosummary('Progress/tick', tick)
+        autosummary('Progress/kimg', cur_nimg / 1000.0)
+        autosummary('Progress/lod', sched.lod)
+        autosummary('Progress/minibatch', sched.minibatch_size)
+        autosummary('Progress/skipped_steps', skipped_steps)
+        autosummary('Timing/total_sec', total_seconds)
+        autosummary('Timing/total_hours', total_seconds / 3600.0)
+        autosummary('Timing/total_days', total_seconds / 86400.0)
+        autosummary('Timing/sec_per_tick', seconds)
+        if images:
+            autosummary('Timing/sec_per_kimg', seconds / images * 1000.0)
+            autosummary('Timing/img_per_sec', rate)
+        autosummary('Timing/maintenance_sec', maintenance_seconds)
+        autosummary('Resources/process_mem_gb', psutil.Process().memory_info().rss / 2 ** 30)
+        autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2 ** 30)
+        stats = save_summaries(self.writer, cur_nimg)
+        self.writer.flush()
+        with open(self._stats_path, 'a') as file:
+            file.write(json.dumps(dict(stats, timestamp=now)) + '\n')
+
+        def figure(name, template):
+            return template % stats[name] if name in stats else ''
+        parts = [
+            'tick %-4d' % tick,
+            'kimg %-7.1f' % (cur_nimg / 1000.0),
+            '%5.1f%%' % min(100.0 * cur_nimg / max(self._total_nimg, 1), 100.0),
+            'lod %.2f' % sched.lod if sched.lod else '',
+            'minibatch %d' % sched.minibatch_size,
+            'time %-8s' % dnnlib.util.format_time(total_seconds),
+            'left %-8s' % ('?' if left is None else util.format_time(left)),
+            'sec/kimg %.2f' % (seconds / images * 1000.0) if images else '',
+            'img/s %.1f' % rate if images else '',
+            'maintenance %.1f' % maintenance_seconds,
+            figure('Loss/G', 'G %.3f'), figure('Loss/D', 'D %.3f'),
+            figure('Loss/gradient_penalty', 'r1 %.3g'), figure('Loss/pl_lengths', 'pl %.3g'),
+            'skipped %d' % skipped_steps if skipped_steps else '',
+            figure('Resources/process_mem_gb', 'mem %.1fG'),
+            figure('Resources/peak_gpu_mem_gb', 'gpumem %.1fG'),
+            _snapshot_text(ticks_to_snapshot),
+        ]
+        print('  '.join(part for part in parts if part))
+
+    def close(self) -> None:
+        """Finish the event file."""
+        self.close_bar()
+        self.writer.close()
+
+
+def _snapshot_text(ticks):
+    if ticks is None:
+        return ''
+    return 'snapshot now' if ticks == 0 else 'snapshot in %d tick%s' % (ticks, '' if ticks == 1 else 's')
+
+
+def ticks_until(tick: int, interval: Optional[int]) -> Optional[int]:
+    """Ticks until the next multiple of an interval, 0 if it is one; None without interval."""
+    return None if not interval else int(math.ceil(tick / interval)) * interval - tick

@@ -1,0 +1,66 @@
+"""Finding earlier runs: the newest one of a result folder, its snapshots and its options."""
+import glob
+import os
+import pickle
+import re
+from typing import List, Optional
+
+from dnnlib.util import UserError
+from training.misc import parse_config_for_previous_run
+
+_FINAL = 'network-final.pkl'
+
+
+def newest_run(result_dir: str) -> str:
+    """The run with the highest number in a result folder that has saved a network.
+
+    Raises:
+        UserError: there is none.
+    """
+    result_dir = os.path.expanduser(result_dir)
+    runs = []
+    for path in glob.glob(os.path.join(glob.escape(result_dir), '[0-9]*-*')):
+        number = re.match(r'\d+', os.path.basename(path)).group()
+        if _network_files(path):
+            runs.append((int(number), path))
+    if not runs:
+        raise UserError('no run in %r has saved a network; train one by run_training.py, or name one by '
+                        '--network (or another --result-dir)' % result_dir)
+    return max(runs)[1]
+
+
+def snapshots(run_dir: str) -> List[str]:
+    """Network pickles of a run in the order in which they were saved.
+
+    Raises:
+        UserError: there is none.
+    """
+    paths = _network_files(os.path.expanduser(run_dir))
+    if not paths:
+        raise UserError('there is no network-*.pkl in %r; choose the folder of a training run' % run_dir)
+    return paths
+
+
+def last_snapshot(run_dir: str) -> str:
+    """The network pickle that a run saved last; UserError if there is none."""
+    return snapshots(run_dir)[-1]
+
+
+def training_options(run_dir: str) -> Optional[dict]:
+    """Options of `training_loop` that a run was started with; None if the folder does not tell."""
+    try:
+        options = parse_config_for_previous_run(os.path.expanduser(run_dir))['train']
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
+        raise UserError('submit_config.pkl in %r cannot be read; name the data set by --dataset' % run_dir)
+    return dict(options)
+
+
+def _network_files(run_dir):
+    """Snapshots by number, then the final network."""
+    paths = glob.glob(os.path.join(glob.escape(run_dir), 'network-snapshot-*.pkl'))
+    numbered = [p for p in paths if re.match(r'network-snapshot-\d+\.pkl$', os.path.basename(p))]
+    numbered.sort(key=lambda p: int(re.findall(r'\d+', os.path.basename(p))[-1]))
+    final = os.path.join(run_dir, _FINAL)
+    return numbered + ([final] if os.path.isfile(final) else [])

@@ -1,0 +1,151 @@
+"""The training graph: losses, optimizers and moving average of one pair of networks on all devices."""
+from typing import Callable, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib, util
+from dnnlib.tflib import engine
+from dnnlib.tflib.autosummary import autosummary
+from training.dataset import process_reals
+
+
+class TrainGraph:
+    """Everything that one training iteration runs, as official StyleGAN2 does it.
+
+    An iteration steps G, then moves Gs, then steps D on the next real images. With lazy regularization (StyleGAN2,
+    appendix B) the regularization terms have steps of their own, every so many iterations.
+
+    Args:
+        G, D, Gs: networks on the first device; the others get copies.
+        training_set: data set, see `training.dataset`.
+        G_loss_args, D_loss_args: dict(func_name=..., **kwargs) of the losses.
+        G_opt_args, D_opt_args: options of the optimizers.
+        num_gpus: number of devices.
+        G_reg_interval, D_reg_interval: iterations between regularization steps, if `lazy_regularization`;
+            otherwise the terms are part of the loss.
+        G_smoothing_kimg: half-life of the running average of G's weights, in thousands of images.
+        process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
+    """
+
+    def __init__(self, G, D, Gs, training_set, G_loss_args: dict, D_loss_args: dict,
+                 G_opt_args: dict, D_opt_args: dict, num_gpus: int = 1,
+                 lazy_regularization: bool = True, G_reg_interval: int = 4,
+                 D_reg_interval: int = 16, G_smoothing_kimg: float = 10.0,
+                 process_reals_args: Optional[dict] = None):
+        self.training_set = training_set
+        self.num_gpus = num_gpus
+        self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
+        with tf.name_scope('Inputs'), tf.device('/cpu:0'):
+            self._lod = tf.placeholder(tf.float32, [], 'lod_in')
+            self._lrates = {name: tf.placeholder(tf.float32, [], name + '_lrate_in') for name in 'GD'}
+            self._minibatch_size = tf.placeholder(tf.int32, [], 'minibatch_size_in')
+            self._minibatch_gpu = tf.placeholder(tf.int32, [], 'minibatch_gpu_in')
+            self._reals = tf.placeholder(tf.float32, [None] + training_set.shape, 'reals_in')
+            self._labels = tf.placeholder(
+                tf.float32, [None, training_set.label_size], 'labels_in')
+            self._rounds = self._minibatch_size // (self._minibatch_gpu * num_gpus)
+            half_lives = tf.cast(self._minibatch_size, tf.float32) / (
+                max(G_smoothing_kimg, 1e-9) * 1000.0)
+            Gs_beta = 0.5 ** half_lives
+            images, labels = training_set.get_minibatch_tf()
+            self._fetch = process_reals(images, labels, self._lod, **(process_reals_args or {}))
+
+        self._optimizers = {}
+        for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:
+            self._make_optimizers(name, dict(opt_args))
+        self._register_losses(G, D, G_loss_args, D_loss_args)
+        self._ops = {name: optimizer.apply_updates(allow_no_op=name.startswith('Reg'))
+                     for name, optimizer in self._optimizers.items()}
+        with tf.device(engine.device(0)):
+            self._update_Gs = Gs.setup_as_moving_average_of(G, beta=Gs_beta)
+        tflib.init_uninitialized_vars()
+
+    def _make_optimizers(self, name, opt_args):
+        """The optimizer of a network, and that of its lazy regularization, which shares its state."""
+        lrate = self._lrates[name]
+        if name in self._intervals:
+            # Appendix B: as many steps more, so the rates are lowered to have the same effect.
+            ratio = self._intervals[name] / (self._intervals[name] + 1)
+            lrate = lrate * ratio
+            for beta in ['beta1', 'beta2']:
+                if beta in opt_args:
+                    opt_args[beta] **= ratio
+        common = dict(opt_args, learning_rate=lrate, minibatch_multiplier=self._rounds)
+        train = tflib.Optimizer(name='Train' + name, **common)
+        self._optimizers['Train' + name] = train
+        self._optimizers['Reg' + name] = tflib.Optimizer(name='Reg' + name, share=train, **common)
+
+    def _register_losses(self, G, D, G_loss_args, D_loss_args):
+        with tf.device('/cpu:0'):
+            reals = tf.split(self._reals, self.num_gpus)
+            labels = tf.split(self._labels, self.num_gpus)
+        for index in range(self.num_gpus):
+            with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
+                device_G = G if index == 0 else G.clone('G_shadow')
+                device_D = D if index == 0 else D.clone('D_shadow')
+                set_lod = [tf.assign(net.find_var('lod'), self._lod)
+                           for net in (device_G, device_D) if 'lod' in net.vars]
+                common = dict(G=device_G, D=device_D, training_set=self.training_set,
+                              minibatch_size=self._minibatch_gpu)
+                with tf.control_dependencies(set_lod):
+                    with tf.name_scope('G_loss'):
+                        terms = util.call_func_by_name(
+                            opt=self._optimizers['TrainG'], **common, **G_loss_args)
+                        self._register('G', device_G, *terms)
+                    with tf.name_scope('D_loss'):
+                        terms = util.call_func_by_name(
+                            opt=self._optimizers['TrainD'], reals=reals[index],
+                            labels=labels[index], **common, **D_loss_args)
+                        self._register('D', device_D, *terms)
+
+    def _register(self, name, net, loss, reg):
+        loss = tf.reduce_mean(autosummary('Loss/' + name, loss))
+        if reg is not None:
+            reg = tf.reduce_mean(autosummary('Loss/%s_reg' % name, reg))
+            if name in self._intervals:
+                self._optimizers['Reg' + name].register_gradients(
+                    reg * self._intervals[name], net.trainables)
+            else:
+                loss += reg
+        self._optimizers['Train' + name].register_gradients(loss, net.trainables)
+
+    def reset_optimizer_state(self) -> None:
+        """Forget the moments of both networks' optimizers."""
+        for name in ['TrainG', 'TrainD']:
+            self._optimizers[name].reset_optimizer_state()
+
+    def skipped_steps(self) -> int:
+        """Steps left out so far because a gradient was not finite."""
+        return sum(optimizer.get_skipped_steps() for optimizer in self._optimizers.values())
+
+    def run_iteration(self, sched, counter: int, run: Callable = tflib.run) -> None:
+        """Run one iteration.
+
+        Args:
+            sched: state of the schedule: lod, G_lrate, D_lrate, minibatch_size, minibatch_gpu.
+            counter: number of iterations before; says which regularization steps are due.
+            run: in place of `tflib.run`.
+
+        Raises:
+            UserError: a record of the data set is broken.
+        """
+        feed = {self._lod: sched.lod, self._lrates['G']: sched.G_lrate,
+                self._lrates['D']: sched.D_lrate, self._minibatch_size: sched.minibatch_size,
+                self._minibatch_gpu: sched.minibatch_gpu}
+        rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
+        is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
+
+        for _ in range(rounds):
+            run(self._ops['TrainG'], feed)
+        if is_due.get('G'):
+            for _ in range(rounds):
+                run(self._ops['RegG'], feed)
+        run(self._update_Gs, feed)
+        for _ in range(rounds):
+            with self.training_set.reading_errors():
+                feed[self._reals], feed[self._labels] = run(self._fetch, feed)
+            run(self._ops['TrainD'], feed)
+        if is_due.get('D'):
+            for _ in range(rounds):  # all on the last round's reals, as official StyleGAN2 does
+                run(self._ops['RegD'], feed)

@@ -1,0 +1,187 @@
+"""The training loop: networks, schedule, snapshots and metrics of one run."""
+import os
+from typing import List, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+import dnnlib
+from dnnlib import tflib
+from dnnlib.tflib import engine
+from metrics.metric_base import MetricGroup
+from training import dataset, misc
+from training.progress import Progress, ticks_until
+from training.schedule import training_schedule
+from training.train_graph import TrainGraph
+
+
+def training_loop(
+        G_args: dict = {}, D_args: dict = {},  # noqa: B006
+        G_opt_args: dict = {}, D_opt_args: dict = {},  # noqa: B006
+        G_loss_args: dict = {}, D_loss_args: dict = {},  # noqa: B006
+        dataset_args: dict = {}, sched_args: dict = {}, grid_args: dict = {},  # noqa: B006
+        metric_arg_list: List[dict] = [],  # noqa: B006
+        tf_config: dict = {},  # noqa: B006
+        data_dir: Optional[str] = None,
+        G_smoothing_kimg: float = 10.0,
+        minibatch_repeats: int = 4,
+        lazy_regularization: bool = True,
+        G_reg_interval: int = 4, D_reg_interval: int = 16,
+        reset_opt_for_new_lod: bool = True,
+        total_kimg: float = 25000,
+        mirror_augment: bool = False,
+        drange_net=(-1, 1),
+        image_snapshot_ticks: Optional[int] = 50,
+        network_snapshot_ticks: Optional[int] = 50,
+        save_tf_graph: bool = False,
+        save_weight_histograms: bool = False,
+        resume_pkl: Optional[str] = None,
+        resume_kimg: float = 0.0,
+        resume_time: float = 0.0,
+        resume_with_new_nets: bool = False) -> None:
+    """Train a generator and a discriminator in the current run folder.
+
+    Args:
+        G_args, D_args, G_loss_args, D_loss_args: dict(func_name=..., **kwargs).
+        G_opt_args, D_opt_args: options of `tflib.Optimizer`. dataset_args: of `load_dataset`. sched_args: of
+            `training_schedule`. grid_args: of `setup_snapshot_image_grid`. tf_config: of `tflib.init_tf`.
+        metric_arg_list: metrics to evaluate at each network snapshot.
+        G_smoothing_kimg: half-life of the running average of the generator's weights, in thousands of images.
+        minibatch_repeats: iterations between looks at the schedule.
+        total_kimg: length of the training, in thousands of real images shown to the discriminator.
+        image_snapshot_ticks, network_snapshot_ticks: ticks between snapshots; None: none but the last.
+        resume_pkl: networks to go on from; resume_kimg, resume_time: where they were, for schedule and log.
+        resume_with_new_nets: build new networks and copy what fits, instead of using those of the file.
+
+    Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl, network-final.pkl, stats.jsonl
+    and TensorBoard events. Ctrl-C and a file abort.txt in the run folder end the training.
+    """
+    num_gpus = dnnlib.submit_config.num_gpus
+    tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
+    training_set = dataset.load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
+    grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
+    misc.save_image_grid(grid_reals, dnnlib.make_run_dir_path('reals.png'),
+                         drange=training_set.dynamic_range, grid_size=grid_size)
+
+    with tf.device(engine.device(0)):
+        G, D, Gs = _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets)
+    G.print_layers()
+    D.print_layers()
+    final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
+    grid_latents = np.random.randn(np.prod(grid_size), *G.input_shape[1:])
+
+    def save_fakes(filename):
+        fakes = Gs.run(grid_latents, grid_labels, is_validation=True,
+                       minibatch_size=final_sched.minibatch_gpu)
+        misc.save_image_grid(fakes, dnnlib.make_run_dir_path(filename), drange=drange_net,
+                             grid_size=grid_size)
+    save_fakes('fakes_init.png')
+
+    print('Building TensorFlow graph...')
+    graph = TrainGraph(
+        G, D, Gs, training_set, G_loss_args=G_loss_args, D_loss_args=D_loss_args,
+        G_opt_args=G_opt_args, D_opt_args=D_opt_args, num_gpus=num_gpus,
+        lazy_regularization=lazy_regularization, G_reg_interval=G_reg_interval,
+        D_reg_interval=D_reg_interval, G_smoothing_kimg=G_smoothing_kimg,
+        process_reals_args=dict(mirror_augment=mirror_augment, drange_net=drange_net,
+                                drange_data=training_set.dynamic_range))
+
+    print('Initializing logs...')
+    cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
+    run_dir = dnnlib.make_run_dir_path()
+    progress = Progress(run_dir, cur_nimg, total_nimg, resume_time)
+    if save_tf_graph:
+        progress.writer.add_graph(tf.get_default_graph())
+    if save_weight_histograms:
+        G.setup_weight_histograms()
+        D.setup_weight_histograms()
+    metrics = MetricGroup(metric_arg_list)
+    snapshots = _Snapshots(run_dir)
+
+    print('Training for %g kimg...\n' % total_kimg)
+    context = dnnlib.RunContext.get()
+    cur_tick, counter, is_done = 0, 0, cur_nimg >= total_nimg
+    prev_lod, prev_stream = -1.0, None
+    try:
+        while not is_done:
+            sched = training_schedule(cur_nimg, training_set, **sched_args)
+            stream = sched.minibatch_gpu * num_gpus, int(sched.lod)
+            if stream != prev_stream:  # the order of images goes on from where it was
+                training_set.configure(*stream, position=cur_nimg)
+                prev_stream = stream
+            if reset_opt_for_new_lod and (np.floor(sched.lod) != np.floor(prev_lod)
+                                          or np.ceil(sched.lod) != np.ceil(prev_lod)):
+                graph.reset_optimizer_state()
+            prev_lod = sched.lod
+            tick_end = progress.ensure_tick(cur_nimg, sched.tick_kimg)
+            for _ in range(minibatch_repeats):
+                graph.run_iteration(sched, counter)
+                counter += 1
+                cur_nimg += sched.minibatch_size
+                progress.update(sched.minibatch_size)
+
+            is_done = cur_nimg >= total_nimg or context.should_stop()
+            # The first tick is short, so that a user soon sees that all is well.
+            if not (is_done or cur_tick == 0 or cur_nimg >= tick_end):
+                continue
+            progress.end_tick(cur_tick, cur_nimg, sched, graph.skipped_steps(),
+                              ticks_until(cur_tick, network_snapshot_ticks))
+            if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
+                save_fakes('fakes%06d.png' % (cur_nimg // 1000))
+            if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
+                snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000))
+                metrics.run(snapshots.last, run_dir=run_dir, data_dir=data_dir,
+                            num_gpus=num_gpus, tf_config=tf_config)
+                metrics.update_autosummaries()
+            context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
+            cur_tick += 1
+    except KeyboardInterrupt:
+        progress.close()
+        print('Interrupted after %.1f kimg; %s' % (cur_nimg / 1000, snapshots.describe()))
+        raise
+    finally:
+        progress.close()
+    snapshots.save((G, D, Gs), 'network-final.pkl')
+    training_set.close()
+    print(snapshots.describe())
+
+
+class _Snapshots:
+    """The network pickles of a run."""
+
+    def __init__(self, run_dir):
+        self._run_dir = run_dir
+        self.last = None
+
+    def save(self, networks, filename):
+        path = os.path.join(self._run_dir, filename)
+        misc.save_pkl(networks, path)
+        self.last = path
+
+    def describe(self):
+        return 'last snapshot: %s' % self.last if self.last else 'there is no snapshot yet'
+
+
+def logical_devices(num_gpus: int) -> dict:
+    """Session options that let CPUs stand in for several GPUs where there is none."""
+    return {} if engine.gpu_devices() or num_gpus == 1 else {'device_count.CPU': num_gpus}
+
+
+def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets):
+    """New networks, or those of a pickle, or new ones with what fits of the pickle's weights."""
+    G = D = Gs = None
+    if resume_pkl is None or resume_with_new_nets:
+        print('Constructing networks...')
+        shape = dict(num_channels=training_set.shape[0], resolution=training_set.shape[1],
+                     label_size=training_set.label_size)
+        G = tflib.Network('G', **shape, **G_args)
+        D = tflib.Network('D', **shape, **D_args)
+        Gs = G.clone('Gs')
+    if resume_pkl is not None:
+        print('Loading networks from "%s"...' % resume_pkl)
+        loaded = misc.load_pkl(resume_pkl)
+        if not resume_with_new_nets:
+            return loaded
+        for net, source in zip([G, D, Gs], loaded):
+            net.copy_vars_from(source)
+    return G, D, Gs
