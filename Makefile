@@ -30,7 +30,7 @@ test:
 lint:
 	@python=$$(tools/make_env.sh lint) && \
 	$$python -m ruff check . && \
-	$$python -m vermin --quiet --no-tips --violations -t=3.6- .
+	$$(dirname $$python)/vermin --quiet --no-tips --violations -t=3.6- .
 
 bench:
 	@python=$$(tools/make_env.sh $(ENGINE)) && \

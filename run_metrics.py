@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Evaluate trained networks: `python run_metrics.py --metrics=fid50k,ppl_wend,cond` (see --help)."""
+"""Evaluate networks: `python run_metrics.py --metrics=fid50k,ppl_wend,cond` (see --help)."""
 import argparse
 import hashlib
 import os
@@ -37,16 +37,18 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = cli.ArgumentParser(description='Evaluate metrics of generators.', epilog=_EXAMPLES,
                                 formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
-    add('--result-dir', default='results', metavar='DIR', help='folder of all runs (default: %(default)s)')
-    add('--network', metavar='PKL', help='network pickle, URL of one, or folder of a run for all its\n'
-        'snapshots (default: last snapshot of the newest run)')
+    add('--result-dir', default='results', metavar='DIR',
+        help='folder of all runs (default: %(default)s)')
+    add('--network', metavar='PKL', help='network pickle, URL of one, or folder of a run for all '
+        'its\nsnapshots (default: last snapshot of the newest run)')
     add('--metrics', type=cli.parse_name_list, default=['fid50k'], metavar='LIST',
         help='comma-separated, see below (default: fid50k)')
     add('--dataset', metavar='NAME', help="data set in --data-dir (default: the run's)")
     add('--data-dir', metavar='DIR', help="folder of data sets (default: the run's, or datasets)")
     add('--mirror-augment', type=cli.str_to_bool, metavar='BOOL',
         help="flip real images at random (default: as the run did)")
-    add('--num-gpus', type=int, default=1, metavar='N', help='number of devices (default: %(default)s)')
+    add('--num-gpus', type=int, default=1, metavar='N',
+        help='number of devices (default: %(default)s)')
     add('--num-samples', type=int, metavar='N',
         help='images or pairs in place of each metric\'s own number; results are labelled with it')
     add('--seed', type=int, default=0, metavar='N',
@@ -60,7 +62,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 
 def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
-    """What is to be evaluated, on what data: arguments of `run`, from flags and the run of the network."""
+    """What to evaluate on what data: arguments of `run`, by flags and the run of the network."""
     run_dir = None
     if args.network is None:
         run_dir = runs.newest_run(args.result_dir)
@@ -95,14 +97,14 @@ def check_data(metric_kwargs: List[dict], work: Dict[str, Any]) -> None:
         return
     for metric in MetricGroup(metric_kwargs).metrics:
         if isinstance(metric, FeatureMetric) and metric.needs_reals:
-            raise UserError('%s needs real images, and no training run tells which; name the data set '
-                            'by --dataset' % metric.name)
+            raise UserError('%s needs real images, and no training run tells which; name the data '
+                            'set by --dataset' % metric.name)
 
 
 def run(networks: List[str], metric_kwargs: List[dict], data_dir: str,
         dataset_args: Optional[dict], mirror_augment: bool, num_gpus: int, seed: int,
         feature_nets_dir: Optional[str], trust_network_code: bool) -> None:
-    """Evaluate networks one after the other, and print a table. Results are written to the run folder."""
+    """Evaluate networks one by one into the current run folder, and print a table."""
     feature_nets.use_folder(feature_nets_dir)
     group = MetricGroup(metric_kwargs)
     seen, rows = set(), []
@@ -145,8 +147,8 @@ def _beside_paper(network, results, image_shape, dataset_args):
     config = paper_tables.config_of_run(run_name)
     if config is None or not dataset_args or not image_shape:
         return []
-    lines = paper_tables.comparison(config, os.path.basename(dataset_args['tfrecord_dir'].rstrip('/')),
-                                    image_shape[-1], results)
+    name = os.path.basename(dataset_args['tfrecord_dir'].rstrip('/'))
+    lines = paper_tables.comparison(config, name, image_shape[-1], results)
     return [''] + lines if lines else []
 
 

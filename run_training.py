@@ -31,22 +31,29 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser = cli.ArgumentParser(description='Train a generative adversarial network.',
                                 epilog=_EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
-    add('--result-dir', default='results', metavar='DIR', help='folder of all runs (default: %(default)s)')
-    add('--data-dir', default='datasets', metavar='DIR', help='folder of data sets (default: %(default)s)')
+    add('--result-dir', default='results', metavar='DIR',
+        help='folder of all runs (default: %(default)s)')
+    add('--data-dir', default='datasets', metavar='DIR',
+        help='folder of data sets (default: %(default)s)')
     add('--dataset', metavar='NAME', help='data set in --data-dir, made by dataset_tool.py\n'
         '(default: a demo made from photographs that come with this program)')
-    add('--config', default='config-f', metavar='NAME', help='configuration, see below (default: %(default)s)')
-    add('--num-gpus', type=int, default=1, metavar='N', help='number of devices (default: %(default)s)')
+    add('--config', default='config-f', metavar='NAME',
+        help='configuration, see below (default: %(default)s)')
+    add('--num-gpus', type=int, default=1, metavar='N',
+        help='number of devices (default: %(default)s)')
     add('--total-kimg', type=int, metavar='N',
         help='length in thousands of images (default: %d)' % configs.BASE['total_kimg'])
-    add('--gamma', type=float, metavar='X', help='weight of R1 regularization (default: by --config)')
+    add('--gamma', type=float, metavar='X',
+        help='weight of R1 regularization (default: by --config)')
     add('--mirror-augment', type=cli.str_to_bool, default=False, metavar='BOOL',
         help='flip images left to right at random (default: %(default)s)')
     add('--metrics', type=cli.parse_name_list, metavar='LIST',
-        help='metrics to evaluate at snapshots, comma-separated, or none\n(default: fid50k if possible)')
+        help='metrics to evaluate at snapshots, comma-separated, or none\n'
+        '(default: fid50k if possible)')
     add('--noise-injection', choices=list(NOISE_INJECTION_FORMS), metavar='FORM',
         help='form of the noise: %s (default: by --config)' % ', '.join(NOISE_INJECTION_FORMS))
-    add('--fmap-base', type=int, metavar='N', help='feature maps: at 2^r, N / 2^(r-1), at most --fmap-max')
+    add('--fmap-base', type=int, metavar='N',
+        help='feature maps: at 2^r, N / 2^(r-1), at most --fmap-max')
     add('--fmap-max', type=int, metavar='N', help='largest number of feature maps')
     add('--minibatch-size', type=int, metavar='N', help='images per step over all devices')
     add('--minibatch-gpu', type=int, metavar='N', help='images per device at a time')
@@ -113,15 +120,16 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     if args.dataset is None:
         demo.ensure_demo_dataset(args.data_dir)
-        print('Demo: %d kimg of %s with narrow layers; for real training see --dataset, --fmap-base, '
-              '--total-kimg, --minibatch-size and --gamma.' % (options['total_kimg'], demo.NAME))
+        print('Demo: %d kimg of %s with narrow layers; for real training see --dataset, '
+              '--fmap-base, --total-kimg, --minibatch-size and --gamma.'
+              % (options['total_kimg'], demo.NAME))
     check_options(args, options)
 
     submit_config = dnnlib.SubmitConfig()
     submit_config.num_gpus = args.num_gpus
     submit_config.run_dir_root = dnnlib.submission.submit.get_template_from_path(args.result_dir)
-    submit_config.run_desc = 'stylegan2-%s-%dgpu-%s' % (
-        os.path.basename(options['dataset_args']['tfrecord_dir'].rstrip('/')), args.num_gpus, args.config)
+    dataset_name = os.path.basename(options['dataset_args']['tfrecord_dir'].rstrip('/'))
+    submit_config.run_desc = 'stylegan2-%s-%dgpu-%s' % (dataset_name, args.num_gpus, args.config)
     dnnlib.submit_run(submit_config, 'training.training_loop.training_loop', **options)
 
 

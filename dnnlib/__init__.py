@@ -1,7 +1,7 @@
 """What the networks stand on: helpers, submitted runs and, in `dnnlib.tflib`, TensorFlow.
 
-Importing this package does not import TensorFlow, but quiets what TensorFlow would print while it starts: import
-it first.
+Importing this package does not import TensorFlow, but quiets what TensorFlow would print while it
+starts: import it first.
 """
 import os
 import warnings

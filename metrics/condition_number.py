@@ -14,10 +14,12 @@ _TOP_SHARE = 0.02
 
 
 class ConditionNumber(MetricBase):
-    """How much stronger images change, relatively, than the latents that they are made of; lower is better.
+    """How much stronger images change, relatively, than the latents that they are made of; lower is
+    better.
 
-    For v of a latent space and dv ~ N(0, std^2): (|G(v) - G(v + dv)| / |G(v)|) / (|dv| / |v|). Reports MC, the
-    mean; TTMC, the mean of the largest 1000 (2% of fewer samples than 50,000); and the largest value.
+    For v of a latent space and dv ~ N(0, std^2): (|G(v) - G(v + dv)| / |G(v)|) / (|dv| / |v|).
+    Reports MC, the mean; TTMC, the mean of the largest 1000 (2% of fewer samples than 50,000); and
+    the largest value.
 
     Args:
         num_samples: number of pairs. std: of dv.
@@ -72,7 +74,8 @@ class ConditionNumber(MetricBase):
         self._report_result(largest, suffix='_max')
 
     def get_protocol(self):
-        return dict(num_samples=self._num_samples, space=self._measured_space, std=self._std,
+        return dict(num_samples=self._num_samples, truncation_psi=None, truncation_cutoff=None,
+                    space=self._measured_space, std=self._std,
                     crop=self._crop, top=num_largest(self._num_samples),
                     Gs_overrides=self._Gs_overrides)
 

@@ -1,4 +1,4 @@
-"""What is evaluated and how: one network, real images, devices and seed, and the samples of all metrics."""
+"""What is evaluated and how: one network, real images, devices, seed; and gathering its samples."""
 import contextlib
 import hashlib
 import json
@@ -22,11 +22,13 @@ from training.dataset import load_dataset
 class Evaluation:
     """One network under evaluation; arguments as those of `metric_base.MetricGroup.run`.
 
-    As a context manager it deletes, when all went well, the files for going on after an interruption.
+    As a context manager it deletes, when all went well, the files for going on after an
+    interruption.
 
     Attributes:
         network_sha256: hash of the network file. generator: facts about the generator, once it was
-            loaded: shape, latent and label size, truncation. images: features of real and generated images.
+            loaded: shape, latent and label size, truncation. images: features of real and generated
+                images.
     """
 
     def __init__(self, network_pkl: str, run_dir: Optional[str] = None,
@@ -40,7 +42,7 @@ class Evaluation:
         self.num_gpus = num_gpus
         self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
         self.seed = seed
-        self.generator = {}  # type: dict
+        self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
             self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
         self._trust_network_code = trust_network_code
@@ -51,7 +53,7 @@ class Evaluation:
         self._tf_config = dict(tf_config or {})
         if num_gpus > 1 and not engine.gpu_devices():
             self._tf_config['device_count.CPU'] = num_gpus
-        self._stores = []  # type: List[SampleStore]
+        self._stores: List[SampleStore] = []
         self.images = ImageFeatures(self)
 
     def __enter__(self) -> 'Evaluation':
@@ -121,7 +123,7 @@ class Evaluation:
             self._label_source = self._open_dataset(max_label_size=label_size)
         source = self._label_source
         if source.label_size != label_size:
-            raise UserError('the network takes labels of size %d, but those of the data set have %d; '
+            raise UserError('the network takes labels of size %d, those of the data set have %d; '
                             'choose the data set that it was trained on'
                             % (label_size, source.label_size))
         return np.stack([source.get_label(int(i))
@@ -133,8 +135,8 @@ class Evaluation:
         """Gather samples of the network; see `sampling.collect`.
 
         Args:
-            name: names the random numbers. key: all that the samples depend on beside the network and the
-                settings of this evaluation, as JSON.
+            name: names the random numbers. key: all that the samples depend on beside the network
+                and the settings of this evaluation, as JSON.
         """
         folder = self._work_folder(name, unit_size, key)
         store = SampleStore(folder)

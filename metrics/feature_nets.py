@@ -4,8 +4,8 @@ They are those that official StyleGAN publishes: pickled Networks for images [N,
 looked for in a folder, if one is set, else in the download cache, else downloaded.
 
 The code of these networks is inside their files and runs when they are loaded. That is allowed for
-the published addresses, and for files of the same names in the folder: put nothing there that you do
-not trust.
+the published addresses, and for files of the same names in the folder: put nothing there that you
+do not trust.
 """
 import glob
 import hashlib
@@ -27,14 +27,15 @@ VGG16 = 'vgg16.pkl'
 
 ATTRIBUTES = (
     'male smiling attractive wavy-hair young 5-o-clock-shadow arched-eyebrows bags-under-eyes bald '
-    'bangs big-lips big-nose black-hair blond-hair blurry brown-hair bushy-eyebrows chubby double-chin '
-    'eyeglasses goatee gray-hair heavy-makeup high-cheekbones mouth-slightly-open mustache narrow-eyes '
-    'no-beard oval-face pale-skin pointy-nose receding-hairline rosy-cheeks sideburns straight-hair '
-    'wearing-earrings wearing-hat wearing-lipstick wearing-necklace wearing-necktie').split()
+    'bangs big-lips big-nose black-hair blond-hair blurry brown-hair bushy-eyebrows chubby '
+    'double-chin eyeglasses goatee gray-hair heavy-makeup high-cheekbones mouth-slightly-open '
+    'mustache narrow-eyes no-beard oval-face pale-skin pointy-nose receding-hairline rosy-cheeks '
+    'sideburns straight-hair wearing-earrings wearing-hat wearing-lipstick wearing-necklace '
+    'wearing-necktie').split()
 
 _BASE_URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan/networks/metrics/'
 
-_folder = None  # type: Optional[str]
+_folder: Optional[str] = None
 
 
 def classifier(index: int) -> str:
@@ -48,7 +49,7 @@ def url(name: str) -> str:
 
 
 def use_folder(folder: Optional[str]) -> None:
-    """Look for networks in that folder, whatever the environment variable says; None: as it says."""
+    """Look for networks in that folder, whatever the environment says; None: as it says."""
     global _folder
     _folder = folder
 
@@ -98,6 +99,6 @@ def _open(name):
         return util.open_url(url(name), cache_dir=CACHE_DIR)
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
-        raise UserError('there is no %s; download %s and put it there, or unset --feature-nets and %s '
-                        'to download it automatically' % (path, url(name), FOLDER_VARIABLE))
+        raise UserError('there is no %s; download %s and put it there, or unset --feature-nets and '
+                        '%s to download it automatically' % (path, url(name), FOLDER_VARIABLE))
     return open(path, 'rb')

@@ -1,4 +1,4 @@
-"""What metrics see of an image: the output of a pretrained network, or whatever else a `Feature` computes."""
+"""What metrics see of an image: the output of a pretrained network, or another `Feature`."""
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -15,11 +15,12 @@ class Feature:
     Attributes:
         key: name that stands for the features, also in file names.
         nets: file names of the pretrained networks.
-        is_cached: whether those of real images are kept on disk; not for what is large and soon computed.
+        is_cached: whether those of real images are kept on disk; not for what is large and soon
+            computed.
     """
 
     key = ''
-    nets = []  # type: List[str]
+    nets: List[str] = []
     is_cached = False
 
     def open(self, num_gpus: int) -> None:
@@ -46,7 +47,7 @@ class NetFeature(Feature):
     def __init__(self, net_name: str):
         self.key = net_name.rsplit('.', 1)[0]
         self.nets = [net_name]
-        self._copies = []  # type: List[Network]
+        self._copies: List[Network] = []
 
     def open(self, num_gpus):
         self._copies = load_on_devices(self.nets[0], num_gpus)

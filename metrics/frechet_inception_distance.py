@@ -1,4 +1,4 @@
-"""Frechet Inception Distance (Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule")."""
+"""Frechet Inception Distance (Heusel et al. 2017, arXiv:1706.08500)."""
 from typing import Tuple
 
 import numpy as np

@@ -1,12 +1,11 @@
-"""Features of the generated and the real images of one evaluation, each computed once for all metrics."""
+"""Features of generated and real images of one evaluation, computed once for all metrics."""
 import hashlib
 import json
 import os
 import time
-from typing import Dict, List
+from typing import Dict
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.util import UserError, atomic_write
@@ -21,8 +20,8 @@ class ImageFeatures:
 
     def __init__(self, evaluation):
         self._evaluation = evaluation
-        self._fakes = {}  # type: Dict[tuple, tuple]  # (minibatch, key): (store, number, seconds)
-        self._reals = {}  # type: Dict[tuple, Samples]
+        self._fakes: Dict[tuple, tuple] = {}  # (minibatch, key): (store, number, seconds)
+        self._reals: Dict[tuple, Samples] = {}
 
     def compute_fakes(self, metrics: list) -> float:
         """Generate images and compute their features, in one pass for all these metrics.
@@ -30,7 +29,7 @@ class ImageFeatures:
         Returns:
             Seconds that this took, now or before.
         """
-        passes = {}  # type: Dict[int, list]
+        passes: Dict[int, list] = {}
         for metric in metrics:
             if not self._is_computed(metric):
                 passes.setdefault(metric.minibatch_per_gpu, []).append(metric)
@@ -40,7 +39,8 @@ class ImageFeatures:
 
     def fakes(self, metric) -> Samples:
         """Features of generated images, after `compute_fakes`."""
-        return Samples(self._fakes[_address(metric)][0], metric.num_images, metric.feature.key + '.')
+        store = self._fakes[_address(metric)][0]
+        return Samples(store, metric.num_images, metric.feature.key + '.')
 
     def reals(self, metric) -> Samples:
         """Features of real images: the first ones of the data set, each used once."""
@@ -66,7 +66,7 @@ class ImageFeatures:
 
     def _generate(self, minibatch, metrics):
         start, evaluation = time.time(), self._evaluation
-        features = {m.feature.key: m.feature for m in metrics}  # type: Dict[str, Feature]
+        features: Dict[str, Feature] = {m.feature.key: m.feature for m in metrics}
         numbers = {key: max(m.num_images for m in metrics if m.feature.key == key)
                    for key in sorted(features)}
         with evaluation.graph():
@@ -77,7 +77,7 @@ class ImageFeatures:
             for feature in features.values():
                 feature.open(evaluation.num_gpus)
             for metric in metrics:
-                metric.check_number(metric.feature.size())
+                metric.check_number(features[metric.feature.key].size())
 
             def make_inputs(_unit, rng):
                 return dict(latents=evaluation.draw_latents(rng, minibatch),
@@ -144,8 +144,8 @@ def _digest(facts):
 
 def _check_fit(generator, dataset):
     if list(generator['shape']) != list(dataset.shape):
-        raise UserError('the network makes images %s, those of the data set are %s [channels, height, '
-                        'width]; choose the data set that it was trained on'
+        raise UserError('the network makes images %s, those of the data set are %s [channels, '
+                        'height, width]; choose the data set that it was trained on'
                         % (generator['shape'], dataset.shape))
 
 

@@ -10,7 +10,7 @@ from metrics.metric_base import FeatureMetric
 
 
 class IS(FeatureMetric):
-    """How surely generated images belong to one class each and how evenly to all; higher is better."""
+    """How surely images belong to one class each, and how evenly to all; higher is better."""
 
     needs_reals = False
 

@@ -37,7 +37,8 @@ class KID(FeatureMetric):
 
 def kernel_distance(reals: np.ndarray, fakes: np.ndarray, rng: np.random.RandomState,
                     num_subsets: int = 100, subset_size: int = 1000) -> Tuple[float, float]:
-    """Mean and standard deviation of `squared_mmd` over random subsets of features [N, F] and [M, F].
+    """Mean and standard deviation of `squared_mmd` over random subsets of features [N, F] and [M,
+    F].
 
     The subsets are drawn without replacement, and no larger than the smaller set.
     """

@@ -2,7 +2,6 @@
 import re
 from typing import List, Optional
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
@@ -17,7 +16,8 @@ class LatentSpace:
 
     Args:
         Gs: the generator; it has a W if its components are mapping and synthesis.
-        space: 'z', 'w', or 'auto': W where there is one, else Z. With `fallback`, 'w' means the same as 'auto'.
+        space: 'z', 'w', or 'auto': W where there is one, else Z. With `fallback`, 'w' means the
+            same as 'auto'.
         kwargs: options for the networks.
 
     Attributes:
@@ -27,7 +27,8 @@ class LatentSpace:
     def __init__(self, Gs: Network, space: str, kwargs: dict, fallback: bool = True):
         has_w = 'mapping' in Gs.components and 'synthesis' in Gs.components
         if space == 'w' and not has_w and not fallback:
-            raise UserError('network %r has no W space (no mapping network); choose a metric in Z' % Gs.name)
+            raise UserError('network %r has no W space (no mapping network); choose a metric in Z'
+                            % Gs.name)
         self.space = 'w' if has_w and space != 'z' else 'z'
         self.shape = (Gs.components.synthesis if self.space == 'w' else Gs).input_shape[1:]
         self._has_w = has_w
@@ -42,7 +43,8 @@ class LatentSpace:
         return latents if self.space == 'z' else self._map(net, latents, labels)
 
     def images(self, net: Network, points: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Images at points, float32 [N, C, H, W], all with the same noise inputs, which are drawn anew.
+        """Images at points, float32 [N, C, H, W], all with the same noise inputs, which are drawn
+        anew.
 
         Without truncation. Call it once for a copy of the network.
         """
@@ -67,7 +69,7 @@ def _redraw_noise(net: Network) -> List[tf.Operation]:
 
 
 def crop_face(images: tf.Tensor) -> tf.Tensor:
-    """The part of aligned face images [N, C, H, W] that shows the face: rows 3/8..7/8, columns 2/8..6/8."""
+    """The face in aligned images [N, C, H, W]: rows from 3/8 to 7/8, columns from 2/8 to 6/8."""
     unit = images.shape.as_list()[2] // 8
     return images[:, :, 3 * unit:7 * unit, 2 * unit:6 * unit]
 
@@ -84,7 +86,7 @@ def normalize(x: tf.Tensor) -> tf.Tensor:
 
 
 def slerp(a: tf.Tensor, b: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
-    """Spherical interpolation from directions a to b [..., D] by t [..., 1]; the result has length 1."""
+    """Spherical interpolation from a to b [..., D] by t [..., 1]; the result has length 1."""
     a, b = normalize(a), normalize(b)
     d = tf.reduce_sum(a * b, axis=-1, keepdims=True)
     angle = t * tf.acos(d)

@@ -66,8 +66,9 @@ class LS(MetricBase):
         logits = store.read('logits')[:self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:
             points = store.read(name)[:self._num_samples]
-            entropies = [attribute_entropy(points, column, self._num_keep, svm, self.evaluation.seed)
-                         for column in logits.T]
+            entropies = [
+                attribute_entropy(points, column, self._num_keep, svm, self.evaluation.seed)
+                for column in logits.T]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
     def get_protocol(self):
@@ -79,8 +80,8 @@ class LS(MetricBase):
 def _import_svm():
     try:
         import sklearn.svm
-    except ImportError:
-        raise UserError(_SKLEARN_HINT)
+    except ImportError as error:
+        raise UserError('%s; the import says: %s' % (_SKLEARN_HINT, error))
     return sklearn.svm
 
 
@@ -89,7 +90,8 @@ def attribute_entropy(points: np.ndarray, logits: np.ndarray, num_keep: int, svm
     """Bits that the side of a fitted plane leaves unknown of an attribute.
 
     Args:
-        points: latents [N, D]. logits: of the attribute being there [N]. num_keep: surest samples to use.
+        points: latents [N, D]. logits: of the attribute being there [N]. num_keep: surest samples
+            to use.
         svm: the module sklearn.svm. seed: of the fit.
     """
     kept = np.argsort(-np.abs(logits), kind='stable')[:num_keep]  # the order of max(softmax)
@@ -106,14 +108,14 @@ def attribute_entropy(points: np.ndarray, logits: np.ndarray, num_keep: int, svm
 
 
 def entropy(p: np.ndarray) -> float:
-    """Entropy in bits of probabilities."""
+    """Entropy in bits of probabilities or counts; they are made to sum to 1."""
     p = np.asarray(p, np.float64)
-    p = p[p > 0]
+    p = p[p > 0] / p.sum()
     return float(-(p * np.log2(p)).sum())
 
 
 def mutual_information(joint: np.ndarray) -> float:
-    """Mutual information in bits of rows and columns of a joint distribution."""
+    """Mutual information in bits of rows and columns of a joint distribution or table of counts."""
     return entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1)) - entropy(joint)
 
 

@@ -1,7 +1,8 @@
 """Base classes of metrics, and groups of metrics that are evaluated together.
 
-A metric that looks at images alone derives from `FeatureMetric` and computes figures from features of real and
-generated images. One that does more with the generator derives from `MetricBase` and implements `_evaluate`.
+A metric that looks at images alone derives from `FeatureMetric` and computes figures from features
+of real and generated images. One that does more with the generator derives from `MetricBase` and
+implements `_evaluate`.
 """
 import os
 import time
@@ -26,14 +27,15 @@ class MetricBase:
     """One metric.
 
     Attributes:
-        name: its name in results. feature_nets: file names of the pretrained networks that it needs.
+        name: its name in results. feature_nets: file names of the pretrained networks that it
+            needs.
         evaluation: while `_evaluate` runs, what is evaluated; its `collect` gathers samples.
     """
 
     def __init__(self, name: str):
         self.name = name
-        self.feature_nets = []  # type: List[str]
-        self.evaluation = None  # type: Optional[Evaluation]
+        self.feature_nets: List[str] = []
+        self.evaluation: Optional[Evaluation] = None
         self.reset()
 
     def reset(self) -> None:
@@ -61,9 +63,11 @@ class MetricBase:
         """What a result of this metric depends on beside the network, as JSON."""
         return {}
 
-    def run(self, network_pkl: str, **kwargs) -> None:
-        """Evaluate one network; see `MetricGroup.run`."""
-        _run([self], network_pkl, **kwargs)
+    def run(self, network_pkl: str, *args, **kwargs) -> None:
+        """Evaluate one network; arguments as those of `MetricGroup.run`."""
+        group = MetricGroup([])
+        group.metrics = [self]
+        group.run(network_pkl, *args, **kwargs)
 
     def evaluate(self, evaluation: Evaluation, log_results: bool = True) -> None:
         """Evaluate and log the results."""
@@ -105,6 +109,13 @@ class MetricBase:
             autosummary('Metrics/' + name, value)
 
 
+class DummyMetric(MetricBase):
+    """A metric that is always 0 and looks at nothing, to try out what surrounds metrics."""
+
+    def _compute(self, evaluation):
+        self._report_result(0.0)
+
+
 class FeatureMetric(MetricBase):
     """A metric of the features of generated images, and of real ones where `needs_reals`.
 
@@ -127,7 +138,7 @@ class FeatureMetric(MetricBase):
         self.check_number(None)
 
     def min_images(self, num_features: Optional[int]) -> int:
-        """Least number of generated images that this metric makes sense for; features None: unknown."""
+        """Least number of generated images that makes sense; num_features None: not known yet."""
         return 1
 
     def check_number(self, num_features: Optional[int]) -> None:
@@ -174,25 +185,62 @@ class MetricGroup:
     def __init__(self, metric_kwarg_list: List[dict]):
         self.metrics = [util.call_func_by_name(**kwargs)
                         for kwargs in metric_kwarg_list]  # type: List[MetricBase]
-        self.image_shape = None  # type: Optional[List[int]]
+        self.image_shape: Optional[List[int]] = None
 
-    def run(self, network_pkl: str, **kwargs) -> None:
+    def run(self, network_pkl: str, run_dir: Optional[str] = None, data_dir: Optional[str] = None,
+            dataset_args: Optional[dict] = None, mirror_augment: Optional[bool] = None,
+            num_gpus: int = 1, tf_config: Optional[dict] = None, log_results: bool = True,
+            Gs_kwargs: Optional[dict] = None, seed: int = 0, trust_network_code: bool = False,
+            raise_errors: bool = True) -> None:
         """Evaluate one network.
 
         Args:
             network_pkl: path or URL of a pickle of (G, D, Gs), or of one network.
             run_dir: where results are written; None: they are only printed.
-            data_dir, dataset_args, mirror_augment: real images; where dataset_args or mirror_augment is
-                None, both are those of the training run in `run_dir`.
+            data_dir, dataset_args, mirror_augment: real images; where dataset_args or
+                mirror_augment is None, both are those of the training run in `run_dir`.
             num_gpus: devices to use.
             tf_config: options of `tflib.create_session`.
             log_results: print and write the results.
-            Gs_kwargs: options for the generator; default: dict(is_validation=True), that is no truncation.
+            Gs_kwargs: options for the generator; default: dict(is_validation=True), that is no
+                truncation.
             seed: of all that is random; the same seed gives the same figures.
             trust_network_code: run code that is embedded in the pickle.
             raise_errors: False: a metric that fails is reported in one line, and the others go on.
         """
-        self.image_shape = _run(self.metrics, network_pkl, **kwargs)
+        for metric in self.metrics:
+            metric.reset()
+        if not self.metrics:
+            return
+        try:
+            if run_dir is not None and (dataset_args is None or mirror_augment is None):
+                options = misc.parse_config_for_previous_run(run_dir)
+                dataset_args = dict(options['dataset'], shuffle_mb=0)
+                mirror_augment = options['train'].get('mirror_augment', False)
+            with Evaluation(network_pkl, run_dir, data_dir, dataset_args, bool(mirror_augment),
+                            num_gpus, tf_config, Gs_kwargs, seed, trust_network_code) as evaluation:
+                self._evaluate_each(evaluation, log_results, raise_errors)
+                self.image_shape = evaluation.generator.get('shape')
+        except Exception as error:
+            if raise_errors:
+                raise
+            _print_failure('metrics', error)
+
+    def _evaluate_each(self, evaluation, log_results, raise_errors):
+        try:
+            evaluation.images.compute_fakes(
+                [metric for metric in self.metrics if isinstance(metric, FeatureMetric)])
+        except Exception:
+            if raise_errors:
+                raise  # else each metric tries alone, so that one does not stop the others
+        for metric in self.metrics:
+            try:
+                metric.evaluate(evaluation, log_results)
+            except Exception as error:
+                metric.reset()
+                if raise_errors:
+                    raise
+                _print_failure('metric ' + metric.name, error)
 
     def get_results(self) -> Dict[str, float]:
         """Figures of the last run by name."""
@@ -206,51 +254,6 @@ class MetricGroup:
         """Report the last figures of all metrics to the training run."""
         for metric in self.metrics:
             metric.update_autosummaries()
-
-
-class DummyMetric(MetricBase):
-    """A metric that is always 0, to try out what surrounds metrics."""
-
-    def _evaluate(self, Gs, Gs_kwargs, num_gpus):
-        self._report_result(0.0)
-
-
-def _run(metrics, network_pkl, run_dir=None, data_dir=None, dataset_args=None, mirror_augment=None,
-         log_results=True, raise_errors=True, **settings):
-    """`MetricGroup.run` of a list of metrics; returns the shape of the network's images."""
-    for metric in metrics:
-        metric.reset()
-    if not metrics:
-        return None
-    try:
-        if run_dir is not None and (dataset_args is None or mirror_augment is None):
-            options = misc.parse_config_for_previous_run(run_dir)
-            dataset_args = dict(options['dataset'], shuffle_mb=0)
-            mirror_augment = options['train'].get('mirror_augment', False)
-        with Evaluation(network_pkl, run_dir, data_dir, dataset_args, bool(mirror_augment),
-                        **settings) as evaluation:
-            _run_each(metrics, evaluation, log_results, raise_errors)
-            return evaluation.generator.get('shape')
-    except Exception as error:
-        if raise_errors:
-            raise
-        _print_failure('metrics', error)
-
-
-def _run_each(metrics, evaluation, log_results, raise_errors):
-    try:
-        evaluation.images.compute_fakes([m for m in metrics if isinstance(m, FeatureMetric)])
-    except Exception:
-        if raise_errors:
-            raise  # else each metric tries alone, so that one does not stop the others
-    for metric in metrics:
-        try:
-            metric.evaluate(evaluation, log_results)
-        except Exception as error:
-            metric.reset()
-            if raise_errors:
-                raise
-            _print_failure('metric ' + metric.name, error)
 
 
 def _print_failure(what, error):

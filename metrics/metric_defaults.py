@@ -87,12 +87,12 @@ def _resized(kwargs, num_samples):
 def default_metrics() -> List[str]:
     """Metrics of a training run that names none: FID if its network is at hand, else none.
 
-    One line tells how to get it. Metrics without pretrained networks are not put in its place: on a CPU
-    they take longer than the demo's training.
+    One line tells how to get it. Metrics without pretrained networks are not put in its place: on a
+    CPU they take longer than the demo's training.
     """
     if feature_nets.is_at_hand(feature_nets.INCEPTION_FEATURES):
         return ['fid50k']
-    print('No metrics during training: fid50k needs %s. --metrics=fid50k downloads it once (or put it '
-          'into a folder and set %s); --metrics=all-local needs no download.'
+    print('No metrics during training: fid50k needs %s. --metrics=fid50k downloads it once (or put '
+          'it into a folder and set %s); --metrics=all-local needs no download.'
           % (feature_nets.url(feature_nets.INCEPTION_FEATURES), feature_nets.FOLDER_VARIABLE))
     return []

@@ -46,10 +46,12 @@ def config_of_run(run_name: str) -> Optional[str]:
 
 
 def comparison(config: str, dataset: str, resolution: int, results: Dict[str, float]) -> List[str]:
-    """Lines of a table of figures here and in the paper, with a warning where they cannot be compared.
+    """Lines of a table of figures here and in the paper, with a warning where they cannot be
+    compared.
 
     Args:
-        dataset: name of the data set here. results: {metric: figure}, as `MetricGroup.get_results` names them.
+        dataset: name of the data set here. results: {metric: figure}, as `MetricGroup.get_results`
+            names them.
 
     Returns: [] if the paper has no row for the configuration or none of these metrics.
     """

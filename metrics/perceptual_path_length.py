@@ -1,4 +1,4 @@
-"""Perceptual path length (Karras et al. 2018, "A Style-Based Generator Architecture", section 4.1)."""
+"""Perceptual path length (Karras et al. 2018, arXiv:1812.04948, section 4.1)."""
 from typing import Optional
 
 import numpy as np
@@ -79,13 +79,14 @@ class PPL(MetricBase):
         return tf.reshape(tf.stack(ends, axis=1), tf.shape(points))
 
     def get_protocol(self):
-        return dict(num_samples=self._num_samples, space=self._measured_space,
+        return dict(num_samples=self._num_samples, truncation_psi=None, truncation_cutoff=None,
+                    space=self._measured_space,
                     sampling=self._sampling, epsilon=self._epsilon, crop=self._crop,
                     Gs_overrides=self._Gs_overrides, resize='box filter by height // 256')
 
 
 def mean_without_outliers(distances: np.ndarray) -> float:
-    """Mean of the distances from the 1st to the 99th percentile, both rounded outwards to existing values."""
+    """Mean from the 1st to the 99th percentile, both rounded outwards to existing values."""
     ordered = np.sort(distances, axis=None)
     last = len(ordered) - 1
     low, high = ordered[int(np.floor(0.01 * last))], ordered[int(np.ceil(0.99 * last))]

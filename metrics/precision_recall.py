@@ -12,7 +12,8 @@ from metrics.metric_base import FeatureMetric
 
 
 class PR(FeatureMetric):
-    """Precision: share of generated images among the real ones; recall: the reverse. Higher is better.
+    """Precision: share of generated images among the real ones; recall: the reverse. Higher is
+    better.
 
     Args:
         nhood_size: which nearest neighbour gives the radius around an image.
@@ -73,7 +74,8 @@ def _squared_distances(u, v):
 
 
 class ManifoldEstimator:
-    """The union of balls around reference features, each reaching to a near neighbour of its centre.
+    """The union of balls around reference features, each reaching to a near neighbour of its
+    centre.
 
     Args:
         distance_block: computes distances. features: references [N, F].
@@ -108,7 +110,8 @@ class ManifoldEstimator:
                  return_neighbors: bool = False):
         """Whether features [M, F] are inside, bool [M, neighbourhoods].
 
-        On request also, in this order: realism, the radius of the nearest reference over the distance to it
+        On request also, in this order: realism, the radius of the nearest reference over the
+            distance to it
         (first neighbourhood, float [M]), and the number of that reference (int [M]).
         """
         inside, realism, neighbors = [], [], []
@@ -143,7 +146,8 @@ class ManifoldEstimator:
 def knn_precision_recall_features(
         ref_features: np.ndarray, eval_features: np.ndarray, nhood_sizes: Sequence[int] = (3,),
         row_batch_size: int = 10000, col_batch_size: int = 50000, num_gpus: int = 1) -> dict:
-    """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F]; needs a default session.
+    """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F]; needs a default
+    session.
 
     Returns: dict(precision, recall), each a list with an entry per neighbourhood size.
     """

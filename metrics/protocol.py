@@ -1,4 +1,4 @@
-"""How results are written: a line of official StyleGAN2's form, and a JSON line with all that they depend on."""
+"""How results are written: the line of official StyleGAN2, and JSON with all they depend on."""
 import datetime
 import functools
 import glob
@@ -14,29 +14,33 @@ from dnnlib.tflib import engine
 from metrics import feature_nets
 from metrics.features import colour_handling
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGES = ('dcgan', 'dnnlib', 'metrics', 'training')
+_SOURCES = ('.py', '.cu', '.cc', '.cpp', '.h', '.cuh')
 
 
 @functools.lru_cache(maxsize=None)
 def code_hash() -> str:
-    """Hash of the sources of the metrics."""
+    """Hash of all sources that results may depend on: of metrics, networks and operations."""
     digest = hashlib.sha256()
-    for path in sorted(glob.glob(os.path.join(_FOLDER, '*.py'))):
-        with open(path, 'rb') as file:
-            digest.update(file.read())
+    for package in _PACKAGES:
+        paths = glob.glob(os.path.join(glob.escape(_ROOT), package, '**', '*.*'), recursive=True)
+        for path in sorted(p for p in paths if p.endswith(_SOURCES)):
+            with open(path, 'rb') as file:
+                digest.update(file.read())
     return digest.hexdigest()[:12]
 
 
 @functools.lru_cache(maxsize=None)
 def code_version() -> str:
-    """The git commit of this tree, '?' without one, and the hash of the metrics."""
-    command = ['git', '-C', _FOLDER, 'describe', '--always', '--dirty']
+    """The git commit of this tree, '?' without one, and the hash of its sources."""
+    command = ['git', '-C', _ROOT, 'describe', '--always', '--dirty']
     try:
         commit = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 check=True).stdout.decode().strip()
     except (OSError, subprocess.CalledProcessError):
         commit = '?'
-    return '%s metrics-%s' % (commit, code_hash())
+    return '%s sources-%s' % (commit, code_hash())
 
 
 def engine_name() -> str:

@@ -1,4 +1,4 @@
-"""Samples that long work has gathered so far: in memory, and on disk so that a killed program can go on."""
+"""Samples that long work has gathered: in memory, and on disk so that a killed one can go on."""
 import glob
 import os
 import shutil
@@ -48,8 +48,8 @@ class ArrayStore:
 class SampleStore:
     """Samples of units 0, 1, 2, ..., added in that order.
 
-    What was added is saved every SECONDS_BETWEEN_SAVES to .npz files in `folder`, and leaves the memory. An
-    object for the same folder, in another process too, starts with what is there.
+    What was added is saved every SECONDS_BETWEEN_SAVES to .npz files in `folder`, and leaves the
+    memory. An object for the same folder, in another process too, starts with what is there.
 
     Args:
         folder: folder for the files, made when needed; its name must stand for all that the samples
@@ -58,8 +58,8 @@ class SampleStore:
 
     def __init__(self, folder: str):
         self._folder = folder
-        self._files = []  # type: List[str]
-        self._units = []  # type: List[Dict[str, np.ndarray]]
+        self._files: List[str] = []
+        self._units: List[Dict[str, np.ndarray]] = []
         self._can_save = True
         self._saved_time = time.time()
         self.num_units = 0
@@ -70,7 +70,7 @@ class SampleStore:
                 self.num_units = end
 
     def add(self, arrays: Dict[str, np.ndarray]) -> None:
-        """Add a unit, arrays [samples, ...]; names may drop out once enough of their samples are there."""
+        """Add a unit, arrays [samples, ...]; names may drop out once enough is there of them."""
         self._units.append(arrays)
         self.num_units += 1
         if self._can_save and time.time() - self._saved_time >= SECONDS_BETWEEN_SAVES:

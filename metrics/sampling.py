@@ -1,7 +1,8 @@
 """Gathering samples from a graph, unit by unit, on several devices.
 
-A unit is what one device computes at a time. All that is random in unit i depends on (seed, name of the
-samples, i) alone: so the samples are the same for any number of devices, and after any interruption.
+A unit is what one device computes at a time. All that is random in unit i depends on (seed, name of
+the samples, i) alone: so the samples are the same for any number of devices, and after any
+interruption.
 """
 import contextlib
 import itertools
@@ -42,8 +43,8 @@ def collect(store: SampleStore, title: str, num_samples: int, unit_size: int, nu
         unit_size: samples per unit.
         rng: gives the generator of a unit.
         make_inputs: (unit, its generator) -> arrays of the same shapes for every unit.
-        make_outputs: (device index, placeholders of the inputs) -> tensors [unit_size, ...]; called once for each
-            device, in its scope.
+        make_outputs: (device index, placeholders of the inputs) -> tensors [unit_size, ...]; called
+            once for each device, in its scope.
         convert: (unit, values of the outputs) -> arrays to store; None: the values.
     """
     num_units = -(-num_samples // unit_size)
@@ -108,10 +109,12 @@ class _Progress:
 
 @contextlib.contextmanager
 def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
-    """While open, tf.random_normal and tf.random_uniform build ops that are functions of `key`, int32 [2].
+    """While open, tf.random_normal and tf.random_uniform build ops that are functions of `key`,
+    int32 [2].
 
-    TensorFlow's usual random ops depend on how often they ran before, which an interrupted evaluation could
-    not repeat. Networks call them by name, so the names are changed for as long as they are built.
+    TensorFlow's usual random ops depend on how often they ran before, which an interrupted
+    evaluation could not repeat. Networks call them by name, so the names are changed for as long as
+    they are built.
     """
     numbers = itertools.count()
 

@@ -1,6 +1,7 @@
 """Sliced Wasserstein distance (Karras et al. 2017, "Progressive Growing of GANs", section 5).
 
-Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without any pretrained network.
+Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without any pretrained
+network.
 """
 from typing import List
 
@@ -37,7 +38,7 @@ class Patches(Feature):
 
 
 class SWD(FeatureMetric):
-    """Distances of patches of generated and real images, times 1000, by resolution and on average."""
+    """Distance of generated and real patches, times 1000, by resolution and on average."""
 
     def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
         super().__init__(name, Patches(), num_images, minibatch_per_gpu)
@@ -64,7 +65,8 @@ def _flat(patches):
 
 
 def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
-    """Levels from full resolution down to 16x16: what the next coarser one does not tell; the last is whole.
+    """Levels from full resolution down to 16x16: what the next coarser one does not tell; the last
+    is whole.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -104,7 +106,8 @@ def draw_patches(images: np.ndarray, number: int, rng: np.random.RandomState) ->
 
 
 def normalize_patches(patches: np.ndarray) -> np.ndarray:
-    """Give patches [M, C * 7 * 7] mean 0 and standard deviation 1 in each channel, over all patches.
+    """Give patches [M, C * 7 * 7] mean 0 and standard deviation 1 in each channel, over all
+    patches.
 
     Works in place, since they are large; returns them.
     """

@@ -1,4 +1,6 @@
-"""Numbers recorded once with the official StyleGAN2 code, in tests/data/*.npz, and how to compare with them."""
+"""Numbers recorded once with the official StyleGAN2 code, in tests/data/*.npz, and how to compare
+with them.
+"""
 import json
 import os
 
@@ -11,13 +13,17 @@ DATA_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
 
 
 def load(name):
-    """Return (arrays, meta) of tests/data/<name>.npz: an npz file object and the decoded JSON description."""
+    """Return (arrays, meta) of tests/data/<name>.npz: an npz file object and the decoded JSON
+    description.
+    """
     arrays = np.load(os.path.join(DATA_DIR, name + '.npz'), allow_pickle=False)
     return arrays, json.loads(str(arrays['meta']))
 
 
 def assert_close(got, want, tolerance, what=''):
-    """Assert max|got - want| <= tolerance * max(1e-3, max|want|), the measure of the recorded data."""
+    """Assert max|got - want| <= tolerance * max(1e-3, max|want|), the measure of the recorded
+    data.
+    """
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape, '%s: shape %s, want %s' % (what, got.shape, want.shape)
     scale = max(1e-3, float(np.max(np.abs(want), initial=0)))
@@ -26,7 +32,9 @@ def assert_close(got, want, tolerance, what=''):
 
 
 def make_network(arrays, prefix, func_name, description):
-    """Build a described network, check names, shapes and order of its variables, and give it the recorded values."""
+    """Build a described network, check names, shapes and order of its variables, and give it the
+    recorded values.
+    """
     net = tflib.Network('net', func_name, **description['static_kwargs'])
     want = [(v['name'], v['shape'], v['trainable']) for v in description['variables']]
     assert [(name, var.shape.as_list(), name in net.trainables)
@@ -79,7 +87,7 @@ def _runs_by_graph(runs):
 def set_lod(net, lod):
     """Set the level of detail of a network and of its components, if they have any."""
     variables = [var for name, var in net.vars.items() if name.split('/')[-1] == 'lod']
-    tflib.set_vars({var: lod for var in variables})
+    tflib.set_vars(dict.fromkeys(variables, lod))
 
 
 def count_trainables(net):

@@ -29,7 +29,8 @@ def test_the_official_names_come_first_and_in_the_official_order():
     ('config-f', dict(func_name=G_MAIN), dict(func_name=D_MAIN), PATHREG, 10, True),
     ('config-e-Gresnet-Dorig', dict(func_name=G_MAIN, fmap_base=8192, architecture='resnet'),
      dict(func_name=D_MAIN, fmap_base=8192, architecture='orig'), PATHREG, 100, True)])
-def test_configs_have_the_official_networks_and_losses(name, G_args, D_args, G_loss, gamma, is_lazy):
+def test_configs_have_the_official_networks_and_losses(name, G_args, D_args, G_loss, gamma,
+                                                       is_lazy):
     options = configs.resolve(name)
     assert options['G_args'] == G_args and options['D_args'] == D_args
     assert options['G_loss_args'] == dict(func_name=G_loss)

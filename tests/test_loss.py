@@ -13,7 +13,7 @@ MODULES = {'D_basic': 'training.networks_stylegan.', 'G_style': 'training.networ
 
 
 class Recorder:
-    """Hands out recorded values in place of random ones, and checks that they are asked for in the same order."""
+    """Hands out recorded values in place of random ones, and checks the order of the calls."""
 
     def __init__(self, randoms):
         self.left = list(randoms)

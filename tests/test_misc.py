@@ -68,7 +68,8 @@ def test_a_grid_shows_images_row_by_row_and_leaves_the_rest_black():
 
 @pytest.mark.parametrize('number, size', [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (7, (3, 3))])
 def test_a_grid_is_about_square_by_default(number, size):
-    assert misc.create_image_grid(np.zeros([number, 3, 4, 4])).shape == (3, size[1] * 4, size[0] * 4)
+    grid = misc.create_image_grid(np.zeros([number, 3, 4, 4]))
+    assert grid.shape == (3, size[1] * 4, size[0] * 4)
 
 
 @pytest.mark.parametrize('x, drange_in, drange_out, want', [

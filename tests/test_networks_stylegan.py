@@ -69,6 +69,6 @@ def test_images_are_not_truncated_without_a_psi_or_without_a_cutoff(session):
                    dict(truncation_cutoff=0), dict(is_validation=True),
                    dict(is_validation=True, truncation_psi_val=0.5)]:
         assert np.array_equal(images(**kwargs), untruncated), kwargs
-    for kwargs in [dict(), dict(truncation_psi=0.9, truncation_cutoff=1),
+    for kwargs in [{}, dict(truncation_psi=0.9, truncation_cutoff=1),
                    dict(is_validation=True, truncation_psi_val=0.5, truncation_cutoff_val=1)]:
         assert not np.allclose(images(**kwargs), untruncated), kwargs

@@ -1,7 +1,5 @@
 """StyleGAN2 networks give the numbers of the official code, in both activation layouts."""
-import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from tests import golden

@@ -44,7 +44,8 @@ def refuse(argv, capsys):
     (['--dataset=tiny', '--num-gpus=0'], ['--num-gpus', 'at least 1']),
     (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', 'choose a --minibatch-size']),
     (['--dataset=tiny', '--minibatch-gpu=6'], ['6', 'choose --minibatch-gpu from 2, 4, 8, 16, 32']),
-    (['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'], ['--minibatch-gpu', '2, 3, 4, 12']),
+    (['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'],
+     ['--minibatch-gpu', '2, 3, 4, 12']),
     (['--datset=tiny'], ['--datset']),
     (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
 ])

@@ -1,4 +1,4 @@
-"""The training schedule is the official one, and impossible minibatches are found before training."""
+"""The schedule is the official one, and impossible minibatches are found before training."""
 import numpy as np
 import pytest
 

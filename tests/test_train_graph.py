@@ -138,7 +138,8 @@ def test_five_iterations_give_the_official_weights(session, variant, monkeypatch
                                 ARRAYS['%s.%s.dlatent_avg.%s' % (key, name, suffix)], 1e-4)
         if key + '.pl_mean.' + suffix in ARRAYS:
             pl_mean = [v for v in tf.global_variables() if v.name.endswith('pl_mean:0')]
-            golden.assert_close(tflib.run(pl_mean[0]), ARRAYS['%s.pl_mean.%s' % (key, suffix)], 1e-4)
+            golden.assert_close(tflib.run(pl_mean[0]),
+                                ARRAYS['%s.pl_mean.%s' % (key, suffix)], 1e-4)
     for name, net in [('G', G), ('D', D)]:
         adam = next(iter(graph._optimizers['Train' + name]._optimizers.values()))
         slots = [adam.get_slot(net.find_var(n), 'v') for n in variant['trainables'][name]]

@@ -1,4 +1,6 @@
-"""A training run from data set to final pickle, and what becomes of it when something goes wrong."""
+"""A training run from data set to final pickle, and what becomes of it when something goes
+wrong.
+"""
 import errno
 import json
 import os
@@ -6,9 +8,10 @@ import os
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow.compat.v1 as tf
 
 import dnnlib
-
+from dnnlib import tflib
 from dnnlib.util import UserError
 from training import configs, misc, train_graph
 from training.tfrecord_exporter import TFRecordExporter
@@ -27,18 +30,20 @@ TINY = {
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-    """A data set of 32 images of 16x16, each of one colour."""
+    """A data set of 32 images of 8x8, each of one colour."""
     folder = tmp_path_factory.mktemp('data')
     with TFRecordExporter(str(folder / 'tiny'), 32) as exporter:
         for index in range(32):
-            exporter.add_image(np.full([3, 16, 16], index * 8, np.uint8))
+            exporter.add_image(np.full([3, 8, 8], index * 8, np.uint8))
     return str(folder)
 
 
 @pytest.fixture
 def train(session, data_dir, tmp_path):
-    """A function that trains with changed options and returns the run's folder."""
-    def run(config='config-e-fr', num_gpus=1, **changes):
+    """A function that trains, in a graph of its own, with changed options and returns the run's
+    folder.
+    """
+    def run(config='config-e-bald', num_gpus=1, **changes):
         options = configs.resolve(config, TINY, {key.replace('__', '.'): value
                                                  for key, value in changes.items()})
         options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir='tiny', seed=0))
@@ -46,8 +51,10 @@ def train(session, data_dir, tmp_path):
         submit_config.num_gpus = num_gpus
         submit_config.run_dir_root = str(tmp_path)
         submit_config.run_desc = 'test'
-        return dnnlib.submit_run(submit_config, 'training.training_loop.training_loop',
-                                 **options).run_dir
+        with tf.Graph().as_default(), \
+                tflib.create_session({'device_count.CPU': num_gpus}).as_default():
+            return dnnlib.submit_run(submit_config, 'training.training_loop.training_loop',
+                                     **options).run_dir
     return run
 
 
@@ -57,14 +64,14 @@ def read_stats(run_dir):
 
 
 def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
-    run_dir = train()
+    run_dir = train('config-e-fr')
     files = sorted(os.listdir(run_dir))
     for name in ['reals.png', 'fakes_init.png', 'fakes000000.png', 'network-snapshot-000000.pkl',
                  'network-final.pkl', 'log.txt', 'stats.jsonl', '_finished.txt']:
         assert name in files
     assert any(name.startswith('events.out.tfevents') for name in files)
     assert not [name for name in files if 'tmp' in name]
-    assert PIL.Image.open(os.path.join(run_dir, 'reals.png')).size == (16, 16)
+    assert PIL.Image.open(os.path.join(run_dir, 'reals.png')).size == (8, 8)
 
     stats = read_stats(run_dir)
     assert [s['Progress/tick'] for s in stats] == list(range(len(stats)))
@@ -79,21 +86,21 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
         assert word in lines[-1]
 
 
-def test_the_final_pickle_holds_what_was_trained(train):
-    run_dir = train()
     G, D, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
-    first_G, _, _ = misc.load_pkl(os.path.join(run_dir, 'network-snapshot-000000.pkl'))
     assert D.output_shape == [None, 1]
-    assert 'G_synthesis/16x16/Conv1/FR/A' in Gs.vars
-    name = 'G_synthesis/8x8/Conv1/weight'
-    assert not np.allclose(G.get_var(name), first_G.get_var(name))
-    assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 16, 16)
+    # All variables that start at zero have moved, and the average lags behind.
+    for name in ['G_mapping/Dense0/bias', 'G_synthesis/8x8/Conv1/FR/alpha_logit', 'dlatent_avg']:
+        assert np.all(np.abs(G.get_var(name)) > 0)
+    name = 'G_synthesis/8x8/Conv1/bias'
+    assert 0 < np.linalg.norm(Gs.get_var(name)) < np.linalg.norm(G.get_var(name))
+    assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize('config', ['config-e', 'config-e-bald', 'config-e-fr-nopathreg',
-                                    'config-e-Gresnet-Dskip', 'config-f'])
-def test_every_kind_of_configuration_trains(train, config):
-    assert os.path.exists(os.path.join(train(config, total_kimg=0.03), 'network-final.pkl'))
+@pytest.mark.parametrize('config', ['config-e-Gresnet-Dskip', 'config-b'])
+def test_other_kinds_of_configurations_train(train, config):
+    run_dir = train(config, total_kimg=0.03, sched_args__minibatch_size_dict={},
+                    sched_args__minibatch_gpu_dict={})
+    assert os.path.exists(os.path.join(run_dir, 'network-final.pkl'))
 
 
 def test_several_devices_share_the_minibatch(train):
@@ -147,13 +154,13 @@ def test_a_full_disk_leaves_the_snapshot_before(train, monkeypatch, tmp_path):
 
 
 def test_a_broken_record_ends_training_with_its_place(train, data_dir, tmp_path):
-    path = os.path.join(data_dir, 'tiny', 'tiny-r04.tfrecords')
+    path = os.path.join(data_dir, 'tiny', 'tiny-r03.tfrecords')
     with open(path, 'r+b') as file:
         data = file.read()
         file.seek(len(data) // 2)
         file.write(bytes([data[len(data) // 2] ^ 1]))
     try:
-        with pytest.raises(UserError, match=r'tiny-r04\.tfrecords.*record 16'):
+        with pytest.raises(UserError, match=r'tiny-r03\.tfrecords.*record 16'):
             train()
     finally:
         with open(path, 'wb') as file:

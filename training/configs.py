@@ -1,11 +1,11 @@
 """The configurations of `run_training.py --config`, as one table of plain data.
 
-A configuration is a list of parts; a part maps dotted names of `training_loop`'s options to values, and later parts
-override earlier ones. So a new system of your own is a new line in CONFIGS.
+A configuration is a list of parts; a part maps dotted names of `training_loop`'s options to values,
+and later parts override earlier ones. So a new system of your own is a new line in CONFIGS.
 """
 import copy
 from collections import OrderedDict
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from dnnlib.util import UserError
 
@@ -75,7 +75,7 @@ DEMO = {
     'sched_args.tick_kimg_base': 1, 'sched_args.tick_kimg_dict': {},
     'G_smoothing_kimg': 0.5,
     'total_kimg': 12,
-    'grid_args': {'size': 'demo', 'layout': 'random'},
+    'grid_args': {'size': '1080p', 'layout': 'random'},
 }
 
 
@@ -114,7 +114,7 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
     """
     if name not in CONFIGS:
         raise UserError('--config is %r; it must be one of: %s' % (name, ', '.join(CONFIGS)))
-    parts = [BASE] + CONFIGS[name] + list(overrides)  # type: List[Dict[str, Any]]
+    parts = [BASE] + CONFIGS[name] + list(overrides)
     options = {}  # type: Dict[str, Any]
     for part in parts:
         for path, value in part.items():
@@ -128,7 +128,9 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
-    """Whether the networks and losses of these options can take minibatches of `size` on a device."""
+    """Whether the networks and losses of these options can take minibatches of `size` on a
+    device.
+    """
     group_size = min(options['D_args'].get('mbstd_group_size', 4), size)
     shrink = 1
     if options['G_loss_args']['func_name'].endswith('pathreg'):

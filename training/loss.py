@@ -1,7 +1,7 @@
 """Losses of generator and discriminator.
 
-Each function returns (loss [N, 1], regularization term [N'] or None). `opt` is there for losses that need
-the optimizer (loss scaling); `training_set` gives random labels. Latents are z ~ N(0, 1).
+Each function returns (loss [N, 1], regularization term [N'] or None). `opt` is there for losses
+that need the optimizer (loss scaling); `training_set` gives random labels. Latents are z ~ N(0, 1).
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -40,7 +40,7 @@ def _squared_gradient(scores, images):
 
 
 def G_logistic(G, D, opt, training_set, minibatch_size):
-    """Saturating logistic loss, the minimax game (Goodfellow et al. 2014): log(1 - sigmoid(D(G(z))))."""
+    """Saturating logistic loss (Goodfellow et al. 2014): log(1 - sigmoid(D(G(z))))."""
     del opt
     return -tf.nn.softplus(_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
@@ -55,12 +55,13 @@ def G_logistic_ns_pathreg(G, D, opt, training_set, minibatch_size, pl_minibatch_
                           pl_decay=0.01, pl_weight=2.0):
     """Non-saturating logistic loss with path length regularization (StyleGAN2, section 3.2).
 
-    The path length of a sample is the norm of J_w^T y for random images y ~ N(0, 1 / (H * W)), and the penalty its
-    squared distance to the running mean over samples. The term is evaluated for minibatch_size //
-    pl_minibatch_shrink fresh samples, since it costs memory.
+    The path length of a sample is the norm of J_w^T y for random images y ~ N(0, 1 / (H * W)), and
+    the penalty its squared distance to the running mean over samples. The term is evaluated for
+    minibatch_size // pl_minibatch_shrink fresh samples, since it costs memory.
 
     Args:
-        pl_decay: speed of the running mean, which is 0 at the start. pl_weight: factor of the penalty.
+        pl_decay: speed of the running mean, which is 0 at the start.
+        pl_weight: factor of the penalty.
     """
     del opt
     (fakes, dlatents), labels = _generate(G, training_set, minibatch_size, return_dlatents=True)
@@ -70,7 +71,8 @@ def G_logistic_ns_pathreg(G, D, opt, training_set, minibatch_size, pl_minibatch_
             (fakes, dlatents), _ = _generate(
                 G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True)
         noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
-        grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]  # [N', num_layers, dlatent_size]
+        # [N', num_layers, dlatent_size]
+        grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]
         squares = tf.reduce_sum(tf.square(grads), axis=2)
         lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))
         lengths = autosummary('Loss/pl_lengths', lengths)
@@ -103,7 +105,7 @@ def D_logistic(G, D, opt, training_set, minibatch_size, reals, labels):
 
 
 def D_logistic_r1(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
-    """Logistic loss with R1 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(real)|^2 per sample."""
+    """`D_logistic` with R1 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(real)|^2."""
     del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     penalty = _gradient_penalty(real_scores, reals)
@@ -111,7 +113,7 @@ def D_logistic_r1(G, D, opt, training_set, minibatch_size, reals, labels, gamma=
 
 
 def D_logistic_r2(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
-    """Logistic loss with R2 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(fake)|^2 per sample."""
+    """`D_logistic` with R2 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(fake)|^2."""
     del opt, training_set
     real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     penalty = _gradient_penalty(fake_scores, fakes)
@@ -124,7 +126,7 @@ def _gradient_penalty(scores, images):
 
 
 def _wasserstein(real_scores, fake_scores, wgan_epsilon):
-    """Wasserstein loss, and a small weight that keeps scores of reals near 0 (Karras et al. 2018, appendix A.1)."""
+    """Wasserstein loss, and what keeps scores near 0 (Karras et al. 2018, appendix A.1)."""
     with tf.name_scope('EpsilonPenalty'):
         epsilon_penalty = autosummary('Loss/epsilon_penalty', tf.square(real_scores))
     return fake_scores - real_scores + epsilon_penalty * wgan_epsilon

@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 import numpy as np
 import PIL.Image
 
-from dnnlib import tflib, util
+from dnnlib import util
 from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write
 
@@ -46,8 +46,12 @@ def adjust_dynamic_range(data, drange_in, drange_out):
     return data * scale + (np.float32(drange_out[0]) - np.float32(drange_in[0]) * scale)
 
 
-def create_image_grid(images: np.ndarray, grid_size: Optional[Tuple[int, int]] = None) -> np.ndarray:
-    """Put images [N, ...HW] row by row into one [...HW]; grid_size = (columns, rows), default: about square."""
+def create_image_grid(images: np.ndarray,
+                      grid_size: Optional[Tuple[int, int]] = None) -> np.ndarray:
+    """Put images [N, ...HW] row by row into one [...HW].
+
+    grid_size = (columns, rows); default: about square.
+    """
     assert images.ndim in (3, 4)
     number, (height, width) = len(images), images.shape[-2:]
     if grid_size is None:
@@ -71,7 +75,9 @@ def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
 
 
 def save_image_grid(images: np.ndarray, filename: str, drange=(0, 1), grid_size=None) -> None:
-    """Save images [N, C, H, W] as one picture, in the format that the file name's extension says."""
+    """Save images [N, C, H, W] as one picture, in the format that the file name's extension
+    says.
+    """
     picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
     extension = os.path.splitext(filename)[1].lower()
     with atomic_write(filename) as file:
@@ -110,7 +116,8 @@ def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = '
         return (columns, rows), reals, labels
     blocks = {'row_per_class': (columns, 1), 'col_per_class': (1, rows), 'class4x4': (4, 4)}
     if layout not in blocks:
-        raise UserError('unknown grid layout %r; choose one of random, %s' % (layout, ', '.join(blocks)))
+        raise UserError('unknown grid layout %r; choose one of random, %s'
+                        % (layout, ', '.join(blocks)))
     reals = np.zeros([columns * rows] + training_set.shape, training_set.dtype)
     labels = np.zeros([columns * rows, training_set.label_size], training_set.label_dtype)
     for cell, image, label in _fill_blocks(training_set, columns, rows, *blocks[layout]):
@@ -119,7 +126,9 @@ def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = '
 
 
 def _fill_blocks(training_set, columns, rows, block_width, block_height, max_images=1000000):
-    """Yield (cell, image, label): images one by one into the block of their class, or its next free repeat."""
+    """Yield (cell, image, label): images one by one into the block of their class, or its next
+    free repeat.
+    """
     blocks_across = (columns - 1) // block_width + 1
     num_blocks = blocks_across * ((rows - 1) // block_height + 1)
     filled = [0] * num_blocks

@@ -1,8 +1,8 @@
 """StyleGAN 1 networks (Karras et al. 2018, arXiv:1812.04948), config a of StyleGAN2's paper.
 
-They grow progressively, see `training.progressive`. Inputs and outputs are NCHW; inside, activations have the layout
-of `dnnlib.tflib.layout`, and shapes in comments are written N, C, H, W all the same. What StyleGAN2
-has not changed comes from `training.networks_stylegan2`.
+They grow progressively, see `training.progressive`. Inputs and outputs are NCHW; inside,
+activations have the layout of `dnnlib.tflib.layout`, and shapes in comments are written N, C, H, W
+all the same. What StyleGAN2 has not changed comes from `training.networks_stylegan2`.
 """
 from functools import partial
 
@@ -16,14 +16,22 @@ from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_
 from training import networks_stylegan2 as stylegan2
 from training import progressive
 from training.networks_stylegan2 import (
-    G_main, fmaps_function, log2_of_resolution, map_latents, minibatch_stddev_layer, noise_for,
-    noise_inputs, pixel_norm, resolution_scope)
+    G_main,
+    fmaps_function,
+    log2_of_resolution,
+    map_latents,
+    minibatch_stddev_layer,
+    noise_for,
+    noise_inputs,
+    pixel_norm,
+    resolution_scope,
+)
 from training.progressive import naive_downsample_2d as downscale2d
 from training.progressive import naive_upsample_2d as upscale2d
 
 SQRT_2 = np.sqrt(2)
 
-# Layers of StyleGAN2 with the defaults of its predecessor, which compensates for leaky ReLU in the weights.
+# Layers of StyleGAN2 with the defaults of its predecessor: leaky ReLU's gain is in the weights.
 get_weight = partial(stylegan2.get_weight, gain=SQRT_2, use_wscale=False)
 dense = partial(stylegan2.dense_layer, gain=SQRT_2, use_wscale=False)
 conv2d = partial(stylegan2.conv2d_layer, gain=SQRT_2, use_wscale=False)
@@ -45,9 +53,9 @@ NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
 
 
 def blur2d(x, f=(1, 2, 1), normalize=True):
-    """Filter activations with the outer product of f with itself, or f [n, n]; zeros outside, float32 inside.
+    """Filter activations with f [n, n], or the outer product of f [n] with itself; zeros outside.
 
-    A filter of even length reaches one pixel farther right and down than left and up.
+    Computed in float32. A filter of even length reaches one pixel farther right and down.
     """
     f = np.asarray(f, np.float32)
     f = np.outer(f, f) if f.ndim == 1 else f
@@ -64,7 +72,8 @@ def blur2d(x, f=(1, 2, 1), normalize=True):
 def upscale2d_conv2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
     """Nearest neighbour to twice the size, then a convolution without bias.
 
-    fused_scale: in one step, where the published networks have a kernel that is flipped; 'auto': from 128x128 up.
+    fused_scale: in one step, with a flipped kernel as published networks have it; 'auto': from
+    128x128 up.
     """
     _, num_in, height, width = layout.sizes(x)
     if fused_scale == 'auto':
@@ -77,7 +86,10 @@ def upscale2d_conv2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
 
 
 def conv2d_downscale2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
-    """A convolution without bias, then the average over 2x2; fused_scale: in one step, 'auto': from 128x128 up."""
+    """A convolution without bias, then the average over blocks of 2x2 pixels.
+
+    fused_scale: in one step; 'auto': from 128x128 up.
+    """
     _, num_in, height, width = layout.sizes(x)
     if fused_scale == 'auto':
         fused_scale = min(height, width) >= 128
@@ -107,7 +119,7 @@ def style_mod(x, dlatent, **dense_kwargs):
 
 
 def apply_noise(x, noise_var=None, randomize_noise=True):
-    """Add noise, drawn or `noise_var` [1, 1, H, W], with a trainable strength per channel that starts at 0."""
+    """Add noise, drawn or `noise_var` [1, 1, H, W], times a strength per channel, 0 at first."""
     with tf.variable_scope('Noise'):
         noise = noise_for(x, None if randomize_noise else noise_var)
         num_channels = layout.sizes(x)[1]
@@ -121,7 +133,7 @@ def G_style(latents_in, labels_in, truncation_psi=0.7, truncation_cutoff=8,
             truncation_psi_val=None, truncation_cutoff_val=None, components=EasyDict(), **kwargs):
     """Generator: mapping, style mixing, truncation trick and synthesis.
 
-    As StyleGAN2's `G_main`, but truncation needs a psi and a cutoff: None or 0 for either means none at all.
+    As StyleGAN2's `G_main`, but for truncation, which there is only with both a psi and a cutoff.
     """
     return G_main(
         latents_in, labels_in,
@@ -142,7 +154,7 @@ def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size
               dlatent_broadcast=None, mapping_layers=8, mapping_fmaps=512, mapping_lrmul=0.01,
               mapping_nonlinearity='lrelu', use_wscale=True, normalize_latents=True,
               dtype='float32', **_kwargs):
-    """Mapping network: z [N, latent_size], labels [N, label_size] -> w, see StyleGAN2's `G_mapping`."""
+    """Mapping network: z [N, latent_size], labels -> w; see StyleGAN2's `G_mapping`."""
     activation = NONLINEARITIES[mapping_nonlinearity]
 
     def layer(x, fmaps):
@@ -160,14 +172,16 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
                 use_pixel_norm=False, use_instance_norm=True, dtype='float32', fused_scale='auto',
                 blur_filter=(1, 2, 1), structure='auto', is_template_graph=False,
                 force_clean_graph=False, **_kwargs):
-    """Synthesis network: w [N, num_layers, dlatent_size] -> images [N, num_channels, resolution, resolution].
+    """Synthesis network: w [N, num_layers, dlatent_size] -> images.
 
     Args:
         use_styles: False: a traditional generator, for w [N, 1, dlatent_size].
         const_input_layer: start from a learned constant; False: from a dense layer of w.
-        randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1, ...
+        randomize_noise: fresh noise at each evaluation; False: the variables noise0, noise1, ...
         fused_scale: see `upscale2d_conv2d`. blur_filter: after it, 1-D, None for none.
         structure: see `training.progressive`. force_clean_graph: no branches and no randomness.
+
+    Returns: [N, num_channels, resolution, resolution].
     """
     resolution_log2 = log2_of_resolution(resolution)
     nf = fmaps_function(fmap_base, fmap_decay, 0, fmap_max)
@@ -180,16 +194,16 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     noise_sizes = [index // 2 + 2 for index in range(num_layers)] if use_noise else []
     fixed_noise = noise_inputs(noise_sizes, dtype)
     activation = NONLINEARITIES[nonlinearity]
+    normalizations = [func for func, is_used in [
+        (pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)] if is_used]
 
     def finish_layer(x, index):
         """What follows each convolution."""
         if use_noise:
             x = apply_noise(x, fixed_noise[index], randomize_noise and not is_clean)
         x = activation(apply_bias(x))
-        if use_pixel_norm:
-            x = pixel_norm(x)
-        if use_instance_norm:
-            x = instance_norm(x)
+        for normalize in normalizations:
+            x = normalize(x)
         return style_mod(x, w[:, index], use_wscale=use_wscale) if use_styles else x
 
     def block(x, res):

@@ -1,7 +1,8 @@
-"""StyleGAN2 networks (Karras et al. 2019, arXiv:1912.04958) with the noise injection of Feng, Zhao and Zha.
+"""StyleGAN2 networks (Karras et al. 2019, arXiv:1912.04958) with the noise injection of Feng, Zhao
+and Zha.
 
-Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose for the
-device; shapes in comments are written N, C, H, W all the same.
+Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose
+for the device; shapes in comments are written N, C, H, W all the same.
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,7 +11,11 @@ from dnnlib import EasyDict, tflib
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import (
-    conv_downsample_2d, downsample_2d, upsample_2d, upsample_conv_2d)
+    conv_downsample_2d,
+    downsample_2d,
+    upsample_2d,
+    upsample_conv_2d,
+)
 from dnnlib.util import UserError
 from training import progressive
 from training.progressive import naive_downsample_2d, naive_upsample_2d  # noqa: F401
@@ -21,8 +26,8 @@ SQRT_HALF = np.sqrt(0.5)
 def get_weight(shape, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
     """Weight of a layer, [kernel, kernel, in, out] or [in, out], with equalized learning rate.
 
-    Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al. 2018,
-    section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
+    Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al.
+    2018, section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
     """
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
@@ -41,7 +46,7 @@ def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight')
 
 def conv2d_layer(x, fmaps, kernel, up=False, down=False, resample_kernel=None, gain=1,
                  use_wscale=True, lrmul=1, weight_var='weight'):
-    """Convolution without bias, [N, C, H, W] -> [N, fmaps, H, W], or twice or half the size with up or down."""
+    """Convolution without bias: [N, C, H, W] -> [N, fmaps, H, W], resized if up or down."""
     assert kernel >= 1 and kernel % 2 == 1
     shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
     w = get_weight(shape, gain, use_wscale, lrmul, weight_var)
@@ -74,12 +79,13 @@ def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate
                            resample_kernel=None, gain=1, use_wscale=True, lrmul=1,
                            fused_modconv=True, weight_var='weight',
                            mod_weight_var='mod_weight', mod_bias_var='mod_bias'):
-    """Convolution whose weight is scaled per sample by styles and normalized again (section 2.2, Eq. 1-3).
+    """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
     Args:
         x: activations [N, C, H, W]. y: disentangled latents [N, dlatent_size].
-        fused_modconv: on NCHW layouts, one grouped convolution with a weight per sample; the same result as
-            scaling the activations instead, which is what other layouts do (faster on CPUs).
+        fused_modconv: on NCHW layouts, one grouped convolution with a weight per sample; the same
+            result as scaling the activations instead, which is what other layouts do (faster on
+            CPUs).
 
     Returns: [N, fmaps, H, W], without bias.
     """
@@ -87,7 +93,7 @@ def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate
     num_in = layout.sizes(x)[1]
     w = get_weight([kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
-    s = apply_bias_act(s, bias_var=mod_bias_var) + 1  # [N, C]
+    s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
     if fused_modconv and layout.current() == 'NCHW':
         return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel)
 
@@ -114,10 +120,10 @@ def _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel):
 
 
 def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
-    """Append the standard deviation within groups of samples as extra channels (Karras et al. 2018, section 3).
+    """Append the standard deviation within groups of samples as extra channels.
 
-    Sample i belongs to group i % (N / group_size). N must be a multiple of min(group_size, N). Groups of 0 or 1
-    say nothing: nothing is appended.
+    Karras et al. 2018, section 3. Sample i belongs to group i % (N / group_size). N must be a
+    multiple of min(group_size, N). Groups of 0 or 1 say nothing: nothing is appended.
     """
     if group_size <= 1:
         return x
@@ -138,18 +144,19 @@ def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
     return tf.concat([x, y], axis=layout.channel_axis())
 
 
-# Noise injection. Equation numbers are those of "On Noise Injection in Generative Adversarial Networks".
-# Here mu is the output of a convolution [N, C, H, W], eps the noise [N, 1, H, W], and s and sigma are maps [N, 1, H, W].
+# Noise injection. Equation numbers are those of "On Noise Injection in Generative Adversarial
+# Networks". Here mu is the output of a convolution [N, C, H, W], eps the noise [N, 1, H, W], and s
+# and sigma are maps [N, 1, H, W].
 
 def semantic_identifier(mu):
-    """Spatial semantic identifier s of Eq. 6 and 7: sum over channels, centred, scaled to |s| <= 1."""
+    """Spatial semantic identifier s, Eq. 6-7: sum over channels, centred, scaled to |s| <= 1."""
     m = tf.reduce_sum(mu, axis=layout.channel_axis(), keepdims=True)
     s = m - tf.reduce_mean(m, axis=layout.spatial_axes(), keepdims=True)
     return s / (tf.reduce_max(tf.abs(s), axis=layout.spatial_axes(), keepdims=True) + 1e-8)
 
 
 def decompose(s):
-    """Eq. 8: A * s + b with trainable maps A and b [H, W], which have an equalized learning rate 1 / sqrt(H)."""
+    """Eq. 8: A * s + b with trainable maps A, b [H, W], whose equalized rate is 1 / sqrt(H)."""
     _, _, height, width = layout.sizes(s)
     maps = []
     for name in ['A', 'b']:
@@ -161,7 +168,7 @@ def decompose(s):
 
 
 def stabilize(s):
-    """Eq. 9: mix with ones by a trainable alpha in (0, 1), then divide by the root mean square over H x W."""
+    """Eq. 9: mix with ones by a trainable alpha, then divide by the root mean square over H x W."""
     alpha_logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
     alpha = tf.cast(tf.sigmoid(alpha_logit), s.dtype)
     s = alpha * s + (1 - alpha)
@@ -201,7 +208,8 @@ def noise_injection_layer(x, form='additive', noise_var=None):
 
     Args:
         x: [N, C, H, W]. form: a key of NOISE_INJECTION_FORMS.
-        noise_var: fixed noise [1, 1, H, W]; None: drawn from N(0, 1) for each sample and evaluation.
+        noise_var: fixed noise [1, 1, H, W]; None: drawn from N(0, 1) for each sample and
+            evaluation.
     """
     if form not in NOISE_INJECTION_FORMS:
         raise UserError('unknown noise injection %r; choose one of %s'
@@ -212,7 +220,7 @@ def noise_injection_layer(x, form='additive', noise_var=None):
 
 
 def noise_for(x, noise_var=None):
-    """Noise [N, 1, H, W] for activations [N, C, H, W]: drawn from N(0, 1), or fixed, [1, 1, H, W]."""
+    """Noise [N, 1, H, W] for activations: drawn from N(0, 1), or fixed [1, 1, H, W]."""
     if noise_var is not None:
         return layout.from_nchw(tf.cast(noise_var, x.dtype))
     _, _, height, width = layout.sizes(x)
@@ -231,11 +239,12 @@ def G_main(latents_in, labels_in,
 
     Args:
         latents_in: z [N, latent_size]. labels_in: [N, label_size].
-        truncation_psi: strength of the truncation towards the mean w, 1 for none; truncation_cutoff: number of
-            layers it applies to, None for all. The `_val` values take their place if is_validation.
-        dlatent_avg_beta: decay of the running mean of w; style_mixing_prob: share of minibatches with two
-            styles. Both only if is_training.
-        mapping_func, synthesis_func: build functions of the sub-networks, or their names in this module.
+        truncation_psi: strength of the truncation towards the mean w, 1 for none;
+            truncation_cutoff: number of layers it applies to, None for all. The `_val` values
+            take their place if is_validation.
+        dlatent_avg_beta: decay of the running mean of w; style_mixing_prob: share of minibatches
+            with two styles. Both only if is_training.
+        mapping_func, synthesis_func: build functions of the sub-networks, or names in this module.
         return_dlatents: also return w [N, num_layers, dlatent_size].
         kwargs: passed to both sub-networks.
 
@@ -302,7 +311,7 @@ def _track_mean(dlatents, dlatent_avg, beta):
 
 
 def _mix_styles(first, second, probability, num_layers, lod):
-    """Take the layers from a random one upwards from the second w, with some probability per minibatch."""
+    """Take the upper layers, from a random one, from the second w; or none of them."""
     used_layers = num_layers - tf.cast(lod, tf.int32) * 2
     coin = tf.random_uniform([], 0.0, 1.0)
     crossover = tf.random_uniform([], 1, used_layers, dtype=tf.int32)
@@ -312,8 +321,9 @@ def _mix_styles(first, second, probability, num_layers, lod):
 
 
 def _pass_on(lod, synthesis):
-    """Ops that give the synthesis network, if it grows progressively, the generator's level of detail."""
-    return [tf.assign(synthesis.find_var('lod'), lod)] if 'lod' in synthesis.vars else []
+    """Ops that give a progressive synthesis network the generator's level of detail."""
+    with tf.name_scope('_PassOn'):
+        return [tf.assign(synthesis.find_var('lod'), lod)] if 'lod' in synthesis.vars else []
 
 
 def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size=512,
@@ -372,7 +382,7 @@ def fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max):
 def log2_of_resolution(resolution):
     """The logarithm of a network's resolution, which must be a power of two."""
     log2 = int(np.log2(resolution))
-    assert resolution == 2 ** log2 and resolution >= 4, 'resolution must be a power of two from 4 up'
+    assert resolution == 2 ** log2 and resolution >= 4, 'resolution must be a power of two from 4'
     return log2
 
 
@@ -408,9 +418,10 @@ def _first_features(dlatents_in, fmaps, dtype, layer):
 
 def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resample_kernel,
                   fused_modconv, noise_injection):
-    """Make the function layer(x, index, fmaps, up, gain): a modulated convolution with noise, bias and activation.
+    """Make the function layer(x, index, fmaps, up, gain).
 
-    `index` chooses the style w[:, index] and the fixed noise: one for 4x4, two for each higher resolution.
+    It is a modulated convolution with noise, bias and activation. `index` chooses the style
+    w[:, index] and the fixed noise: one map at 4x4, two at each higher resolution.
     """
     fixed_noise = noise_inputs([(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype)
 
@@ -435,7 +446,7 @@ def G_synthesis_stylegan_revised(
         fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
         dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
         is_template_graph=False, force_clean_graph=False, noise_injection='additive', **_kwargs):
-    """Synthesis network of configs b to d, progressively growing: w [N, num_layers, dlatent_size] -> images.
+    """Growing synthesis network of configs b to d: w [N, num_layers, dlatent_size] -> images.
 
     Args:
         structure: how the graph follows the level of detail, see `training.progressive`.
@@ -479,13 +490,17 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
                           randomize_noise=True, architecture='skip', nonlinearity='lrelu',
                           dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
                           noise_injection='additive', **_kwargs):
-    """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images (section 4.1).
+    """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images.
+
+    Section 4.1.
 
     Args:
         architecture: 'orig', 'skip' or 'resnet' (Fig. 7 of the StyleGAN2 paper).
-        randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1, ...
+        randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
+            ...
         noise_injection: form of the noise, a key of NOISE_INJECTION_FORMS.
-        fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) * decay), clipped.
+        fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) *
+            decay), clipped.
 
     Returns: [N, num_channels, resolution, resolution].
     """
@@ -500,7 +515,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
     block_gain = _block_gain(architecture, nonlinearity)
 
     def block(x, res):
-        """Twice the size; the last style of a resolution is also that of the next one's first layer."""
+        """Twice the size; the last style of a resolution also styles the next one's first layer."""
         fmaps = nf(res - 1)
         with tf.variable_scope('Conv0_up'):
             y = layer(x, 2 * res - 5, fmaps, up=True)
@@ -532,7 +547,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
 
 
 def _block_gain(architecture, nonlinearity):
-    """Gain of the last activation of a block: residual branches carry their 1 / sqrt(2) in their gains."""
+    """Gain of a block's last activation, with 1 / sqrt(2) where a residual branch is added."""
     if architecture != 'resnet':
         return None
     return activation_funcs[nonlinearity].def_gain * SQRT_HALF
@@ -577,12 +592,12 @@ def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_siz
                 fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
                 architecture='resnet', nonlinearity='lrelu', mbstd_group_size=4,
                 mbstd_num_features=1, dtype='float32', resample_kernel=(1, 3, 3, 1), **_kwargs):
-    """Discriminator of configs e and f: images [N, num_channels, resolution, resolution] -> scores [N, 1].
+    """Discriminator of configs e and f: images [N, C, resolution, resolution] -> scores [N, 1].
 
     Args:
         labels_in: [N, label_size]; with labels the score is that of the label's class.
-        architecture: 'orig', 'skip' or 'resnet'. mbstd_group_size: group of the minibatch standard deviation, 0 or
-            1 for none.
+        architecture: 'orig', 'skip' or 'resnet'. mbstd_group_size: group of the minibatch standard
+            deviation, 0 or 1 for none.
     """
     resolution_log2 = log2_of_resolution(resolution)
     assert architecture in ['orig', 'skip', 'resnet']

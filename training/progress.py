@@ -1,4 +1,6 @@
-"""What a user sees of training: a line per tick, a progress bar within it, stats.jsonl and TensorBoard."""
+"""What a user sees of training: a line per tick, a progress bar within it, stats.jsonl and
+TensorBoard.
+"""
 import json
 import math
 import os
@@ -37,7 +39,9 @@ class Progress:
         self._bar = None  # type: Optional[tqdm]
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
-        """Start a tick if none is running, with a bar on a terminal; return the images at its end."""
+        """Start a tick if none is running, with a bar on a terminal; return the images at its
+        end.
+        """
         if self._bar is None:
             self._tick_nimg, self._tick_time = cur_nimg, time.time()
             self._bar = tqdm(total=int(tick_kimg * 1000), unit='img', leave=False, disable=None)
@@ -123,7 +127,9 @@ class Progress:
 def _snapshot_text(ticks):
     if ticks is None:
         return ''
-    return 'snapshot now' if ticks == 0 else 'snapshot in %d tick%s' % (ticks, '' if ticks == 1 else 's')
+    if ticks == 0:
+        return 'snapshot now'
+    return 'snapshot in %d tick%s' % (ticks, '' if ticks == 1 else 's')
 
 
 def ticks_until(tick: int, interval: Optional[int]) -> Optional[int]:

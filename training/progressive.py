@@ -1,8 +1,9 @@
-"""Progressive growing (Karras et al. 2018, arXiv:1710.10196, section 3): resolutions fade in one after another.
+"""Progressive growing: resolutions fade in one by one (Karras et al. 2018, arXiv:1710.10196).
 
-The level of detail `lod` says how far the networks have grown: 0 is full resolution, every whole number more halves it,
-and between two whole numbers two resolutions are blended. Images have full size at every lod. A network's
-`structure` says how its graph follows lod, with the same result up to rounding:
+The level of detail `lod` says how far the networks have grown: 0 is full resolution, every whole
+number more halves it, and between two whole numbers two resolutions are blended. Images have full
+size at every lod. A network's `structure` says how its graph follows lod, with the same result up
+to rounding:
 
     'fixed'      not at all, lod is always 0
     'linear'     every resolution is computed and blended in
@@ -22,7 +23,7 @@ STRUCTURES = ('auto', 'fixed', 'linear', 'recursive')
 def lod_variable() -> tf.Tensor:
     """Value of the network's level of detail, a variable that is not trained."""
     lod = tf.get_variable('lod', shape=[], initializer=tf.initializers.zeros(), trainable=False)
-    return tf.identity(lod)
+    return tf.identity(lod, name='lod_value')
 
 
 def resolve_structure(structure: str, is_clean: bool = False) -> str:
@@ -82,8 +83,10 @@ def grow_images(structure: str, lod: tf.Tensor, resolution_log2: int, features: 
         images = to_rgb(features, 2)
         for res in range(3, resolution_log2 + 1):
             features = block(features, res)
-            t = _fade(lod, resolution_log2 - res, images)
-            images = tflib.lerp_clip(to_rgb(features, res), naive_upsample_2d(images), t)
+            rgb = to_rgb(features, res)
+            with _grow_scope(resolution_log2 - res):
+                t = _fade(lod, resolution_log2 - res, images)
+                images = tflib.lerp_clip(rgb, naive_upsample_2d(images), t)
         return images
 
     def grow(coarse, res):
@@ -107,7 +110,8 @@ def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: 
     """The shrinking half of a discriminator.
 
     Args:
-        structure: 'fixed', 'linear' or 'recursive'. images: at 2^resolution_log2, in the layout of activations.
+        structure: 'fixed', 'linear' or 'recursive'.
+        images: at 2^resolution_log2, in the layout of the activations.
         block: (activations at 2^res, res) -> activations at 2^(res-1).
         from_rgb: (images at 2^res, res) -> activations at 2^res.
 
@@ -120,8 +124,9 @@ def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: 
             if structure == 'linear':
                 images = naive_downsample_2d(images)
                 coarse = from_rgb(images, res - 1)
-                t = _fade(lod, resolution_log2 - res, images)
-                features = tflib.lerp_clip(features, coarse, t)
+                with _grow_scope(resolution_log2 - res):
+                    t = _fade(lod, resolution_log2 - res, images)
+                    features = tflib.lerp_clip(features, coarse, t)
         return features
 
     def seen(res):
@@ -129,7 +134,7 @@ def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: 
         return from_rgb(naive_downsample_2d(images, 2 ** (resolution_log2 - res)), res)
 
     def shrink(res):
-        """Activations at 2^res: those of finer resolutions, as far as lod needs them, or else seen ones."""
+        """Activations at 2^res, of finer resolutions as far as lod needs them, else seen ones."""
         level = resolution_log2 - res
         if level == 0:
             return seen(res)
@@ -140,6 +145,10 @@ def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: 
             return tf.cond(lod > level - 1, lambda: tflib.lerp(fine, seen(res), t), lambda: fine)
         return tf.cond(lod < level, from_finer, lambda: seen(res))
     return shrink(2)
+
+
+def _grow_scope(level):
+    return tf.name_scope('Grow_lod%d' % level)
 
 
 def _fade(lod, level, like):

@@ -19,12 +19,15 @@ def training_schedule(cur_nimg: int, training_set,
                       D_lrate_base: float = 0.002, D_lrate_dict: Dict[int, float] = {},  # noqa: B006
                       lrate_rampup_kimg: float = 0, tick_kimg_base: float = 4,
                       tick_kimg_dict: Dict[int, float] = TICK_KIMG) -> EasyDict:
-    """State of the schedule after `cur_nimg` images; dictionaries override the base value by resolution.
+    """State of the schedule after `cur_nimg` images; dictionaries override the base value by
+    resolution.
 
-    Progressive growing (Karras et al. 2018) starts at `lod_initial_resolution`, trains each resolution for
-    `lod_training_kimg`, then fades the next one in during `lod_transition_kimg`; None: full resolution throughout.
+    Progressive growing (Karras et al. 2018) starts at `lod_initial_resolution`, trains each
+    resolution for `lod_training_kimg`, then fades the next one in during `lod_transition_kimg`;
+    None: full resolution throughout.
 
-    Returns: EasyDict of kimg, lod (level of detail: 0 = full resolution), resolution, minibatch_size,
+    Returns: EasyDict of kimg, lod (level of detail: 0 = full resolution), resolution,
+    minibatch_size,
         minibatch_gpu (images per device and round), G_lrate, D_lrate, tick_kimg.
     """
     s = EasyDict(kimg=cur_nimg / 1000.0, lod=0.0)

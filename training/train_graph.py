@@ -1,7 +1,8 @@
-"""The training graph: losses, optimizers and moving average of one pair of networks on all devices."""
+"""The training graph: losses, optimizers and moving average of one pair of networks on all
+devices.
+"""
 from typing import Callable, Optional
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib, util
@@ -13,8 +14,9 @@ from training.dataset import process_reals
 class TrainGraph:
     """Everything that one training iteration runs, as official StyleGAN2 does it.
 
-    An iteration steps G, then moves Gs, then steps D on the next real images. With lazy regularization (StyleGAN2,
-    appendix B) the regularization terms have steps of their own, every so many iterations.
+    An iteration steps G, then moves Gs, then steps D on the next real images. With lazy
+    regularization (StyleGAN2, appendix B) the regularization terms have steps of their own, every
+    so many iterations.
 
     Args:
         G, D, Gs: networks on the first device; the others get copies.
@@ -22,8 +24,8 @@ class TrainGraph:
         G_loss_args, D_loss_args: dict(func_name=..., **kwargs) of the losses.
         G_opt_args, D_opt_args: options of the optimizers.
         num_gpus: number of devices.
-        G_reg_interval, D_reg_interval: iterations between regularization steps, if `lazy_regularization`;
-            otherwise the terms are part of the loss.
+        G_reg_interval, D_reg_interval: iterations between regularization steps, if
+            `lazy_regularization`; otherwise the terms are part of the loss.
         G_smoothing_kimg: half-life of the running average of G's weights, in thousands of images.
         process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
     """
@@ -38,7 +40,8 @@ class TrainGraph:
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
         with tf.name_scope('Inputs'), tf.device('/cpu:0'):
             self._lod = tf.placeholder(tf.float32, [], 'lod_in')
-            self._lrates = {name: tf.placeholder(tf.float32, [], name + '_lrate_in') for name in 'GD'}
+            self._lrates = {name: tf.placeholder(tf.float32, [], name + '_lrate_in')
+                            for name in 'GD'}
             self._minibatch_size = tf.placeholder(tf.int32, [], 'minibatch_size_in')
             self._minibatch_gpu = tf.placeholder(tf.int32, [], 'minibatch_gpu_in')
             self._reals = tf.placeholder(tf.float32, [None] + training_set.shape, 'reals_in')
@@ -62,7 +65,9 @@ class TrainGraph:
         tflib.init_uninitialized_vars()
 
     def _make_optimizers(self, name, opt_args):
-        """The optimizer of a network, and that of its lazy regularization, which shares its state."""
+        """The optimizer of a network, and that of its lazy regularization, which shares its
+        state.
+        """
         lrate = self._lrates[name]
         if name in self._intervals:
             # Appendix B: as many steps more, so the rates are lowered to have the same effect.

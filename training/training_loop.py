@@ -43,18 +43,24 @@ def training_loop(
 
     Args:
         G_args, D_args, G_loss_args, D_loss_args: dict(func_name=..., **kwargs).
-        G_opt_args, D_opt_args: options of `tflib.Optimizer`. dataset_args: of `load_dataset`. sched_args: of
-            `training_schedule`. grid_args: of `setup_snapshot_image_grid`. tf_config: of `tflib.init_tf`.
+        G_opt_args, D_opt_args: options of `tflib.Optimizer`. dataset_args: of `load_dataset`.
+            sched_args: of `training_schedule`. grid_args: of `setup_snapshot_image_grid`.
+                tf_config: of `tflib.init_tf`.
         metric_arg_list: metrics to evaluate at each network snapshot.
-        G_smoothing_kimg: half-life of the running average of the generator's weights, in thousands of images.
+        G_smoothing_kimg: half-life of the running average of the generator's weights, in thousands
+            of images.
         minibatch_repeats: iterations between looks at the schedule.
         total_kimg: length of the training, in thousands of real images shown to the discriminator.
-        image_snapshot_ticks, network_snapshot_ticks: ticks between snapshots; None: none but the last.
-        resume_pkl: networks to go on from; resume_kimg, resume_time: where they were, for schedule and log.
-        resume_with_new_nets: build new networks and copy what fits, instead of using those of the file.
+        image_snapshot_ticks, network_snapshot_ticks: ticks between snapshots; None: none but the
+            last.
+        resume_pkl: networks to go on from; resume_kimg, resume_time: where they were, for schedule
+            and log.
+        resume_with_new_nets: build new networks and copy what fits, instead of using those of the
+            file.
 
-    Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl, network-final.pkl, stats.jsonl
-    and TensorBoard events. Ctrl-C and a file abort.txt in the run folder end the training.
+    Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
+    network-final.pkl, stats.jsonl and TensorBoard events. Ctrl-C and a file abort.txt in the run
+    folder end the training.
     """
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
@@ -131,7 +137,7 @@ def training_loop(
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
                 snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000))
                 metrics.run(snapshots.last, run_dir=run_dir, data_dir=data_dir,
-                            num_gpus=num_gpus, tf_config=tf_config)
+                            num_gpus=num_gpus, tf_config=tf_config, raise_errors=False)
                 metrics.update_autosummaries()
             context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
             cur_tick += 1

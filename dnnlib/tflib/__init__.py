@@ -2,4 +2,4 @@
 from dnnlib.tflib import autosummary, custom_ops, engine, layout, network, optimizer, tfutil
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import Optimizer
-from dnnlib.tflib.tfutil import *  # noqa: F401,F403
+from dnnlib.tflib.tfutil import *  # noqa: F403

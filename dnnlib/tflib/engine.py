@@ -30,7 +30,9 @@ def _local_gpu_names() -> List[str]:
 
 
 def gpu_devices() -> List[str]:
-    """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without any."""
+    """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without
+    any.
+    """
     return list(_local_gpu_names())
 
 
@@ -55,7 +57,9 @@ def session_config(options: dict) -> tf.ConfigProto:
 
 
 def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
-    """Sum one tensor per device over the devices; element i of the result lies on the device of `values[i]`."""
+    """Sum one tensor per device over the devices; element i of the result lies on the device of
+    `values[i]`.
+    """
     if len(values) == 1:
         return list(values)
     if all('gpu' in v.device.lower() for v in values):

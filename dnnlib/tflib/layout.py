@@ -1,8 +1,8 @@
 """Layout of activations inside a network: NHWC on CPUs, NCHW on GPUs.
 
-Images, latents and pickles are NCHW at every interface. `Network` chooses once, with `use(for_network())`, for all
-that a build function makes. This brings images in with `from_nchw` and out with `to_nchw`; the layers between
-ask `current()` where an axis matters.
+Images, latents and pickles are NCHW at every interface. `Network` chooses once, with
+`use(for_network())`, for all that a build function makes. This brings images in with `from_nchw`
+and out with `to_nchw`; the layers between ask `current()` where an axis matters.
 
 CPUs: TensorFlow 1.14 has no NCHW convolution there, and today's oneDNN is faster in NHWC.
 """
@@ -27,7 +27,9 @@ def for_device() -> str:
 
 
 def for_network() -> str:
-    """The layout that a network is to be built in: that of the network around it, else the device's."""
+    """The layout that a network is to be built in: that of the network around it, else the
+    device's.
+    """
     return _stack[-1] if _stack else for_device()
 
 

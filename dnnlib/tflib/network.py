@@ -1,7 +1,7 @@
 """Network: a build function together with its variables, sub-networks and saved state.
 
-A build function makes ops from input tensors; it is called once for the template graph, which creates the
-variables, and again, sharing them, for every `get_output_for`.
+A build function makes ops from input tensors; it is called once for the template graph, which
+creates the variables, and again, sharing them, for every `get_output_for`.
 """
 import inspect
 import re
@@ -28,14 +28,17 @@ class Network:
 
     Args:
         name: network name, [A-Za-z0-9_.-]; default: the name of the build function.
-        func_name: dotted name of a top-level build function, or the function itself. Its parameters without
-            default are the inputs; it gets tensors for them, static and dynamic kwargs, `is_template_graph` and
-            `components` (an EasyDict for its sub-networks), sets the inputs' shapes, and returns a tensor or a tuple.
-        static_kwargs: options passed at every evaluation; saved with the network, so they must be picklable.
+        func_name: dotted name of a top-level build function, or the function itself. Its parameters
+            without default are the inputs; it gets tensors for them, static and dynamic kwargs,
+            `is_template_graph` and `components` (an EasyDict for its sub-networks), sets the
+            inputs' shapes, and returns a tensor or a tuple.
+        static_kwargs: options passed at every evaluation; saved with the network, so they must be
+            picklable.
 
     Attributes:
-        scope: variable scope, unique in the graph. own_vars: local name -> variable; vars: with those of the
-            components; trainables: the trainable ones of vars. var_global_to_local: names.
+        scope: variable scope, unique in the graph. own_vars: local name -> variable; vars: with
+            those of the components; trainables: the trainable ones of vars. var_global_to_local:
+            names.
         input_names, input_shapes, input_templates and the same for output: lists; input_shape and
             output_shape: the first. num_inputs, num_outputs.
     """
@@ -193,7 +196,9 @@ class Network:
 
     def setup_as_moving_average_of(self, src_net: 'Network', beta=0.99,
                                    beta_nontrainable=0.0) -> tf.Operation:
-        """Op that moves each variable to src + (self - src) * beta, the others with their own beta."""
+        """Op that moves each variable to src + (self - src) * beta, the others with their own
+        beta.
+        """
         with tfutil.absolute_name_scope(self.scope + '/_MovingAvg'):
             ops = []
             for name, var in self.vars.items():
@@ -243,8 +248,8 @@ class Network:
         for handler in _import_handlers:
             state = handler(state)
         if state.get('version') not in (2, 3, 4):
-            raise util.UserError('network %r has the unknown format version %r; 2, 3 and 4 can be loaded'
-                                 % (state.get('name'), state.get('version')))
+            raise util.UserError('network %r has the unknown format version %r; 2, 3 and 4 can be '
+                                 'loaded' % (state.get('name'), state.get('version')))
         code = network_code.of_state(state)
         self._setup(state['name'], code, state['static_kwargs'], state.get('components', {}))
         values = OrderedDict(state['variables'])
@@ -260,9 +265,9 @@ class Network:
         if have != want:
             name = sorted(set(have.items()) ^ set(want.items()))[0][0]
             raise util.UserError(
-                'network %r does not fit the local %s: variable %s is %s in the file and %s here; to run the code '
-                'saved in the file, if you trust its source, pass --trust-network-code'
-                % (self.name, self._code.func_name, name, want.get(name, 'absent'),
+                'network %r does not fit the local %s: variable %s is %s in the file and %s here; '
+                'to run the code saved in the file, if you trust its source, pass '
+                '--trust-network-code' % (self.name, self._code.func_name, name, want.get(name, 'absent'),
                    have.get(name, 'absent')))
 
 

@@ -1,7 +1,7 @@
 """Where a network's build function comes from: a local module, or the source saved in a pickle.
 
-A pickle is a program. Its embedded source runs only inside `trust()`, or if its hash is one that the project
-knows; otherwise the local build function of the same name stands in.
+A pickle is a program. Its embedded source runs only inside `trust()`, or if its hash is one that
+the project knows; otherwise the local build function of the same name stands in.
 """
 import contextlib
 import hashlib
@@ -58,13 +58,16 @@ def of_state(state: dict) -> Code:
     module = _local_namesake(source, func_name)
     if module is None:
         raise UserError(
-            'network %r needs the code saved in its file, build function %r, which is not known here; to run it, if you '
-            'trust its source, pass --trust-network-code' % (state['name'], func_name))
+            'network %r needs the code saved in its file, build function %r, which is not known '
+            'here; to run it, if you trust its source, pass --trust-network-code'
+            % (state['name'], func_name))
     return of_module(module, func_name)
 
 
 def _local_namesake(source, func_name):
-    """The local module with that function; of several, the one that shares most names with the source."""
+    """The local module with that function; of several, the one that shares most names with the
+    source.
+    """
     saved = set(_function_names(source))
     best, best_shared = None, -1
     for name in LOCAL_MODULES:
@@ -94,7 +97,8 @@ def _execute(source):
 def _for_tf2(source):
     """Source written for TensorFlow 1, with imports of what TensorFlow 2 has in its place.
 
-    tensorflow.contrib is gone; published networks import it without need, so its imports are left out.
+    tensorflow.contrib is gone; published networks import it without need, so its imports are left
+    out.
     """
     source = re.sub(r'^([ \t]*)import tensorflow(?: as (\w+))?(?=[ \t]*(?:#|$))',
                     lambda m: '%simport tensorflow.compat.v1 as %s' % (

@@ -19,7 +19,8 @@ def run(net, in_arrays: Sequence[Optional[np.ndarray]], cache: dict,
     """Evaluate a network for arrays; the first axis counts items, None stands for zeros.
 
     Args:
-        input_transform, output_transform: dict(func=top-level function, **kwargs), applied to the tensors.
+        input_transform, output_transform: dict(func=top-level function, **kwargs), applied to the
+            tensors.
         minibatch_size: items at a time; None: all at once. Every minibatch must divide by num_gpus.
         num_gpus: devices to spread each minibatch over (logical CPUs where there is no GPU).
         assume_frozen: copy the weights at the first such call; later changes of them are not seen.
@@ -95,7 +96,9 @@ def _canonical(value):
     """Nested dicts as sorted pairs and functions by name: equal options give equal keys."""
     if isinstance(value, dict):
         return sorted((k, _canonical(v)) for k, v in value.items())
-    return util.get_top_level_function_name(value) if util.is_top_level_function(value) else repr(value)
+    if util.is_top_level_function(value):
+        return util.get_top_level_function_name(value)
+    return repr(value)
 
 
 def _legacy_transform(dynamic_kwargs):

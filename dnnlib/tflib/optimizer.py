@@ -125,7 +125,7 @@ class Optimizer:
             is_finite = self._all_finite(gradients)
             # Also what only the loss needs, such as its summaries, is to be evaluated, and with the
             # variables as they were.
-            with tf.control_dependencies(self._losses):
+            with tf.control_dependencies([tf.identity(loss) for loss in self._losses]):
                 do_apply = tf.logical_and(is_last_round, is_finite)
             for index, device in enumerate(self._devices):
                 updates.append(self._apply_on_device(index, device, gradients[device], do_apply))

@@ -1,7 +1,7 @@
 """Reading and writing network pickles: one file format for all engines, and nothing run on the way.
 
-Written: protocol 4, which Python 3.6 reads, with arrays as plain `numpy.ndarray(shape, dtype, buffer)` calls,
-which every NumPy version reads (NumPy 2 names its own helpers differently).
+Written: protocol 4, which Python 3.6 reads, with arrays as plain `numpy.ndarray(shape, dtype,
+buffer)` calls, which every NumPy version reads (NumPy 2 names its own helpers differently).
 """
 import copyreg
 import io
@@ -14,6 +14,9 @@ from dnnlib.tflib import network_code
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
 
+_CONTAINERS = {'object', 'list', 'dict', 'set', 'tuple', 'range', 'xrange', 'slice', 'bytearray',
+               'complex'}
+
 _ALLOWED = {
     'dnnlib.tflib.network': {'Network'},
     'dnnlib.util': {'EasyDict'},
@@ -21,8 +24,8 @@ _ALLOWED = {
     '_codecs': {'encode'},
     'copyreg': {'_reconstructor'},
     'copy_reg': {'_reconstructor'},
-    'builtins': {'object', 'list', 'dict', 'set', 'tuple', 'range', 'slice', 'bytearray', 'complex'},
-    '__builtin__': {'object', 'list', 'dict', 'set', 'tuple', 'xrange', 'slice', 'bytearray', 'complex'},
+    'builtins': _CONTAINERS,
+    '__builtin__': _CONTAINERS,  # Python 2
     'numpy': {'ndarray', 'dtype', 'float16', 'float32', 'float64', 'int8', 'uint8', 'int16',
               'uint16', 'int32', 'uint32', 'int64', 'uint64', 'bool_'},
     'numpy.core.multiarray': {'_reconstruct', 'scalar'},
@@ -33,7 +36,8 @@ class _SavedNetwork(Network):
     """A Network that only comes to life from saved state: a file must not call the constructor."""
 
     def __init__(self, *_args, **_kwargs):
-        raise UserError('the file tries to build a network instead of holding one; it was not loaded')
+        raise UserError('the file tries to build a network instead of holding one; it was not '
+                        'loaded')
 
     def __setstate__(self, state):
         self.__class__ = Network
@@ -44,8 +48,8 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         module = module.replace('numpy._core', 'numpy.core')
         if name not in _ALLOWED.get(module, ()):
-            raise UserError('the file asks for %s.%s, which a network file has no need of; it was not loaded'
-                            % (module, name))
+            raise UserError('the file asks for %s.%s, which a network file has no need of; it was '
+                            'not loaded' % (module, name))
         if module == 'dnnlib.tflib.network':
             return _SavedNetwork
         special = {'ndarray': _make_array, '_reconstruct': _make_empty_array,
@@ -56,7 +60,9 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 def _make_array(shape, dtype, buffer):
-    """What `_reduce_array` asks for; an array of objects made from bytes would be one of wild pointers."""
+    """What `_reduce_array` asks for; an array of objects made from bytes would be one of wild
+    pointers.
+    """
     dtype = np.dtype(dtype)
     if dtype.hasobject:
         raise UserError('the file holds an array of objects; it was not loaded')
@@ -75,8 +81,8 @@ def _make_empty_array(_subtype, shape, dtype):
 def load(file: BinaryIO, trust_network_code: bool = False) -> Any:
     """Unpickle networks from a binary file.
 
-    Only networks, arrays and plain containers are accepted. `trust_network_code` allows the source code
-    embedded in the networks to run, with all that it may do.
+    Only networks, arrays and plain containers are accepted. `trust_network_code` allows the source
+    code embedded in the networks to run, with all that it may do.
 
     Raises:
         UserError: not a pickle, truncated, a class outside the list, or networks that do not fit.

@@ -118,7 +118,9 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 
 def create_session(config_dict: Optional[Dict[str, Any]] = None,
                    force_as_default: bool = False) -> tf.Session:
-    """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are ignored."""
+    """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are
+    ignored.
+    """
     config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
     session = tf.Session(config=engine.session_config(options))
@@ -201,7 +203,9 @@ def convert_images_to_uint8(images: TfExpression, drange=(-1, 1), nchw_to_nhwc: 
 
 
 def box_downscale(images: TfExpression, factor: int) -> tf.Tensor:
-    """Mean over factor x factor blocks of images [N, C, H, W]; the rest of a partial block is cut off."""
+    """Mean over factor x factor blocks of images [N, C, H, W]; the rest of a partial block is cut
+    off.
+    """
     if factor == 1:
         return images
     channels, height, width = images.shape.as_list()[1:]

@@ -1,0 +1,382 @@
+"""Metrics of whole networks: known values, repeatability, protocol, failures."""
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import autosummary, network_code, pickles
+from dnnlib.util import UserError
+from metrics import feature_nets, linear_separability, sample_store, sliced_wasserstein
+from metrics.evaluation import Evaluation
+from metrics.metric_base import DummyMetric, MetricBase, MetricGroup
+from metrics.metric_defaults import check_metrics, default_metrics, metric_defaults
+from tests import metric_toys
+from training.tfrecord_exporter import TFRecordExporter
+
+NUM_REALS = 40
+IMAGES = np.random.RandomState(3).randint(256, size=[NUM_REALS, 3, 16, 16]).astype(np.uint8)
+
+
+def export(folder, images, labels=None):
+    with TFRecordExporter(str(folder), len(images), print_progress=False) as exporter:
+        for image in images:
+            exporter.add_image(image)
+        if labels is not None:
+            exporter.add_labels(labels)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, with feature networks and a data set."""
+    monkeypatch.chdir(tmp_path)
+    metric_toys.save_feature_nets('nets')
+    monkeypatch.setenv(feature_nets.FOLDER_VARIABLE, 'nets')
+    monkeypatch.setattr(sliced_wasserstein, 'PATCHES_PER_IMAGE', 8)
+    export(tmp_path / 'reals', IMAGES)
+    return tmp_path
+
+
+def evaluate(names, num_samples=24, function=metric_toys.G_with_w, seed=0, **options):
+    """Results of metrics of a toy generator."""
+    network = options.pop('network', None)
+    if network is None:
+        network = 'toy.pkl'
+        metric_toys.save_generator(network, function)
+    group = MetricGroup(check_metrics(names, num_samples))
+    options.setdefault('dataset_args', dict(tfrecord_dir='reals'))
+    group.run(network, mirror_augment=False, seed=seed, trust_network_code=True, **options)
+    return group.get_results()
+
+
+def test_all_official_metrics_are_there_with_their_parameters():
+    official = ['fid50k', 'is50k', 'ppl_zfull', 'ppl_wfull', 'ppl_zend', 'ppl_wend', 'ppl2_wend',
+                'ls', 'pr50k3']
+    assert all(metric_defaults[name].name == name for name in official)
+    assert metric_defaults.ppl2_wend.crop is False and metric_defaults.ppl_zfull.space == 'z'
+    assert metric_defaults.fid50k.num_images == 50000 and metric_defaults.ls.num_keep == 100000
+
+
+def test_unknown_metrics_and_too_few_samples_are_named(place):
+    with pytest.raises(UserError, match="'fid5k'.*fid50k.*all-local"):
+        check_metrics(['fid5k'])
+    with pytest.raises(UserError, match='is50k_n5 of 5 images.*at least 20'):
+        check_metrics(['is50k'], 5)
+    with pytest.raises(UserError, match='fid50k_n6 of 6 images.*at least 7'):
+        evaluate(['fid50k'], 6)
+
+
+def test_missing_feature_networks_are_named_with_address_and_path(place, capsys):
+    os.remove('nets/inception_v3_features.pkl')
+    with pytest.raises(UserError, match='nets/inception_v3_features.pkl.*https://'):
+        check_metrics(['fid50k'])
+    assert default_metrics() == []
+    line, = capsys.readouterr().out.splitlines()
+    assert 'inception_v3_features.pkl' in line and feature_nets.FOLDER_VARIABLE in line
+    assert check_metrics(['all-local'])[0]['name'] == 'swd16k'
+
+
+def test_training_uses_fid_if_its_network_is_at_hand(place):
+    assert default_metrics() == ['fid50k']
+
+
+@pytest.mark.parametrize('function, names', [
+    (metric_toys.G_with_w, ['cond', 'cond_w', 'cond_z']), (metric_toys.G_without_w, ['cond'])])
+def test_condition_number_of_an_isometry_is_1(place, function, names):
+    metric_toys.save_generator('iso.pkl', function, isometric=True, strength=0.0)
+    results = evaluate(names, 20, network='iso.pkl')
+    assert len(results) == 3 * len(names)
+    np.testing.assert_allclose(list(results.values()), 1, rtol=2e-3)
+
+
+@pytest.mark.parametrize('function, name, dimensions', [
+    (metric_toys.G_without_w, 'cond', 2), (metric_toys.G_with_w, 'cond_z', 2),
+    (metric_toys.G_with_w, 'cond_w', 4)])
+def test_condition_number_of_a_power_is_analytic(place, function, name, dimensions):
+    """G(v) = |v|^2 v has sqrt(1 + 8 cos^2), with the angle of v and dv: at most 3."""
+    metric_toys.save_generator('power.pkl', function, isometric=True, latent_size=2, power=3.0)
+    results = evaluate([name], 2000, network='power.pkl')
+    rng = np.random.RandomState(5)
+    directions = rng.randn(200000, dimensions)
+    cos2 = directions[:, 0] ** 2 / (directions ** 2).sum(axis=1)
+    want = np.sort(np.sqrt(1 + 8 * cos2))
+    label = name + '_n2000'
+    assert results[label + '_mc'] == pytest.approx(want.mean(), rel=0.03)
+    assert results[label + '_ttmc'] == pytest.approx(want[-len(want) // 50:].mean(), rel=0.03)
+    assert 2.8 < results[label + '_max'] < 3.2  # steps that happen to be tiny feel the rounding
+
+
+def test_w_metrics_of_networks_without_w(place):
+    with pytest.raises(UserError, match='no W space'):
+        evaluate(['cond_w'], 4, metric_toys.G_without_w)
+    a = evaluate(['ppl2_wend'], 8, metric_toys.G_without_w)
+    assert a['ppl2_wend_n8'] > 0
+
+
+def test_noise_does_not_count_as_change(place):
+    """With and without noise, the linear generator moves by the same for the same step."""
+    steps = []
+    for strength in (0.0, 0.5):
+        metric_toys.save_generator('noisy.pkl', strength=strength)
+        steps.append(evaluate(['ppl2_wend'], 8, network='noisy.pkl')['ppl2_wend_n8'])
+    np.testing.assert_allclose(steps[0], steps[1], rtol=0.02)
+
+
+def test_path_length_of_a_linear_generator_is_that_of_its_matrix(place):
+    """|(w1 - w0) M|^2 / pixels * 127.5^2; w1 - w0 = 3 (z1 - z0), twice, E|z1 - z0|^2 = 16."""
+    metric_toys.save_generator('iso.pkl', isometric=True)
+    got = evaluate(['ppl2_wend'], 2000, network='iso.pkl')['ppl2_wend_n2000']
+    assert got == pytest.approx(2 * 9 * 16 / 768 * 127.5 ** 2, rel=0.05)
+
+
+ALL = ['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k', 'ppl_wend', 'ppl_zfull', 'cond']
+
+
+def test_the_same_seed_gives_the_same_numbers(place):
+    first = evaluate(ALL)
+    assert evaluate(ALL) == first
+    other = evaluate(ALL, seed=1)
+    assert all(other[name] != first[name] for name in first if not name.startswith('pr'))
+    assert evaluate(['swd16k'])['swd16k_n24_avg'] == first['swd16k_n24_avg']
+    with_two = evaluate(['ppl_wend', 'fid50k'], num_gpus=2)
+    for name, value in with_two.items():
+        assert value == pytest.approx(first[name], rel=1e-4)
+
+
+def test_the_fid_is_that_of_the_images(place):
+    """Computed again from images of the network itself, drawn independently, and many."""
+    metric_toys.save_generator('toy.pkl')
+    got = evaluate(['fid50k'], 2000, network='toy.pkl')['fid50k_n2000']
+    with tf.Graph().as_default(), tf.Session():
+        network = pickles.load(open('toy.pkl', 'rb'), trust_network_code=True)[-1]
+        fakes = network.run(np.random.RandomState(9).randn(4000, 8), None)
+    fakes = np.clip(np.floor(fakes * 127.5 + 128), 0, 255)
+
+    def gaussian(images):
+        x = images.astype(float) / 255
+        features = np.concatenate([x.mean((2, 3)), x.var((2, 3))], axis=1)
+        return features.mean(axis=0), np.cov(features.T)
+    (m1, s1), (m2, s2) = gaussian(IMAGES), gaussian(fakes)
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(s1 @ s2).real, 0))
+    want = ((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * roots.sum()
+    assert got == pytest.approx(want, rel=0.1)
+
+
+def test_results_are_written_with_all_they_depend_on(place):
+    os.makedirs('run')
+    results = evaluate(['fid50k', 'ppl_wend'], run_dir='run')
+    line = open('run/metric-fid50k_n24.txt').read()
+    assert line.startswith('toy %s time ' % (' ' * 26)) and line.endswith('\n')
+    assert 'fid50k_n24 %.4f' % results['fid50k_n24'] in line
+    record = json.loads(open('run/metric-fid50k_n24.jsonl').read())
+    assert record['results'] == {'fid50k_n24': results['fid50k_n24']}
+    assert record['num_samples'] == 24 and record['num_reals'] == 24 and record['seed'] == 0
+    assert list(record['feature_networks']) == ['inception_v3_features.pkl']
+    assert len(record['network_sha256']) == 64 and record['dataset']['num_images'] == NUM_REALS
+    assert record['colour'] == 'RGB as it is' and record['Gs_kwargs'] == {'is_validation': True}
+    record = json.loads(open('run/metric-ppl_wend_n24.jsonl').read())
+    assert record['space'] == 'w' and record['truncation_psi'] is None
+
+
+def test_the_truncation_that_took_place_is_told(place):
+    metric_toys.save_generator('toy.pkl', truncation_psi_val=0.7, truncation_psi=0.5)
+    os.makedirs('run')
+    evaluate(['fid50k', 'cond'], network='toy.pkl', run_dir='run')
+    told = [json.loads(open('run/metric-%s_n24.jsonl' % name).read())['truncation_psi']
+            for name in ('fid50k', 'cond')]
+    assert told == [0.7, None]
+    evaluate(['fid50k'], network='toy.pkl', run_dir='run', Gs_kwargs={})
+    assert json.loads(open('run/metric-fid50k_n24.jsonl').readlines()[1])['truncation_psi'] == 0.5
+
+
+def test_real_images_are_looked_at_once(place, monkeypatch, capsys):
+    first = evaluate(['fid50k', 'kid50k'], 60)
+    assert 'the data set has 40 images' in capsys.readouterr().out
+    cached, = [name for name in os.listdir('.stylegan2-cache') if name.startswith('reals-')]
+    monkeypatch.setattr('metrics.image_features.ImageFeatures._look_at_reals', None)
+    assert evaluate(['fid50k', 'kid50k'], 60) == first
+    assert np.load(os.path.join('.stylegan2-cache', cached))['features'].shape == (40, 6)
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_gray_images_and_alpha_are_taken_by_rgb_networks(place, channels):
+    images = IMAGES[:, :1] if channels == 1 else np.concatenate([IMAGES, IMAGES[:, :1]], axis=1)
+    export(place / 'other', images)
+    metric_toys.save_generator('other.pkl', num_channels=channels)
+    os.makedirs('run')
+    results = evaluate(['fid50k', 'ppl_wend', 'swd16k'], network='other.pkl', run_dir='run',
+                       dataset_args=dict(tfrecord_dir='other'))
+    assert all(np.isfinite(list(results.values())))
+    record = json.loads(open('run/metric-fid50k_n24.jsonl').read())
+    assert record['colour'] == {1: 'gray repeated to RGB', 4: 'alpha left out'}[channels]
+
+
+def test_the_wrong_data_set_is_named(place):
+    export(place / 'large', np.zeros([4, 3, 32, 32], np.uint8))
+    with pytest.raises(UserError, match=r'\[3, 16, 16\].*\[3, 32, 32\]'):
+        evaluate(['fid50k'], dataset_args=dict(tfrecord_dir='large'))
+
+
+def test_conditional_networks_get_labels_of_the_data_set(place):
+    metric_toys.save_generator('class.pkl', metric_toys.G_without_w, label_size=2)
+    labels = np.repeat([[0, 0], [60, 60]], NUM_REALS // 2, axis=0)
+    export(place / 'labelled', IMAGES, labels)
+    with Evaluation('class.pkl', dataset_args=dict(tfrecord_dir='labelled'),
+                    trust_network_code=True) as evaluation, evaluation.graph():
+        evaluation.load_generator()
+        drawn = evaluation.draw_labels(evaluation.rng('x', 0), 100)
+    assert 25 < (drawn == [60, 60]).all(axis=1).sum() < 75 and set(drawn[:, 0]) == {0, 60}
+    found = evaluate(['is50k'], network='class.pkl', dataset_args=dict(tfrecord_dir='labelled'))
+    assert np.isfinite(found['is50k_n24_mean'])
+    with pytest.raises(UserError, match='has no labels'):
+        evaluate(['is50k'], network='class.pkl')
+    export(place / 'three', IMAGES, np.zeros([NUM_REALS, 1]))
+    with pytest.raises(UserError, match='labels of size 2.* have 1'):
+        evaluate(['is50k'], network='class.pkl', dataset_args=dict(tfrecord_dir='three'))
+
+
+class Failing(MetricBase):
+    """A metric that cannot be evaluated."""
+
+    def _evaluate(self, Gs, Gs_kwargs, num_gpus):
+        raise ValueError('no\nluck')
+
+
+@pytest.fixture
+def group():
+    return MetricGroup([dict(func_name='tests.test_metrics.Failing', name='bad'),
+                        dict(func_name='metrics.metric_base.DummyMetric', name='dummy')])
+
+
+def test_a_failing_metric_is_one_line_in_training(place, group, capsys):
+    metric_toys.save_generator('toy.pkl')
+    group.run('toy.pkl', trust_network_code=True, raise_errors=False)
+    out = capsys.readouterr().out
+    assert 'Warning: metric bad failed, training goes on: ValueError: no luck\n' in out
+    assert group.get_results() == {'dummy': 0.0}
+    with pytest.raises(ValueError):
+        group.run('toy.pkl', trust_network_code=True)
+    group.run('missing.pkl', raise_errors=False)
+    assert 'missing.pkl' in capsys.readouterr().out and group.get_result_str() == ''
+
+
+def test_feature_metrics_fail_one_by_one(place, capsys):
+    kwargs = check_metrics(['fid50k', 'is50k', 'cond'], 24)
+    os.remove('nets/inception_v3_softmax.pkl')
+    metric_toys.save_generator('toy.pkl')
+    group = MetricGroup(kwargs)
+    group.run('toy.pkl', dataset_args=dict(tfrecord_dir='reals'), mirror_augment=False,
+              trust_network_code=True, raise_errors=False)
+    assert {name.split('_')[0] for name in group.get_results()} == {'fid50k', 'cond'}
+    assert 'metric is50k_n24 failed' in capsys.readouterr().out
+
+
+def test_results_reach_the_training_run_and_leave_its_graph_alone(place, session, tmp_path):
+    metric_toys.save_generator('toy.pkl')
+    before = len(tf.get_default_graph().get_operations())
+    group = MetricGroup([dict(func_name='metrics.metric_base.DummyMetric', name='dummy')])
+    group.run('toy.pkl', trust_network_code=True)
+    assert len(tf.get_default_graph().get_operations()) == before
+    assert tf.get_default_session() is session
+    group.update_autosummaries()
+    assert autosummary.collect() == {'Metrics/dummy': 0.0}
+
+
+def test_the_result_line_is_the_official_one(place):
+    metric_toys.save_generator('network-snapshot-000000.pkl')
+    metric = DummyMetric('dummy')
+    metric.run('network-snapshot-000000.pkl', trust_network_code=True)
+    line = metric.get_result_str()
+    assert line.startswith('network-snapshot-000000        time ')
+    assert line.split()[2][-1] == 's' and line.endswith('dummy 0.0000')
+    metric_toys.save_generator('a-name-that-has-more-letters-than-fit.pkl')
+    metric.run('a-name-that-has-more-letters-than-fit.pkl', trust_network_code=True)
+    assert metric.get_result_str().startswith('...-has-more-letters-than-fit  time ')
+
+
+def test_separability_needs_its_library(place, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'sklearn', None)
+    group = MetricGroup([dict(metric_defaults.ls, num_samples=8, num_keep=4, attrib_indices=[0])])
+    metric_toys.save_generator('toy.pkl')
+    with pytest.raises(UserError, match='pip install scikit-learn'):
+        group.run('toy.pkl', trust_network_code=True)
+
+
+class Plane:
+    """Stands in for sklearn.svm: knows that the first coordinate decides."""
+
+    class LinearSVC:
+        def __init__(self, dual, random_state):
+            pass
+
+        def fit(self, points, targets):
+            if len(set(targets)) < 2:
+                raise ValueError('one class')
+            return self
+
+        def predict(self, points):
+            return (points[:, 0] < 0).astype(int)
+
+
+def test_separability_of_a_generator(place, monkeypatch):
+    """The toy attribute is brightness, which has nothing to do with the first coordinate."""
+    monkeypatch.setattr(linear_separability, '_import_svm', lambda: Plane)
+    metric_toys.save_generator('toy.pkl')
+    group = MetricGroup([dict(metric_defaults.ls, num_samples=400, num_keep=200,
+                              attrib_indices=[0])])
+    group.run('toy.pkl', trust_network_code=True)
+    assert sorted(group.get_results()) == ['ls_w', 'ls_z']
+    assert all(1.0 <= value <= 2.0 for value in group.get_results().values())
+
+
+def test_separable_attributes_leave_nothing_unknown():
+    attribute_entropy = linear_separability.attribute_entropy
+    points = np.random.RandomState(0).randn(400, 3)
+    assert attribute_entropy(points, points[:, 0], 200, Plane, 0) == 0
+    assert attribute_entropy(points, np.ones(400), 200, Plane, 0) == 0
+    assert attribute_entropy(points, points[:, 1], 400, Plane, 0) == pytest.approx(1, abs=0.05)
+
+
+def test_sources_written_for_tensorflow_1_run_when_trusted(session):
+    net = tflib.Network('net', metric_toys.features)
+    state = net.__getstate__()
+    source = state['build_module_src'].replace(
+        'import tensorflow.compat.v1 as tf',
+        'import tensorflow as tf # classic\nimport tensorflow.contrib   # unused\n'
+        'try:\n    from tensorflow.contrib import slim\nexcept ImportError:\n    slim = None')
+    assert 'as tf # classic' in source
+    with network_code.trust():
+        code = network_code.of_state(dict(state, build_module_src=source))
+    images = np.random.RandomState(0).rand(2, 3, 4, 4).astype(np.float32)
+    got = session.run(code.func(tf.constant(images)))
+    np.testing.assert_allclose(got, net.run(images), rtol=1e-6)
+    assert code.source == source
+
+
+def test_work_that_was_interrupted_is_not_done_again(place, monkeypatch):
+    """The rest of the units gives the same as all of them at once."""
+    metric_toys.save_generator('toy.pkl', strength=0.3)
+    names = ['fid50k', 'swd16k', 'ppl_wend']
+    want = evaluate(names, 40, network='toy.pkl')
+    monkeypatch.setattr(sample_store, 'SECONDS_BETWEEN_SAVES', 0)
+    add, left = sample_store.SampleStore.add, [5]
+
+    def add_some(store, arrays):
+        add(store, arrays)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+    monkeypatch.setattr(sample_store.SampleStore, 'add', add_some)
+    interruptions = 0
+    while True:
+        left[0] = 5
+        try:
+            assert evaluate(names, 40, network='toy.pkl') == want
+            break
+        except KeyboardInterrupt:
+            interruptions += 1
+            assert interruptions < 30
+    assert interruptions >= 4
+    assert not os.listdir('.stylegan2-cache/metrics-work')
