@@ -7,6 +7,7 @@ import sys
 from typing import Any, Dict, List, Optional
 
 import dnnlib
+import pretrained_networks
 from dnnlib import cli, util
 from dnnlib.util import UserError
 from metrics import feature_nets, paper_tables
@@ -39,8 +40,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add = parser.add_argument
     add('--result-dir', default='results', metavar='DIR',
         help='folder of all runs (default: %(default)s)')
-    add('--network', metavar='PKL', help='network pickle, URL of one, or folder of a run for all '
-        'its\nsnapshots (default: last snapshot of the newest run)')
+    add('--network', metavar='PKL', help='network pickle, URL, published network, or folder of a '
+        'run for all its\nsnapshots (default: last snapshot of the newest run)')
     add('--metrics', type=cli.parse_name_list, default=['fid50k'], metavar='LIST',
         help='comma-separated, see below (default: fid50k)')
     add('--dataset', metavar='NAME', help="data set in --data-dir (default: the run's)")
@@ -71,8 +72,8 @@ def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
         run_dir = os.path.expanduser(args.network)
         networks = runs.snapshots(run_dir)
     else:
-        networks = [args.network]
-        if not util.is_url(args.network):
+        networks = [pretrained_networks.get_path_or_url(args.network)]
+        if not util.is_url(networks[0]):
             networks = [os.path.expanduser(args.network)]
             run_dir = os.path.dirname(os.path.abspath(networks[0]))
     options = (runs.training_options(run_dir) if run_dir else None) or {}

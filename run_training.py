@@ -9,7 +9,7 @@ import dnnlib
 from dnnlib import cli
 from dnnlib.util import UserError
 from metrics.metric_defaults import check_metrics, default_metrics
-from training import configs, dataset, demo
+from training import configs, dataset, demo, misc
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS
 from training.schedule import check_minibatches
 
@@ -47,6 +47,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='weight of R1 regularization (default: by --config)')
     add('--mirror-augment', type=cli.str_to_bool, default=False, metavar='BOOL',
         help='flip images left to right at random (default: %(default)s)')
+    add('--cond', type=cli.str_to_bool, default=False, metavar='BOOL',
+        help='train on the labels of the data set (default: %(default)s)')
     add('--metrics', type=cli.parse_name_list, metavar='LIST',
         help='metrics to evaluate at snapshots, comma-separated, or none\n'
         '(default: fid50k if possible)')
@@ -68,6 +70,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     """Options of `training_loop` for the command line: configuration, demo, then flags."""
     is_demo = args.dataset is None
+    if args.gamma is not None and 'gamma' not in configs.resolve(args.config)['D_loss_args']:
+        raise UserError('--gamma is the weight of R1 regularization, which --config=%s does not '
+                        'have; leave it out' % args.config)
     flags = {}
     for path, value in [
             ('total_kimg', args.total_kimg),
@@ -85,10 +90,13 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
         flags['sched_args.minibatch_size_dict'] = {}
     if args.minibatch_gpu is not None:
         flags['sched_args.minibatch_gpu_dict'] = {}
-    options = configs.resolve(args.config, *([configs.DEMO] if is_demo else []), flags)
+    demo_parts = configs.demo_parts(args.config) if is_demo else []
+    options = configs.resolve(args.config, *demo_parts, flags)
     options.update(mirror_augment=args.mirror_augment, data_dir=args.data_dir,
                    dataset_args=dict(tfrecord_dir=args.dataset or demo.NAME, seed=args.seed),
                    tf_config={'rnd.np_random_seed': args.seed})
+    if args.cond:
+        options['dataset_args']['max_label_size'] = 'full'
     return options
 
 
@@ -105,7 +113,17 @@ def check_options(args: argparse.Namespace, options: Dict[str, Any]) -> None:
     training_set = dataset.load_dataset(data_dir=args.data_dir, **options['dataset_args'])
     check_minibatches(options['sched_args'], training_set.resolution, args.num_gpus,
                       lambda size: configs.is_legal_on_device(options, size))
+    _adapt_to_labels(args, options, training_set)
     training_set.close()
+
+
+def _adapt_to_labels(args, options, training_set):
+    """Show one class in each row of a grid where all fit; mention labels that are not used."""
+    if not args.cond and training_set.offers_labels:
+        print('The data set has labels, which are not used; --cond=yes trains on them.')
+    _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
+    if args.cond and training_set.label_size <= rows and training_set.has_all_classes():
+        options['grid_args']['layout'] = 'row_per_class'
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -4,6 +4,7 @@ import pytest
 from dnnlib import util
 from dnnlib.util import UserError
 from training import configs
+from training.networks_stylegan2 import NOISE_INJECTION_FORMS
 
 PATHREG, NO_PATHREG = 'training.loss.G_logistic_ns_pathreg', 'training.loss.G_logistic_ns'
 G_MAIN, G_STYLE = 'training.networks_stylegan2.G_main', 'training.networks_stylegan.G_style'
@@ -36,6 +37,42 @@ def test_configs_have_the_official_networks_and_losses(name, G_args, D_args, G_l
     assert options['G_loss_args'] == dict(func_name=G_loss)
     assert options['D_loss_args'] == dict(func_name='training.loss.D_logistic_r1', gamma=gamma)
     assert options.get('lazy_regularization', True) == is_lazy
+
+
+@pytest.mark.parametrize('name, form, G_loss', [
+    ('config-e-bald', 'none', NO_PATHREG), ('config-e-fr', 'fr', PATHREG),
+    ('config-e-fr-nopathreg', 'fr', NO_PATHREG), ('config-e-fr-noise', 'fr-noise', PATHREG),
+    ('config-e-fr-released', 'fr-released', PATHREG),
+    ('config-e-fr-nonorm', 'fr-nonorm', PATHREG), ('config-e-fr-nostab', 'fr-nostab', PATHREG),
+    ('config-e-fr-nodecomp', 'fr-nodecomp', PATHREG), ('config-e-fr-cnn', 'fr-cnn', PATHREG)])
+def test_the_papers_systems_are_config_e_with_another_noise(name, form, G_loss):
+    want = configs.resolve('config-e')
+    want['G_args']['noise_injection'] = form
+    want['G_loss_args'] = dict(func_name=G_loss)
+    assert configs.resolve(name) == want
+    assert form in NOISE_INJECTION_FORMS
+
+
+@pytest.mark.parametrize('name, form', [
+    ('dcgan', 'none'), ('dcgan-additive', 'additive'), ('dcgan-fr', 'fr')])
+def test_dcgan_is_trained_as_in_the_paper(name, form):
+    options = configs.resolve(name)
+    assert options['G_args'] == dict(func_name='dcgan.networks.G_dcgan', noise_injection=form)
+    assert options['D_args'] == dict(func_name='dcgan.networks.D_dcgan')
+    assert options['G_opt_args'] == options['D_opt_args'] == dict(
+        beta1=0.5, beta2=0.99, epsilon=1e-8)
+    assert options['G_loss_args'] == dict(func_name=NO_PATHREG)
+    assert options['D_loss_args'] == dict(func_name='training.loss.D_logistic')
+    assert options['sched_args'] == dict(G_lrate_base=2e-4, D_lrate_base=2e-4,
+                                         minibatch_size_base=128, minibatch_gpu_base=128)
+    assert options['lazy_regularization'] is False and options['G_repeats'] == 2
+
+
+@pytest.mark.parametrize('name, size, is_legal', [
+    ('config-e', 6, False), ('config-e', 1, False), ('config-e', 2, True),
+    ('config-e-bald', 1, True), ('dcgan', 6, True), ('dcgan', 1, True)])
+def test_minibatches_must_suit_the_networks_and_losses(name, size, is_legal):
+    assert configs.is_legal_on_device(configs.resolve(name), size) == is_legal
 
 
 @pytest.mark.parametrize('name', configs.CONFIGS)

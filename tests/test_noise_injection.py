@@ -4,8 +4,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
-from dnnlib.tflib import layout
+from dnnlib.tflib import engine, layout
 from dnnlib.util import UserError
+from tests import golden
 from training import networks_stylegan2 as networks
 
 N, C, H, W = 3, 5, 8, 8
@@ -31,11 +32,17 @@ def fr_in_numpy(mu, eps, A, b, alpha_logit, strength):
     return out
 
 
-def build(form, data_format, mu=MU, eps=EPS, **values):
+def skip_nchw_convolutions(data_format):
+    if data_format == 'NCHW' and engine.ENGINE == 'tf1' and not engine.gpu_devices():
+        pytest.skip('TensorFlow 1.14 has no NCHW convolution on CPUs')
+
+
+def build(form, data_format, mu=MU, eps=EPS, fr_reduce=None, **values):
     """The layer's output as NCHW tensor, with its variables set, and these by local name."""
     with tf.variable_scope('layer'), layout.use(data_format):
         x = tf.constant(mu) if isinstance(mu, np.ndarray) else mu
-        y = networks.noise_injection_layer(layout.from_nchw(x), form, tf.constant(eps))
+        options = {} if fr_reduce is None else {'fr_reduce': fr_reduce}
+        y = networks.noise_injection_layer(layout.from_nchw(x), form, tf.constant(eps), **options)
         y = layout.to_nchw(y)
     variables = {v.name.split('/')[-1].split(':')[0]: v for v in tf.global_variables()}
     tflib.run(tf.global_variables_initializer())
@@ -49,6 +56,97 @@ def test_fr_follows_equations_6_to_10(session, data_format):
     np.testing.assert_allclose(tflib.run(y), fr_in_numpy(MU, EPS, **MAPS), rtol=1e-5, atol=1e-5)
     names = {v.name for v in variables.values()}
     assert names == {'layer/FR/%s:0' % n for n in ['A', 'b', 'alpha_logit', 'strength']}
+
+
+def sigma_in_numpy(form, mu, fr_reduce=None, A=None, b=None, alpha_logit=None, alpha=None,
+                   weight=None):
+    """sigma [H, W] of one sample [C, H, W] in all forms, float64."""
+    channels, height, width = mu.shape
+    m = mu.sum(axis=0)
+    s = m - m.mean()
+    s = s / (np.abs(s).max() + 1e-8)
+    if form == 'fr-nonorm':
+        s = m
+    if form == 'fr-cnn':
+        padded = np.pad(mu, [(0, 0), (1, 1), (1, 1)], 'constant')
+        s = sum(padded[c, i:i + height, j:j + width] * weight[i, j, c, 0]
+                for i, j, c in np.ndindex(3, 3, channels)) / np.sqrt(9 * channels)
+    if form == 'fr-released':
+        m = {'neg_relu': np.maximum(-mu, 0).sum(axis=0), 'abs': np.abs(mu).sum(axis=0),
+             'neg_max': (-mu).max(axis=0)}[fr_reduce]
+        s = m - m.mean()
+        s = (s / (s.max() + 1e-8) + 1) / 2
+    if A is not None:
+        s = A / np.sqrt(height) * s
+    if b is not None:
+        s = s + b / np.sqrt(height)
+    if form == 'fr-nostab':
+        return s
+    if form == 'fr-released':
+        s = alpha + (1 - alpha) * s
+    else:
+        alpha = 1 / (1 + np.exp(-alpha_logit))
+        s = alpha * s + (1 - alpha)
+    return s / np.sqrt((s ** 2).mean() + 1e-8)
+
+
+def inject_in_numpy(form, mu, eps, fr_reduce=None, strength=None, noise_strength=None, **values):
+    """Output of a form for one sample [C, H, W] and its noise [H, W], float64."""
+    mu, eps = mu.astype(np.float64), eps.astype(np.float64)
+    if form == 'none':
+        return mu
+    if form == 'additive':
+        return mu + noise_strength * eps
+    sigma = sigma_in_numpy(form, mu, fr_reduce, **values)
+    strength_of_mu = 1 if form in ('fr-noise', 'fr-released') else strength
+    return strength_of_mu * sigma * mu + strength * sigma * eps
+
+
+RELEASED_MAPS = {'A': MAPS['A'], 'b': MAPS['b'], 'alpha': -0.3}
+OTHER_FORMS = [
+    ('fr-noise', MAPS, None),
+    ('fr-released', RELEASED_MAPS, 'neg_relu'),
+    ('fr-released', RELEASED_MAPS, 'abs'),
+    ('fr-released', RELEASED_MAPS, 'neg_max'),
+    ('fr-nonorm', MAPS, None),
+    ('fr-nostab', {'A': MAPS['A'], 'b': MAPS['b']}, None),
+    ('fr-nodecomp', {'alpha_logit': 0.7}, None),
+    ('fr-cnn', {'weight': RNG.randn(3, 3, C, 1), 'b': MAPS['b'], 'alpha_logit': 0.7}, None),
+]
+
+
+@pytest.mark.parametrize('form, values, fr_reduce', OTHER_FORMS)
+@pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])
+def test_every_form_follows_its_equations(session, form, values, fr_reduce, data_format):
+    if form == 'fr-cnn':
+        skip_nchw_convolutions(data_format)
+    values = dict(values, strength=1.3)
+    y, variables = build(form, data_format, fr_reduce=fr_reduce, **values)
+    assert {v.name for v in variables.values()} == {'layer/FR/%s:0' % n for n in values}
+    want = [inject_in_numpy(form, mu, EPS[0, 0], fr_reduce, **values) for mu in MU]
+    golden.assert_close(tflib.run(y), np.stack(want), 1e-5)
+
+
+@pytest.mark.parametrize('form, values, fr_reduce', OTHER_FORMS)
+def test_every_form_starts_as_its_definition_says(session, form, values, fr_reduce):
+    _, variables = build(form, 'NHWC', fr_reduce=fr_reduce)
+    start = {name: tflib.run(v) for name, v in variables.items()}
+    assert start['strength'] == (0 if form in ('fr-noise', 'fr-released') else 1)
+    assert start.get('alpha_logit', 0) == 0 and start.get('alpha', 0.5) == 0.5
+    for name in ['A', 'b', 'weight']:
+        assert name not in start or 0.6 < np.std(start[name]) < 1.4
+
+
+def test_an_unknown_reduction_is_named_with_the_known_ones(session):
+    with pytest.raises(UserError, match="fr_reduce 'max'; choose one of neg_relu, abs, neg_max"):
+        build('fr-released', 'NHWC', fr_reduce='max')
+
+
+@pytest.mark.parametrize('func', ['G_synthesis_stylegan2', 'G_synthesis_stylegan_revised'])
+def test_the_reduction_is_an_option_of_the_synthesis_networks(session, func):
+    with pytest.raises(UserError, match="fr_reduce 'max'"):
+        tflib.Network('G', 'training.networks_stylegan2.' + func, resolution=8, fmap_max=4,
+                      noise_injection='fr-released', fr_reduce='max')
 
 
 @pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])

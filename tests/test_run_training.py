@@ -47,6 +47,7 @@ def refuse(argv, capsys):
     (['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'],
      ['--minibatch-gpu', '2, 3, 4, 12']),
     (['--datset=tiny'], ['--datset']),
+    (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
     (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
 ])
 def test_bad_input_is_one_line_and_leaves_nothing(in_tmp, capsys, argv, words):
@@ -92,9 +93,16 @@ def test_without_a_data_set_the_demo_is_trained(in_tmp, capsys):
     assert options['total_kimg'] < 100 and options['G_args']['fmap_max'] <= 64
 
 
-def test_noise_injection_can_be_put_on_any_configuration(in_tmp, capsys):
-    options = dry_run(['--dataset=tiny', '--config=config-f', '--noise-injection=fr'], capsys)
-    assert options['G_args']['noise_injection'] == 'fr'
+def test_the_demo_has_no_options_that_a_dcgan_lacks(in_tmp, capsys):
+    options = dry_run(['--config=dcgan-fr'], capsys)
+    assert options['D_loss_args'] == {'func_name': 'training.loss.D_logistic'}
+    assert set(options['G_args']) == {'func_name', 'noise_injection', 'fmap_base', 'fmap_max'}
+
+
+@pytest.mark.parametrize('config', ['config-f', 'dcgan'])
+def test_noise_injection_can_be_put_on_any_configuration(in_tmp, capsys, config):
+    options = dry_run(['--dataset=tiny', '--config=' + config, '--noise-injection=fr-cnn'], capsys)
+    assert options['G_args']['noise_injection'] == 'fr-cnn'
 
 
 def test_resolving_a_configuration_leaves_the_table_as_it_was():

@@ -1,9 +1,11 @@
 """A training run from data set to final pickle, and what becomes of it when something goes
 wrong.
 """
+import collections
 import errno
 import json
 import os
+import re
 
 import numpy as np
 import PIL.Image
@@ -93,6 +95,32 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
         assert np.all(np.abs(G.get_var(name)) > 0)
     name = 'G_synthesis/8x8/Conv1/bias'
     assert 0 < np.linalg.norm(Gs.get_var(name)) < np.linalg.norm(G.get_var(name))
+    assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 8, 8)
+
+
+def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator(
+        train, monkeypatch, capsys):
+    counts = collections.Counter()
+    original = train_graph.TrainGraph.run_iteration
+
+    def run_iteration(self, sched, counter):
+        def run(fetches, feed_dict):
+            counts.update(name for name, op in self._ops.items() if op is fetches)
+            return tflib.run(fetches, feed_dict)
+        original(self, sched, counter, run)
+    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+    run_dir = train('dcgan-fr', total_kimg=0.06)
+    assert counts == {'TrainG': 32, 'TrainD': 16}  # 8 iterations of 2 rounds
+
+    stats = read_stats(run_dir)[-1]
+    assert np.isfinite([stats['Loss/G'], stats['Loss/D'], stats['Progress/fakes_stddev']]).all()
+    assert stats['Progress/skipped_steps'] == 0
+    assert 0.4 < stats['FR/4x4/alpha'] < 0.6 and 0.9 < stats['FR/4x4/strength'] < 1.1
+    assert re.search(r'  alpha 0\.\d\d\.\.0\.\d\d  r [01]\.\d\d\.\.[01]\.\d\d  ',
+                     capsys.readouterr().out)
+    G, D, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
+    for name in ['4x4/BatchNorm/moving_mean', '4x4/BatchNorm/moving_variance']:
+        assert np.all(G.get_var(name) != (1 if name.endswith('variance') else 0))
     assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 8, 8)
 
 

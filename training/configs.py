@@ -4,10 +4,11 @@ A configuration is a list of parts; a part maps dotted names of `training_loop`'
 and later parts override earlier ones. So a new system of your own is a new line in CONFIGS.
 """
 import copy
+import inspect
 from collections import OrderedDict
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from dnnlib.util import UserError
+from dnnlib.util import UserError, get_obj_by_name
 
 _ADAM = {'beta1': 0.0, 'beta2': 0.99, 'epsilon': 1e-8}
 
@@ -63,19 +64,40 @@ STYLEGAN1_NETWORKS = {
     'D_args': {'func_name': 'training.networks_stylegan.D_basic'},
 }
 
-# What training without --dataset uses: a length and networks for a CPU.
+# DCGAN as the noise injection paper's authors trained it.
+_DCGAN_ADAM = {'beta1': 0.5, 'beta2': 0.99, 'epsilon': 1e-8}
+DCGAN = {
+    'G_args': {'func_name': 'dcgan.networks.G_dcgan'},
+    'D_args': {'func_name': 'dcgan.networks.D_dcgan'},
+    'G_opt_args': _DCGAN_ADAM,
+    'D_opt_args': _DCGAN_ADAM,
+    'D_loss_args': {'func_name': 'training.loss.D_logistic'},
+    'sched_args.G_lrate_base': 0.0002,
+    'sched_args.D_lrate_base': 0.0002,
+    'sched_args.minibatch_size_base': 128,
+    'sched_args.minibatch_gpu_base': 128,  # batch normalization wants many
+    'G_repeats': 2,
+}
+DCGAN_PARTS = [DCGAN, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]
+
+# What training without --dataset uses: a length, networks and rates for a CPU and small images.
 DEMO = {
-    'G_args.fmap_base': 512, 'G_args.fmap_max': 64,
-    'G_args.mapping_layers': 4, 'G_args.mapping_fmaps': 128,
-    'G_args.latent_size': 128, 'G_args.dlatent_size': 128,
-    'D_args.fmap_base': 512, 'D_args.fmap_max': 64,
-    'D_loss_args.gamma': 0.5,
-    'sched_args.minibatch_size_base': 16,
-    'sched_args.minibatch_gpu_base': 16,
+    'G_args.fmap_base': 256, 'G_args.fmap_max': 64,
+    'D_args.fmap_base': 256, 'D_args.fmap_max': 64,
+    'sched_args.minibatch_size_base': 16, 'sched_args.minibatch_size_dict': {},
+    'sched_args.minibatch_gpu_base': 16, 'sched_args.minibatch_gpu_dict': {},
+    'sched_args.lod_training_kimg': 3, 'sched_args.lod_transition_kimg': 2,
     'sched_args.tick_kimg_base': 1, 'sched_args.tick_kimg_dict': {},
     'G_smoothing_kimg': 0.5,
-    'total_kimg': 12,
+    'total_kimg': 20,
     'grid_args': {'size': '1080p', 'layout': 'random'},
+}
+
+DEMO_STYLEGAN = {
+    'G_args.mapping_layers': 4, 'G_args.mapping_fmaps': 128, 'G_args.mapping_lrmul': 0.05,
+    'G_args.latent_size': 128, 'G_args.dlatent_size': 128,
+    'D_loss_args.gamma': 2.0,
+    'sched_args.G_lrate_base': 0.01, 'sched_args.D_lrate_base': 0.005,
 }
 
 
@@ -103,7 +125,22 @@ CONFIGS = OrderedDict([
     ('config-e-bald', [SMALL_NETWORKS, _noise('none'), NO_PATH_REGULARIZATION]),
     ('config-e-fr', [SMALL_NETWORKS, _noise('fr')]),
     ('config-e-fr-nopathreg', [SMALL_NETWORKS, _noise('fr'), NO_PATH_REGULARIZATION]),
+    ('config-e-fr-noise', [SMALL_NETWORKS, _noise('fr-noise')]),
+    ('config-e-fr-released', [SMALL_NETWORKS, _noise('fr-released')]),
+    # Its ablations, table 5.
+    ('config-e-fr-nonorm', [SMALL_NETWORKS, _noise('fr-nonorm')]),
+    ('config-e-fr-nostab', [SMALL_NETWORKS, _noise('fr-nostab')]),
+    ('config-e-fr-nodecomp', [SMALL_NETWORKS, _noise('fr-nodecomp')]),
+    ('config-e-fr-cnn', [SMALL_NETWORKS, _noise('fr-cnn')]),
+    ('dcgan', DCGAN_PARTS + [_noise('none')]),
+    ('dcgan-additive', DCGAN_PARTS + [_noise('additive')]),
+    ('dcgan-fr', DCGAN_PARTS + [_noise('fr')]),
 ])
+
+
+def demo_parts(name: str) -> List[Dict[str, Any]]:
+    """What training without --dataset lays over a configuration."""
+    return [DEMO] if DCGAN in CONFIGS.get(name, []) else [DEMO, DEMO_STYLEGAN]
 
 
 def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
@@ -131,8 +168,11 @@ def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
     """Whether the networks and losses of these options can take minibatches of `size` on a
     device.
     """
-    group_size = min(options['D_args'].get('mbstd_group_size', 4), size)
-    shrink = 1
+    group_size, shrink = 1, 1
+    D_parameters = inspect.signature(get_obj_by_name(options['D_args']['func_name'])).parameters
+    if 'mbstd_group_size' in D_parameters:
+        default = D_parameters['mbstd_group_size'].default
+        group_size = min(options['D_args'].get('mbstd_group_size', default), size)
     if options['G_loss_args']['func_name'].endswith('pathreg'):
         shrink = options['G_loss_args'].get('pl_minibatch_shrink', 2)
     return size % max(group_size, 1) == 0 and size >= shrink

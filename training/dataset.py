@@ -35,7 +35,8 @@ class TFRecordDataset(Dataset):
         buffer_mb: of no effect: records are read one by one, at random places.
 
     Attributes (beside those of `Dataset`):
-        tfrecord_dir, label_file (None without labels), lods: levels of detail that there are.
+        tfrecord_dir, label_file (None without labels), lods: levels of detail that there are,
+        offers_labels: whether there are labels, used or not.
 
     Raises:
         UserError: files or labels are missing, broken or do not fit together.
@@ -51,6 +52,7 @@ class TFRecordDataset(Dataset):
         self.lods = sorted(self._files)
         full = self._files[0]
         self.label_file = find_label_file(self.tfrecord_dir, label_file)
+        self.offers_labels = self.label_file is not None
         labels = load_labels(self.label_file, max_label_size, full.num_records, self.tfrecord_dir)
         super().__init__(full.num_records, full.shape, labels, max_images, repeat, shuffle_mb > 0,
                          seed, prefetch_mb, num_threads)

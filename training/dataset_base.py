@@ -15,6 +15,7 @@ from training.image_order import image_indices
 
 _ENDLESS = 1 << 62
 _MAX_PREFETCHED_MINIBATCHES = 16
+_LABELS_AT_A_TIME = 1 << 14
 
 
 class Dataset:
@@ -77,6 +78,17 @@ class Dataset:
     def get_label(self, index: int) -> np.ndarray:
         """Return the label of image `index` in file order, float32 [label_size]."""
         return self._labels_of(np.array([index]))[0]
+
+    def has_all_classes(self) -> bool:
+        """Whether the labels are one-hot and every class has images."""
+        counts = np.zeros([self.label_size])
+        for begin in range(0, self.num_images, _LABELS_AT_A_TIME):
+            stop = min(begin + _LABELS_AT_A_TIME, self.num_images)
+            labels = self._labels_of(np.arange(begin, stop))
+            if np.any((labels != 0) & (labels != 1)) or np.any(labels.sum(axis=1) != 1):
+                return False
+            counts += labels.sum(axis=0)
+        return bool(np.all(counts > 0))
 
     def fingerprint(self) -> str:
         """16 hex digits that identify the data: names, sizes, some images and labels."""

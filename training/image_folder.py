@@ -41,6 +41,7 @@ class ImageFolderDataset(Dataset):
                             % (tfrecord_dir, shape[1], resolution))
         self.lods = list(range(shape[1].bit_length() - 2))
         self.label_file = find_label_file(self.tfrecord_dir, label_file)
+        self.offers_labels = self.label_file is not None or bool(self._files.classes)
         super().__init__(len(self._files.names), shape, self._find_labels(max_label_size),
                          max_images, repeat, shuffle_mb > 0, seed, prefetch_mb, num_threads)
 

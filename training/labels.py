@@ -69,7 +69,7 @@ def load_labels(path: Optional[str], max_label_size: Union[int, str], num_images
         return None
     if path is None:
         raise UserError('The data set %r has no labels (no *.labels file), but labels are asked '
-                        'for; use max_label_size=0 or add labels to the data set.' % source)
+                        'for; add labels to it, or do without (train with --cond=no).' % source)
     try:
         labels = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError):

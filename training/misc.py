@@ -1,7 +1,7 @@
 """Network files, image grids and other small things around training."""
 import os
 import pickle
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
@@ -97,6 +97,15 @@ def parse_config_for_previous_run(run_dir: str) -> dict:
     return dict(train=train, dataset=train.get('dataset_args', {}))
 
 
+def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
+    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; others: one."""
+    if size not in _GRID_BASE:
+        return 1, 1
+    total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
+    return (int(np.clip(total_width // shape[2], min_columns, _GRID_MAX)),
+            int(np.clip(total_height // shape[1], min_rows, _GRID_MAX)))
+
+
 def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = 'random'):
     """Choose real images for a grid.
 
@@ -106,11 +115,7 @@ def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = '
 
     Returns: ((columns, rows), reals uint8 [N, C, H, W], labels [N, label_size]).
     """
-    columns, rows = 1, 1
-    if size in _GRID_BASE:
-        total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
-        columns = int(np.clip(total_width // training_set.shape[2], min_columns, _GRID_MAX))
-        rows = int(np.clip(total_height // training_set.shape[1], min_rows, _GRID_MAX))
+    columns, rows = grid_size(training_set.shape, size)
     if layout == 'random':
         reals, labels = training_set.get_minibatch_np(columns * rows)
         return (columns, rows), reals, labels

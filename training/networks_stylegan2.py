@@ -148,32 +148,90 @@ def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
 # Networks". Here mu is the output of a convolution [N, C, H, W], eps the noise [N, 1, H, W], and s
 # and sigma are maps [N, 1, H, W].
 
+def channel_sum(mu):
+    """Eq. 6: m, the sum over channels of every pixel."""
+    return tf.reduce_sum(mu, axis=layout.channel_axis(), keepdims=True)
+
+
+def centre(m):
+    """Take a map's mean over H x W away, as Eq. 7 does first."""
+    return m - tf.reduce_mean(m, axis=layout.spatial_axes(), keepdims=True)
+
+
 def semantic_identifier(mu):
     """Spatial semantic identifier s, Eq. 6-7: sum over channels, centred, scaled to |s| <= 1."""
-    m = tf.reduce_sum(mu, axis=layout.channel_axis(), keepdims=True)
-    s = m - tf.reduce_mean(m, axis=layout.spatial_axes(), keepdims=True)
+    s = centre(channel_sum(mu))
     return s / (tf.reduce_max(tf.abs(s), axis=layout.spatial_axes(), keepdims=True) + 1e-8)
 
 
-def decompose(s):
-    """Eq. 8: A * s + b with trainable maps A, b [H, W], whose equalized rate is 1 / sqrt(H)."""
+def trainable_map(name, s):
+    """A trainable map [H, W] to go with maps s, with an equalized rate of 1 / sqrt(H)."""
     _, _, height, width = layout.sizes(s)
-    maps = []
-    for name in ['A', 'b']:
-        init = tf.initializers.random_normal()
-        raw = tf.get_variable(name, shape=[height, width], initializer=init)
-        raw = tf.reshape(raw * (1 / np.sqrt(height)), layout.arrange(1, 1, height, width))
-        maps.append(tf.cast(raw, s.dtype))
-    return maps[0] * s + maps[1]
+    raw = tf.get_variable(name, shape=[height, width], initializer=tf.initializers.random_normal())
+    raw = tf.reshape(raw * (1 / np.sqrt(height)), layout.arrange(1, 1, height, width))
+    return tf.cast(raw, s.dtype)
+
+
+def decompose(s):
+    """Eq. 8: A * s + b with trainable maps A, b."""
+    A, b = trainable_map('A', s), trainable_map('b', s)
+    return A * s + b
+
+
+def divide_by_rms(s):
+    """Eq. 9, second part: divide by the root mean square over H x W."""
+    mean_square = tf.reduce_mean(tf.square(s), axis=layout.spatial_axes(), keepdims=True)
+    return s * tf.rsqrt(mean_square + 1e-8)
 
 
 def stabilize(s):
-    """Eq. 9: mix with ones by a trainable alpha, then divide by the root mean square over H x W."""
+    """Eq. 9: mix with ones by a trainable alpha in [0, 1], then `divide_by_rms`."""
     alpha_logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
     alpha = tf.cast(tf.sigmoid(alpha_logit), s.dtype)
-    s = alpha * s + (1 - alpha)
-    mean_square = tf.reduce_mean(tf.square(s), axis=layout.spatial_axes(), keepdims=True)
-    return s * tf.rsqrt(mean_square + 1e-8)
+    return divide_by_rms(alpha * s + (1 - alpha))
+
+
+def convolved_identifier(mu):
+    """In place of Eq. 6-8: a 3x3 convolution to one channel, plus a trainable map b."""
+    s = conv2d_layer(mu, 1, kernel=3)
+    return s + trainable_map('b', s)
+
+
+# How the authors' released code reduces channels, by data set: FFHQ, LSUN cat, LSUN church.
+FR_REDUCTIONS = {
+    'neg_relu': lambda mu: channel_sum(tf.nn.relu(-mu)),
+    'abs': lambda mu: channel_sum(tf.abs(mu)),
+    'neg_max': lambda mu: tf.reduce_max(-mu, axis=layout.channel_axis(), keepdims=True),
+}
+
+
+def released_identifier(mu, fr_reduce):
+    """The released code's s: reduced channels, centred, divided by their maximum, (s + 1) / 2."""
+    if fr_reduce not in FR_REDUCTIONS:
+        raise UserError('unknown fr_reduce %r; choose one of %s'
+                        % (fr_reduce, ', '.join(FR_REDUCTIONS)))
+    s = centre(FR_REDUCTIONS[fr_reduce](mu))
+    s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
+    return (s + 1) / 2
+
+
+def released_stabilize(s):
+    """The released code's Eq. 9: alpha is any number, and weighs the ones."""
+    alpha = tf.get_variable('alpha', shape=[], initializer=tf.initializers.constant(0.5))
+    alpha = tf.cast(alpha, s.dtype)
+    return divide_by_rms(alpha + (1 - alpha) * s)
+
+
+def scale_all(mu, eps, sigma):
+    """Eq. 10: r * sigma * mu + r * sigma * eps, r starting at 1."""
+    r = tf.get_variable('strength', shape=[], initializer=tf.initializers.ones())
+    return (mu + eps) * (sigma * tf.cast(r, mu.dtype))
+
+
+def scale_noise(mu, eps, sigma):
+    """Eq. 10 with r on the noise alone: sigma * mu + r * sigma * eps, r starting at 0."""
+    r = tf.get_variable('strength', shape=[], initializer=tf.initializers.zeros())
+    return (mu + eps * tf.cast(r, mu.dtype)) * sigma
 
 
 def inject_nothing(mu, eps):
@@ -188,35 +246,45 @@ def inject_additive(mu, eps):
     return mu + eps * tf.cast(r, mu.dtype)
 
 
-def inject_fr(mu, eps):
-    """Fuzzy reparameterization, Eq. 6-10: r * sigma * mu + r * sigma * eps, r starting at 1."""
-    with tf.variable_scope('FR'):
-        sigma = stabilize(decompose(semantic_identifier(mu)))
-        r = tf.get_variable('strength', shape=[], initializer=tf.initializers.ones())
-        return (mu + eps) * (sigma * tf.cast(r, mu.dtype))
+def _fuzzy(sigma_of, output=scale_all):
+    """A form of fuzzy reparameterization: how sigma comes from mu, and what becomes of it."""
+    def inject(mu, eps, **options):
+        with tf.variable_scope('FR'):
+            return output(mu, eps, sigma_of(mu, **options))
+    return inject
 
 
 NOISE_INJECTION_FORMS = {
     'none': inject_nothing,
     'additive': inject_additive,
-    'fr': inject_fr,
+    'fr': _fuzzy(lambda mu: stabilize(decompose(semantic_identifier(mu)))),
+    'fr-noise': _fuzzy(lambda mu: stabilize(decompose(semantic_identifier(mu))), scale_noise),
+    'fr-released': _fuzzy(lambda mu, fr_reduce: released_stabilize(decompose(
+        released_identifier(mu, fr_reduce))), scale_noise),
+    # The ablations of table 5.
+    'fr-nonorm': _fuzzy(lambda mu: stabilize(decompose(channel_sum(mu)))),
+    'fr-nostab': _fuzzy(lambda mu: decompose(semantic_identifier(mu))),
+    'fr-nodecomp': _fuzzy(lambda mu: stabilize(semantic_identifier(mu))),
+    'fr-cnn': _fuzzy(lambda mu: stabilize(convolved_identifier(mu))),
 }
 
 
-def noise_injection_layer(x, form='additive', noise_var=None):
+def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu'):
     """Put noise into activations, before bias and activation function.
 
     Args:
         x: [N, C, H, W]. form: a key of NOISE_INJECTION_FORMS.
         noise_var: fixed noise [1, 1, H, W]; None: drawn from N(0, 1) for each sample and
             evaluation.
+        fr_reduce: a key of FR_REDUCTIONS, for the form 'fr-released' alone.
     """
     if form not in NOISE_INJECTION_FORMS:
         raise UserError('unknown noise injection %r; choose one of %s'
                         % (form, ', '.join(NOISE_INJECTION_FORMS)))
     if form == 'none':
         return inject_nothing(x, None)
-    return NOISE_INJECTION_FORMS[form](x, noise_for(x, noise_var))
+    options = {'fr_reduce': fr_reduce} if form == 'fr-released' else {}
+    return NOISE_INJECTION_FORMS[form](x, noise_for(x, noise_var), **options)
 
 
 def noise_for(x, noise_var=None):
@@ -417,7 +485,7 @@ def _first_features(dlatents_in, fmaps, dtype, layer):
 
 
 def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resample_kernel,
-                  fused_modconv, noise_injection):
+                  fused_modconv, noise_injection, fr_reduce):
     """Make the function layer(x, index, fmaps, up, gain).
 
     It is a modulated convolution with noise, bias and activation. `index` chooses the style
@@ -429,7 +497,7 @@ def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resa
         x = modulated_conv2d_layer(x, w[:, index], fmaps, kernel=3, up=up,
                                    resample_kernel=resample_kernel, fused_modconv=fused_modconv)
         x = noise_injection_layer(x, noise_injection,
-                                  None if randomize_noise else fixed_noise[index])
+                                  None if randomize_noise else fixed_noise[index], fr_reduce)
         return apply_bias_act(x, act=nonlinearity, gain=gain)
     return layer
 
@@ -445,7 +513,8 @@ def G_synthesis_stylegan_revised(
         dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, fmap_base=16 << 10,
         fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
         dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
-        is_template_graph=False, force_clean_graph=False, noise_injection='additive', **_kwargs):
+        is_template_graph=False, force_clean_graph=False, noise_injection='additive',
+        fr_reduce='neg_relu', **_kwargs):
     """Growing synthesis network of configs b to d: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -464,7 +533,7 @@ def G_synthesis_stylegan_revised(
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     layer = _styled_layer(w, resolution_log2, dtype, randomize_noise and not is_clean,
-                          nonlinearity, resample_kernel, fused_modconv, noise_injection)
+                          nonlinearity, resample_kernel, fused_modconv, noise_injection, fr_reduce)
 
     def block(x, res):
         with resolution_scope(res):
@@ -489,7 +558,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
                           fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
                           randomize_noise=True, architecture='skip', nonlinearity='lrelu',
                           dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
-                          noise_injection='additive', **_kwargs):
+                          noise_injection='additive', fr_reduce='neg_relu', **_kwargs):
     """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images.
 
     Section 4.1.
@@ -498,7 +567,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
         architecture: 'orig', 'skip' or 'resnet' (Fig. 7 of the StyleGAN2 paper).
         randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
             ...
-        noise_injection: form of the noise, a key of NOISE_INJECTION_FORMS.
+        noise_injection, fr_reduce: form of the noise, see `noise_injection_layer`.
         fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) *
             decay), clipped.
 
@@ -511,7 +580,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
     dlatents_in.set_shape([None, num_layers, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     layer = _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity,
-                          resample_kernel, fused_modconv, noise_injection)
+                          resample_kernel, fused_modconv, noise_injection, fr_reduce)
     block_gain = _block_gain(architecture, nonlinearity)
 
     def block(x, res):

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from typing import Optional
+from typing import Callable, Optional
 
 import psutil
 import tensorflow.compat.v1 as tf
@@ -58,10 +58,14 @@ class Progress:
             self._bar = None
 
     def end_tick(self, tick: int, cur_nimg: int, sched, skipped_steps: int,
-                 ticks_to_snapshot: Optional[int]) -> None:
+                 ticks_to_snapshot: Optional[int],
+                 examine: Callable[[int], Optional[str]]) -> None:
         """Print the line of a tick and write its figures to all logs.
 
         Maintenance is the time between the end of the last tick and the start of this one.
+
+        Args:
+            examine: given skipped_steps, adds autosummaries and returns what is wrong, in one line.
         """
         self.close_bar()
         now = time.time()
@@ -76,6 +80,7 @@ class Progress:
         todo = max(self._total_nimg - cur_nimg, 0)
         left = todo * self._training_seconds / done if done else None
 
+        problem = examine(skipped_steps)
         autosummary('Progress/tick', tick)
         autosummary('Progress/kimg', cur_nimg / 1000.0)
         autosummary('Progress/lod', sched.lod)
@@ -111,17 +116,27 @@ class Progress:
             'maintenance %.1f' % maintenance_seconds,
             figure('Loss/G', 'G %.3f'), figure('Loss/D', 'D %.3f'),
             figure('Loss/gradient_penalty', 'r1 %.3g'), figure('Loss/pl_lengths', 'pl %.3g'),
+            _range_text('alpha', stats, '/alpha'), _range_text('r', stats, '/strength'),
             'skipped %d' % skipped_steps if skipped_steps else '',
             figure('Resources/process_mem_gb', 'mem %.1fG'),
             figure('Resources/peak_gpu_mem_gb', 'gpumem %.1fG'),
             _snapshot_text(ticks_to_snapshot),
         ]
         print('  '.join(part for part in parts if part))
+        if problem:
+            print(problem)
 
     def close(self) -> None:
         """Finish the event file."""
         self.close_bar()
         self.writer.close()
+
+
+def _range_text(label, stats, suffix):
+    """Smallest and largest figure over layers of fuzzy reparameterization."""
+    values = [value for name, value in stats.items()
+              if name.startswith('FR/') and name.endswith(suffix)]
+    return '%s %.2f..%.2f' % (label, min(values), max(values)) if values else ''
 
 
 def _snapshot_text(ticks):

@@ -27,16 +27,18 @@ class TrainGraph:
         G_reg_interval, D_reg_interval: iterations between regularization steps, if
             `lazy_regularization`; otherwise the terms are part of the loss.
         G_smoothing_kimg: half-life of the running average of G's weights, in thousands of images.
+        G_repeats: steps of G for each step of D.
         process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
     """
 
     def __init__(self, G, D, Gs, training_set, G_loss_args: dict, D_loss_args: dict,
                  G_opt_args: dict, D_opt_args: dict, num_gpus: int = 1,
                  lazy_regularization: bool = True, G_reg_interval: int = 4,
-                 D_reg_interval: int = 16, G_smoothing_kimg: float = 10.0,
+                 D_reg_interval: int = 16, G_smoothing_kimg: float = 10.0, G_repeats: int = 1,
                  process_reals_args: Optional[dict] = None):
         self.training_set = training_set
         self.num_gpus = num_gpus
+        self._G_repeats = G_repeats
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
         with tf.name_scope('Inputs'), tf.device('/cpu:0'):
             self._lod = tf.placeholder(tf.float32, [], 'lod_in')
@@ -141,7 +143,7 @@ class TrainGraph:
         rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 
-        for _ in range(rounds):
+        for _ in range(rounds * self._G_repeats):
             run(self._ops['TrainG'], feed)
         if is_due.get('G'):
             for _ in range(rounds):

@@ -10,6 +10,7 @@ from dnnlib import tflib
 from dnnlib.tflib import engine
 from metrics.metric_base import MetricGroup
 from training import dataset, misc
+from training.health import Health
 from training.progress import Progress, ticks_until
 from training.schedule import training_schedule
 from training.train_graph import TrainGraph
@@ -25,6 +26,7 @@ def training_loop(
         data_dir: Optional[str] = None,
         G_smoothing_kimg: float = 10.0,
         minibatch_repeats: int = 4,
+        G_repeats: int = 1,
         lazy_regularization: bool = True,
         G_reg_interval: int = 4, D_reg_interval: int = 16,
         reset_opt_for_new_lod: bool = True,
@@ -50,6 +52,7 @@ def training_loop(
         G_smoothing_kimg: half-life of the running average of the generator's weights, in thousands
             of images.
         minibatch_repeats: iterations between looks at the schedule.
+        G_repeats: steps of the generator for each step of the discriminator.
         total_kimg: length of the training, in thousands of real images shown to the discriminator.
         image_snapshot_ticks, network_snapshot_ticks: ticks between snapshots; None: none but the
             last.
@@ -88,7 +91,7 @@ def training_loop(
         G, D, Gs, training_set, G_loss_args=G_loss_args, D_loss_args=D_loss_args,
         G_opt_args=G_opt_args, D_opt_args=D_opt_args, num_gpus=num_gpus,
         lazy_regularization=lazy_regularization, G_reg_interval=G_reg_interval,
-        D_reg_interval=D_reg_interval, G_smoothing_kimg=G_smoothing_kimg,
+        D_reg_interval=D_reg_interval, G_smoothing_kimg=G_smoothing_kimg, G_repeats=G_repeats,
         process_reals_args=dict(mirror_augment=mirror_augment, drange_net=drange_net,
                                 drange_data=training_set.dynamic_range))
 
@@ -102,6 +105,7 @@ def training_loop(
         G.setup_weight_histograms()
         D.setup_weight_histograms()
     metrics = MetricGroup(metric_arg_list)
+    health = Health(G, Gs, final_sched.minibatch_gpu)
     snapshots = _Snapshots(run_dir)
 
     print('Training for %g kimg...\n' % total_kimg)
@@ -131,7 +135,7 @@ def training_loop(
             if not (is_done or cur_tick == 0 or cur_nimg >= tick_end):
                 continue
             progress.end_tick(cur_tick, cur_nimg, sched, graph.skipped_steps(),
-                              ticks_until(cur_tick, network_snapshot_ticks))
+                              ticks_until(cur_tick, network_snapshot_ticks), health.examine)
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
                 save_fakes('fakes%06d.png' % (cur_nimg // 1000))
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):

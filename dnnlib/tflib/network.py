@@ -267,7 +267,8 @@ class Network:
             raise util.UserError(
                 'network %r does not fit the local %s: variable %s is %s in the file and %s here; '
                 'to run the code saved in the file, if you trust its source, pass '
-                '--trust-network-code' % (self.name, self._code.func_name, name, want.get(name, 'absent'),
+                '--trust-network-code'
+                % (self.name, self._code.func_name, name, want.get(name, 'absent'),
                    have.get(name, 'absent')))
 
 

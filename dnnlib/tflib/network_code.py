@@ -4,6 +4,7 @@ A pickle is a program. Its embedded source runs only inside `trust()`, or if its
 the project knows; otherwise the local build function of the same name stands in.
 """
 import contextlib
+import functools
 import hashlib
 import importlib
 import inspect
@@ -11,7 +12,7 @@ import re
 import sys
 import types
 import uuid
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
@@ -40,7 +41,7 @@ def trust(trusted: bool = True) -> Iterator[None]:
 
 def of_module(module: types.ModuleType, func_name: str) -> Code:
     """The code of a build function in an imported module."""
-    source = getattr(module, '_network_source', None) or inspect.getsource(module)
+    source = getattr(module, '_network_source', None) or _source_of(module)
     return Code(getattr(module, func_name), func_name, source, False)
 
 
@@ -51,11 +52,10 @@ def of_state(state: dict) -> Code:
         UserError: no local build function of that name, and no trust in the saved one.
     """
     source, func_name = state['build_module_src'], state['build_func_name']
-    known = hashlib.sha256(source.encode('utf-8')).hexdigest() in KNOWN_SOURCES
-    if _trusting[-1] or known:
+    if _trusting[-1] or is_known(source):
         module = _execute(source)
         return Code(getattr(module, func_name), func_name, source, True)
-    module = _local_namesake(source, func_name)
+    module = local_namesake(source, func_name)
     if module is None:
         raise UserError(
             'network %r needs the code saved in its file, build function %r, which is not known '
@@ -64,9 +64,15 @@ def of_state(state: dict) -> Code:
     return of_module(module, func_name)
 
 
-def _local_namesake(source, func_name):
-    """The local module with that function; of several, the one that shares most names with the
-    source.
+def is_known(source: str) -> bool:
+    """Whether embedded source is one that may run without being trusted."""
+    return hashlib.sha256(source.encode('utf-8')).hexdigest() in KNOWN_SOURCES
+
+
+def local_namesake(source: str, func_name: str) -> Optional[types.ModuleType]:
+    """The local module with that build function, None if there is none.
+
+    Of several, the one that shares most function names with the source.
     """
     saved = set(_function_names(source))
     best, best_shared = None, -1
@@ -75,10 +81,16 @@ def _local_namesake(source, func_name):
             module = importlib.import_module(name)
         except ImportError:
             continue
-        shared = len(saved.intersection(_function_names(inspect.getsource(module))))
+        shared = len(saved.intersection(_function_names(_source_of(module))))
         if callable(getattr(module, func_name, None)) and shared > best_shared:
             best, best_shared = module, shared
     return best
+
+
+@functools.lru_cache(maxsize=None)
+def _source_of(module):
+    """Source text, one object for each module, so that a pickle of many networks holds it once."""
+    return inspect.getsource(module)
 
 
 def _function_names(source):

@@ -101,6 +101,8 @@ class Optimizer:
             scaled_loss = self.apply_loss_scaling(tf.cast(loss, tf.float32))
             for grad, var in self._get_optimizer(device).compute_gradients(
                     scaled_loss, trainable_vars, gate_gradients=tf.train.Optimizer.GATE_NONE):
+                if isinstance(grad, tf.Tensor):
+                    grad.set_shape(var.shape)  # TensorFlow 1.14 loses it behind tf.cond
                 gradients[var].append(grad)
 
     def apply_updates(self, allow_no_op: bool = False) -> tf.Operation:

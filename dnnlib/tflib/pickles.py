@@ -6,6 +6,7 @@ buffer)` calls, which every NumPy version reads (NumPy 2 names its own helpers d
 import copyreg
 import io
 import pickle
+from collections import OrderedDict
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -44,14 +45,47 @@ class _SavedNetwork(Network):
         Network.__setstate__(self, state)
 
 
+class NetworkRecord:
+    """What a file says about a network, as plain data: nothing is built and no code runs.
+
+    Attributes:
+        version, name, build_func_name, static_kwargs: as in the file.
+        source: the code of the build function's module.
+        components: key -> NetworkRecord. variables: local name -> array, of own variables only.
+    """
+
+    def __init__(self, *_args, **_kwargs):
+        raise UserError('the file tries to build a network instead of holding one')
+
+    def __setstate__(self, state: dict) -> None:
+        self.version = state['version']
+        if self.version not in (2, 3, 4):
+            raise UserError('the file has the unknown format version %r' % (self.version,))
+        self.name = str(state['name'])
+        self.build_func_name = str(state['build_func_name'])
+        self.source = str(state['build_module_src'])
+        self.static_kwargs = dict(state['static_kwargs'])
+        self.components = dict(state.get('components', {}))
+        self.variables = OrderedDict((str(name), np.asarray(value))
+                                     for name, value in state['variables'])
+        if not all(isinstance(component, NetworkRecord) for component in self.components.values()):
+            raise UserError('a component of the network %r is no network' % self.name)
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
+    """Unpickler of known classes alone; `network_class` takes the place of Network."""
+
+    def __init__(self, file, network_class):
+        super().__init__(file, encoding='latin1')
+        self._network_class = network_class
+
     def find_class(self, module, name):
         module = module.replace('numpy._core', 'numpy.core')
         if name not in _ALLOWED.get(module, ()):
             raise UserError('the file asks for %s.%s, which a network file has no need of; it was '
                             'not loaded' % (module, name))
         if module == 'dnnlib.tflib.network':
-            return _SavedNetwork
+            return self._network_class
         special = {'ndarray': _make_array, '_reconstruct': _make_empty_array,
                    'scalar': _numpy_scalar}
         if module.startswith('numpy') and name in special:
@@ -87,13 +121,26 @@ def load(file: BinaryIO, trust_network_code: bool = False) -> Any:
     Raises:
         UserError: not a pickle, truncated, a class outside the list, or networks that do not fit.
     """
+    with network_code.trust(trust_network_code):
+        return _read(file, _SavedNetwork)
+
+
+def load_records(file: BinaryIO) -> Any:
+    """Unpickle networks as `NetworkRecord`s, which needs no session and runs nothing.
+
+    Raises:
+        UserError: not a pickle, truncated, or a class outside the list.
+    """
+    return _read(file, NetworkRecord)
+
+
+def _read(file, network_class):
     data = file.read()
     where = getattr(file, 'name', 'the file')
     if data[:200].lstrip()[:1] == b'<':
         raise UserError('%s is a web page, not a network file; download it again' % where)
     try:
-        with network_code.trust(trust_network_code):
-            return _RestrictedUnpickler(io.BytesIO(data), encoding='latin1').load()
+        return _RestrictedUnpickler(io.BytesIO(data), network_class).load()
     except UserError as error:
         raise UserError('cannot load %s: %s' % (where, error))
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, AttributeError,

@@ -1,0 +1,1 @@
+"""DCGAN, the noise injection paper's second kind of network."""

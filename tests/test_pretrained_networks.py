@@ -1,0 +1,285 @@
+"""Network files: published names, what is inside of them, old formats, .npz files of numbers."""
+import io
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import pretrained_networks
+from dnnlib import tflib
+from dnnlib.cli import run_cli
+from dnnlib.tflib import network_code, pickles, weights
+from dnnlib.util import UserError
+from tests import toy_networks
+
+TOY_SOURCE = open(toy_networks.__file__, encoding='utf-8').read()
+AFFINE = [('Layer/weight', np.float32([1, 2])), ('Layer/bias', np.float32([3, -4])),
+          ('counter', np.float32(5))]
+X = np.float32([[1, 2], [3, 4]])
+
+
+@pytest.fixture(autouse=True)
+def toys_are_local(monkeypatch, tmp_path):
+    monkeypatch.setattr(network_code, 'LOCAL_MODULES', ['tests.toy_networks'])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def toys(session):
+    """Three networks, two with a component, of random weights; the third has options."""
+    nets = [tflib.Network('G', toy_networks.pair, size=2),
+            tflib.Network('D', toy_networks.affine, size=3, scale=0.5),
+            tflib.Network('Gs', toy_networks.pair, size=2)]
+    random = np.random.RandomState(0)
+    for net in nets:
+        tflib.set_vars({var: random.randn(*var.shape.as_list()) for var in net.vars.values()})
+    return tuple(nets)
+
+
+def all_values(nets):
+    return [(name, value) for net in nets for name, value in tflib.run(dict(net.vars)).items()]
+
+
+def assert_identical(got, want):
+    """The same names, and values that are equal bit by bit."""
+    assert [name for name, _ in got] == [name for name, _ in want]
+    for (_, a), (_, b) in zip(got, want):
+        assert a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def refuse(argv, capsys):
+    """Run with bad input; return the one line."""
+    assert run_cli(pretrained_networks.main, argv) == 2
+    line, = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_published_networks_have_their_names_and_urls():
+    urls = pretrained_networks.gdrive_urls
+    assert len(urls) == 36
+    for path in ['stylegan2-ffhq-config-f.pkl', 'stylegan2-car-config-b.pkl',
+                 'stylegan2-horse-config-a.pkl', 'stylegan2-church-config-f.pkl',
+                 'stylegan2-cat-config-a.pkl', 'table2/stylegan2-car-config-e-Gskip-Dresnet.pkl',
+                 'table2/stylegan2-ffhq-config-e-Gorig-Dorig.pkl']:
+        assert urls['gdrive:networks/' + path] == (
+            'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/' + path)
+    assert pretrained_networks.get_path_or_url('results/net.pkl') == 'results/net.pkl'
+    assert pretrained_networks.get_path_or_url('gdrive:networks/stylegan2-cat-config-f.pkl') == (
+        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-f.pkl')
+
+
+def test_a_misspelt_published_network_is_named_with_one_that_exists(session):
+    with pytest.raises(UserError, match='did you mean .*stylegan2-ffhq-config-f.pkl'):
+        pretrained_networks.load_networks('gdrive:networks/stylegan2-ffqh-config-f.pkl')
+
+
+def test_networks_are_loaded_once(toys):
+    pickles.save(toys, 'toys.pkl')
+    loaded = pretrained_networks.load_networks('toys.pkl')
+    assert [net.name for net in loaded] == ['G', 'D', 'Gs']
+    assert pretrained_networks.load_networks('toys.pkl')[2] is loaded[2]
+    assert pretrained_networks.load_generator('toys.pkl') is loaded[2]
+    assert_identical(all_values(loaded), all_values(toys))
+    pickles.save(toys[0], 'one.pkl')
+    assert pretrained_networks.load_generator('one.pkl').name == 'G'
+    with pytest.raises(UserError, match=r'one.pkl does not hold \(G, D, Gs\)'):
+        pretrained_networks.load_networks('one.pkl')
+
+
+class _OldPickler(pickle._Pickler):
+    """Writes protocol 2 as Python 2 does: all text as byte strings, arrays with NumPy's helpers."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def __init__(self, file):
+        super().__init__(file, protocol=2)
+
+    def save_text(self, text):
+        data = text if isinstance(text, bytes) else text.encode('latin1')
+        self.write(b'T' + len(data).to_bytes(4, 'little') + data)  # BINSTRING
+        self.memoize(text)
+
+    dispatch[str] = dispatch[bytes] = save_text
+
+    def save_network(self, net):
+        self.write(b'cdnnlib.tflib.network\nNetwork\n)\x81')  # the class, called without __init__
+        self.save(net.state)
+        self.write(b'b')
+
+    def save_array(self, array):
+        self.write(b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n')
+        self.save((0,))
+        self.save('b')
+        self.write(b'\x87R(')
+        for part in [1, array.shape]:
+            self.save(part)
+        self.write(b'cnumpy\ndtype\n')
+        for part in ['f4', 0, 1]:
+            self.save(part)
+        self.write(b'\x87R(')
+        for part in [3, '<', None, None, None, -1, -1, 0]:
+            self.save(part)
+        self.write(b'tb')
+        for part in [False, array.astype('<f4').tobytes()]:
+            self.save(part)
+        self.write(b'tb')
+
+    dispatch[np.ndarray] = save_array
+
+
+class _OldNetwork:
+    def __init__(self, **state):
+        self.state = state
+
+
+_OldPickler.dispatch[_OldNetwork] = _OldPickler.save_network
+
+
+def old_file(version, name='net', **changes):
+    """A network file of Python 2."""
+    state = dict(version=version, name=name, static_kwargs=dict(size=2, scale=2.0),
+                 build_module_src=TOY_SOURCE, build_func_name='affine',
+                 variables=[(key, np.asarray(value)) for key, value in AFFINE])
+    if version > 2:
+        state['components'] = {}
+    state.update(changes)
+    stream = io.BytesIO()
+    _OldPickler(stream).dump(_OldNetwork(**state))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize('version', [2, 3, 4])
+def test_files_of_python_2_load(session, version):
+    data = old_file(version)
+    assert b'\x8c' not in data[:9] and b'X' != data[20:21]
+    net = pickles.load(io.BytesIO(data))
+    assert net.name == 'net' and net.static_kwargs == {'size': 2, 'scale': 2.0}
+    np.testing.assert_allclose(net.run(X, X), X * [1, 2] * 2 + X + [3, -4])
+    trusted = pickles.load(io.BytesIO(data), trust_network_code=True)
+    np.testing.assert_allclose(trusted.run(X, X), net.run(X, X))
+    record = pickles.load_records(io.BytesIO(data))
+    assert_identical(list(record.variables.items()), [(k, np.asarray(v)) for k, v in AFFINE])
+
+
+def test_info_tells_what_is_inside(toys, capsys):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['info', 'toys.pkl'])
+    out = capsys.readouterr().out
+    for line in ["G: network 'G', format version 4", "D: network 'D', format version 4",
+                 "Gs.inner: network 'Inner', format version 4", '  build function: affine',
+                 '  code: local, tests.toy_networks.affine', '    scale = 0.5', '    size = 2',
+                 '  variables: 3 with 7 numbers', '    Layer/weight  float32  [3]',
+                 '    gain  float32  []', 'G in total: 6 numbers']:
+        assert line in out.splitlines()
+    assert 'All variables fit' not in out
+    pretrained_networks.main(['info', 'toys.pkl', '--build'])
+    assert 'All variables fit' in capsys.readouterr().out
+
+
+def test_info_runs_and_builds_nothing(capsys):
+    code = 'open("ran", "w").close()\n' + TOY_SOURCE
+    with open('evil.pkl', 'wb') as file:
+        file.write(old_file(3, build_module_src=code, build_func_name='strange'))
+    with tf.Graph().as_default() as graph:
+        pretrained_networks.main(['info', 'evil.pkl'])
+        assert not graph.get_operations()
+    out = capsys.readouterr().out
+    assert 'only in the file; loads with --trust-network-code' in out
+    assert not os.path.exists('ran')
+
+
+def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
+    class Command:
+        def __reduce__(self):
+            return os.system, ('touch ran',)
+
+    whole = old_file(4)
+    for name, data, words in [
+            ('html.pkl', b'<!DOCTYPE html>', ['html.pkl', 'web page']),
+            ('half.pkl', whole[:len(whole) // 2], ['half.pkl', 'not a whole network file']),
+            ('cut.pkl', whole[:-3], ['cut.pkl', 'not a whole network file']),
+            ('evil.pkl', pickle.dumps(Command()), ['evil.pkl', 'posix.system', 'not loaded']),
+            ('state.pkl', old_file(7), ['version 7']),
+            ('other.pkl', pickle.dumps([1, 2]), ['neither (G, D, Gs) nor one network'])]:
+        with open(name, 'wb') as file:
+            file.write(data)
+        for command in (['info', name], ['export', name, 'out.npz']):
+            line = refuse(command, capsys)
+            for word in words:
+                assert word in line
+    assert sorted(os.listdir('.')) == ['cut.pkl', 'evil.pkl', 'half.pkl', 'html.pkl', 'other.pkl',
+                                       'state.pkl']
+    assert 'missing sub-command; choose from info, export, import' in refuse([], capsys)
+    assert 'absent.pkl' in refuse(['info', 'absent.pkl'], capsys)
+
+
+def test_weights_survive_export_and_import_bit_by_bit(toys, capsys):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    pretrained_networks.main(['import', 'weights.npz', 'back.pkl'])
+    with open('back.pkl', 'rb') as file:
+        back = pickles.load(file)
+    assert_identical(all_values(back), all_values(toys))
+    for net, original in zip(back, toys):
+        assert net.name == original.name and net.static_kwargs == original.static_kwargs
+    np.testing.assert_array_equal(back[2].run(X)[0], toys[2].run(X)[0])
+
+    pickles.save(toys[1], 'one.pkl')
+    pretrained_networks.main(['export', 'one.pkl', 'one.npz'])
+    with open('one.npz', 'rb') as file:
+        assert weights.import_npz(file).name == 'D'
+
+
+def test_exported_weights_are_numbers_and_json(toys):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    with np.load('weights.npz', allow_pickle=False) as arrays:
+        header = json.loads(str(arrays['header']))
+        assert np.array_equal(arrays['Gs.inner:Layer/bias'], toys[2].get_var('Inner/Layer/bias'))
+        assert len(arrays.files) == 1 + sum(len(net.vars) for net in toys)
+    assert list(header['networks']) == ['G', 'D', 'Gs'] and header['version'] == 1
+    D = header['networks']['D']
+    assert D['build_func_name'] == 'affine' and D['static_kwargs'] == {'size': 3, 'scale': 0.5}
+    assert D['variables'] == [['Layer/weight', [3], '<f4'], ['Layer/bias', [3], '<f4'],
+                              ['counter', [], '<f4']]
+
+
+def rewritten(change):
+    """weights.npz with a changed header; an array is left out if the header says so."""
+    with np.load('weights.npz', allow_pickle=False) as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    header = json.loads(str(content['header']))
+    change(header, content)
+    content['header'] = np.array(json.dumps(header))
+    np.savez('changed.npz', **content)
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda header, content: header.update(version=2), 'version 2'),
+    (lambda header, content: header['networks']['D'].update(module='os'), "'affine'.*not known"),
+    (lambda header, content: content.pop('D:Layer/bias'), 'no whole file'),
+    (lambda header, content: content.update({'D:Layer/bias': np.zeros(4)}), 'what the header says'),
+    (lambda header, content: header['networks']['D']['static_kwargs'].update(size=4),
+     'Layer/bias is .3,. in the file and .4,. here'),
+    (lambda header, content: content.update({'D:Layer/bias': np.array([None])}), 'no whole file'),
+])
+def test_weights_that_do_not_fit_are_refused(toys, change, message):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    rewritten(change)
+    with pytest.raises(UserError, match=message):
+        pretrained_networks.main(['import', 'changed.npz', 'back.pkl'])
+    assert not os.path.exists('back.pkl')
+
+
+def test_a_truncated_npz_is_named_as_such(toys):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    for data in [open('weights.npz', 'rb').read()[:-100], b'', b'text']:
+        with open('cut.npz', 'wb') as file:
+            file.write(data)
+        with pytest.raises(UserError, match='cut.npz is no whole file of exported networks'):
+            pretrained_networks.main(['import', 'cut.npz', 'back.pkl'])

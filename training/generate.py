@@ -1,0 +1,218 @@
+"""Images of a generator by seed: one place, so that a seed gives the same image in every command.
+
+Seed s stands for a latent and for noise maps, drawn from RandomState(s) in this order, as official
+StyleGAN2 draws them.
+"""
+import argparse
+import contextlib
+from typing import Any, Iterable, Iterator, List, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import engine
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
+
+NOISE_HELP = ('noise of the images: random (that of each image\'s own seed), const (as stored in\n'
+              'the network), none, or seed:N (that of seed N for all)')
+
+
+def parse_noise(text: str) -> str:
+    """Flag type: 'random', 'const', 'none' or 'seed:N'."""
+    kind, colon, number = text.partition(':')
+    if text in ('random', 'const', 'none') or (
+            kind == 'seed' and number.isdecimal() and int(number) < 1 << 32):
+        return text
+    raise argparse.ArgumentTypeError('%r is none of random, const, none, seed:N' % text)
+
+
+class Generator:
+    """A generator network with everything that, beside a seed, decides on an image.
+
+    Args:
+        Gs: network of latents [N, latent_size] and, if it has two inputs, labels.
+        truncation_psi: strength of the truncation towards the mean w, 1 for none; up to the layer
+            that the network itself sets.
+        noise: 'random': each image has the noise of its own seed; images are then computed one at a
+            time. 'const': the noise stored in the network. 'none': zeros. 'seed:N': that of seed N.
+        class_index: class of all images; None for a network without labels.
+        minibatch_size: images at a time.
+
+    Attributes:
+        num_layers: styles of an image, None if the network has no w.
+
+    Raises:
+        UserError: a class for a network that has none, no class for one that has, or one outside.
+    """
+
+    def __init__(self, Gs: Network, truncation_psi: float = 0.5, noise: str = 'random',
+                 class_index: Optional[int] = None, minibatch_size: int = 4):
+        label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
+        _check_class(class_index, label_size)
+        self._Gs = Gs
+        self._noise = noise
+        self._truncation_psi = truncation_psi
+        self._minibatch_size = minibatch_size
+        self._label = np.zeros([label_size], np.float32)
+        if class_index is not None:
+            self._label[class_index] = 1
+        variables = Gs.components.synthesis.vars if 'synthesis' in Gs.components else {}
+        self._noise_vars = [v for name, v in variables.items() if name.startswith('noise')]
+        self._graph = None
+        self.num_layers = Gs.components.synthesis.input_shape[1] if variables else None
+
+    @property
+    def has_noise_per_image(self) -> bool:
+        """Whether each image has noise of its own."""
+        return self._noise == 'random' and bool(self._noise_vars)
+
+    def latents(self, seeds: Iterable[int]) -> np.ndarray:
+        """Latents z of seeds, [N, latent_size]."""
+        return np.stack([self._draw_latent(np.random.RandomState(seed)) for seed in seeds])
+
+    def noise_of(self, seed: int) -> List[np.ndarray]:
+        """Noise maps of a seed, [1, 1, H, W] each, in the order of the network's variables."""
+        random = np.random.RandomState(seed)
+        self._draw_latent(random)
+        return [random.randn(*var.shape.as_list()) for var in self._noise_vars]
+
+    def dlatents(self, latents: np.ndarray) -> np.ndarray:
+        """Truncated w of latents, [N, num_layers, dlatent_size].
+
+        Raises:
+            UserError: the network goes from z to images at once.
+        """
+        inputs, dlatents, _ = self._build()
+        if dlatents is None:
+            raise UserError('the generator %r has no intermediate latents w, so neither styles nor '
+                            'ways between them' % self._Gs.name)
+        return np.concatenate([tflib.run(dlatents, self._feed(inputs, latents[begin:end]))
+                               for begin, end in self._minibatches(len(latents))])
+
+    def images(self, latents: np.ndarray, dlatents: Optional[np.ndarray] = None,
+               noises: Optional[Iterable[Sequence[np.ndarray]]] = None) -> Iterator[np.ndarray]:
+        """Yield images, uint8 [C, H, W].
+
+        Args:
+            latents: z [N, latent_size].
+            dlatents: w [N, num_layers, dlatent_size] to use in place of that of the latents.
+            noises: noise maps of each image, where `has_noise_per_image`.
+        """
+        inputs, dlatents_expr, images = self._build()
+        step = 1 if self.has_noise_per_image else self._minibatch_size
+        noises = iter(noises) if self.has_noise_per_image else None
+        with self._noise_lent():
+            for begin, end in self._minibatches(len(latents), step):
+                feed = self._feed(inputs, latents[begin:end])
+                if dlatents is not None:
+                    feed[dlatents_expr] = dlatents[begin:end]
+                if noises is not None:
+                    self._set_noise(next(noises))
+                for image in tflib.run(images, feed):
+                    yield image
+
+    def images_of_seeds(self, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield the images of seeds, uint8 [C, H, W]."""
+        for begin, end in self._minibatches(len(seeds)):
+            part = seeds[begin:end]
+            for image in self.images(self.latents(part), noises=map(self.noise_of, part)):
+                yield image
+
+    def _draw_latent(self, random):
+        return random.randn(1, *self._Gs.input_shape[1:])[0]
+
+    def _minibatches(self, number, step=None):
+        step = step or self._minibatch_size
+        return [(begin, min(begin + step, number)) for begin in range(0, number, step)]
+
+    @contextlib.contextmanager
+    def _noise_lent(self):
+        """Give the noise variables what all images share, or what each will get; then give back."""
+        if self._noise == 'const' or not self._noise_vars:
+            yield
+            return
+        stored = tflib.run(self._noise_vars)
+        try:
+            if self._noise == 'none':
+                self._set_noise([np.zeros(value.shape) for value in stored])
+            elif self._noise.startswith('seed:'):
+                self._set_noise(self.noise_of(int(self._noise[len('seed:'):])))
+            yield
+        finally:
+            self._set_noise(stored)
+
+    def _set_noise(self, values):
+        tflib.set_vars(dict(zip(self._noise_vars, values)))
+
+    def _build(self):
+        """Inputs, w (None if there is none) and uint8 images; one graph for all ways in, since w
+        can be fed.
+        """
+        if self._graph is None:
+            with tf.name_scope('Generate'), tf.device(engine.device(0)):
+                inputs = [tf.placeholder(tf.float32, [None] + shape[1:])
+                          for shape in self._Gs.input_shapes]
+                outputs = self._Gs.get_output_for(
+                    *inputs, return_as_list=True, truncation_psi=self._truncation_psi,
+                    randomize_noise=False, return_dlatents=True)
+                images = tflib.convert_images_to_uint8(outputs[0])
+            self._graph = inputs, outputs[1] if len(outputs) > 1 else None, images
+        return self._graph
+
+    def _feed(self, inputs, latents):
+        feed = {inputs[0]: latents}
+        for label_input in inputs[1:]:
+            feed[label_input] = np.tile(self._label, [len(latents), 1])
+        return feed
+
+
+def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """Point at t in [0, 1] of the arc from a to b, arrays of one shape taken as vectors.
+
+    Shoemake, "Animating Rotation with Quaternion Curves", 1985. Of normal variables it is one
+    again, unlike their mean; t of 0 and 1 give exactly a and b.
+    """
+    cosine = np.vdot(a, b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:
+        return a + (b - a) * t
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+
+def walk(generator: Generator, seeds: Sequence[int], frames_per_seed: int,
+         space: str = 'z') -> Iterator[np.ndarray]:
+    """Yield the images of a walk from seed to seed and back to the first, uint8 [C, H, W].
+
+    The first image of each leg is that of its seed. `space` is 'z' for arcs between latents or 'w'
+    for straight lines between styles; noise of their own moves along on arcs.
+    """
+    z = generator.latents(seeds)
+    w = generator.dlatents(z) if space == 'w' else None
+    for index, seed in enumerate(seeds):
+        following = (index + 1) % len(seeds)
+        times = np.arange(frames_per_seed) / frames_per_seed
+        latents = np.stack([slerp(z[index], z[following], t) for t in times])
+        dlatents = None
+        if w is not None:
+            dlatents = np.stack([w[index] + (w[following] - w[index]) * t for t in times])
+        noises = _noise_walk(generator, seed, seeds[following], times)
+        for image in generator.images(latents, dlatents, noises):
+            yield image
+
+
+def _noise_walk(generator: Generator, first: int, second: int, times) -> Iterator[List[Any]]:
+    begin, end = generator.noise_of(first), generator.noise_of(second)
+    for t in times:
+        yield [slerp(a, b, t) for a, b in zip(begin, end)]
+
+
+def _check_class(class_index, label_size):
+    if class_index is None and label_size:
+        raise UserError('the network knows %d classes; choose one from 0 to %d by --class'
+                        % (label_size, label_size - 1))
+    if class_index is not None and not label_size:
+        raise UserError('--class is %d, but the network was trained without labels' % class_index)
+    if class_index is not None and not 0 <= class_index < label_size:
+        raise UserError('--class is %d; it must be from 0 to %d' % (class_index, label_size - 1))

@@ -1,0 +1,85 @@
+"""What the noise injection of a run has learned, and whether its generator still works.
+
+Two of the paper's ablations collapse (its table 5): the generator comes to draw one image for all
+latents, or numbers that are not finite.
+"""
+import re
+from typing import Dict, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.network import Network
+
+# Fakes that differ by less, an eighth of one of 256 levels in [-1, 1], make the same pictures.
+# Networks that have just begun are above: a DCGAN at about 0.003.
+SMALLEST_STDDEV = 0.001
+_NUM_FAKES = 8
+
+_FR_SCALAR = re.compile(r'(?:G_synthesis/)?(.*)/FR/(alpha_logit|alpha|strength)$')
+
+
+def noise_scalars(G: Network) -> Dict[str, tf.Tensor]:
+    """Alpha and r of each layer with fuzzy reparameterization, by names such as
+    FR/8x8/Conv1/alpha and FR/8x8/Conv1/strength.
+    """
+    scalars = {}
+    for name, var in G.vars.items():
+        match = _FR_SCALAR.match(name)
+        if match:
+            layer, what = match.groups()
+            value = tf.sigmoid(var) if what == 'alpha_logit' else tf.identity(var)
+            scalars['FR/%s/%s' % (layer, what.replace('_logit', ''))] = value
+    return scalars
+
+
+class Health:
+    """Looks at the networks of a run once per tick.
+
+    Args:
+        G: the generator in training. Gs: its running average, which makes the fakes.
+        minibatch_size: fakes at a time.
+    """
+
+    def __init__(self, G: Network, Gs: Network, minibatch_size: int):
+        self._scalars = noise_scalars(G)
+        self._Gs = Gs
+        self._minibatch_size = minibatch_size
+        self._latents = np.random.RandomState(0).randn(_NUM_FAKES, *Gs.input_shape[1:])
+        self._skipped_steps = 0
+
+    def examine(self, skipped_steps: int) -> Optional[str]:
+        """Add the figures to the autosummaries, and say what is wrong with the run, in one line.
+
+        Args:
+            skipped_steps: steps left out since the start.
+        """
+        for name, value in tflib.run(self._scalars).items():
+            autosummary(name, value)
+        # Fixed noise: fresh noise would make one image look like many.
+        fakes = self._Gs.run(self._latents, None, is_validation=True, randomize_noise=False,
+                             minibatch_size=self._minibatch_size)
+        stddev = stddev_of_fakes(fakes)
+        autosummary('Progress/fakes_stddev', stddev)
+        skipped_now = skipped_steps - self._skipped_steps
+        self._skipped_steps = skipped_steps
+
+        problems = []
+        if not np.isfinite(stddev):
+            problems.append('fakes have values that are not finite')
+        elif stddev < SMALLEST_STDDEV:
+            problems.append('fakes are all the same (standard deviation %.2g)' % stddev)
+        if skipped_now:
+            problems.append('%d more steps skipped, as gradients were not finite' % skipped_now)
+        return 'Warning: %s' % '; '.join(problems) if problems else None
+
+
+def stddev_of_fakes(fakes: np.ndarray) -> float:
+    """Standard deviation over images [N, C, H, W], as the mean over pixels; nan if any is not
+    finite.
+    """
+    if not np.isfinite(fakes).all():
+        return float('nan')
+    return float(np.mean(np.std(fakes.astype(np.float64), axis=0)))
