@@ -1,7 +1,7 @@
 # ENGINE=tf1 (Python 3.6 or 3.7, TensorFlow 1.14) or tf2 (Python 3.10 to 3.13, TensorFlow 2); without it
 # tf1 where such a Python is found, else tf2. ARGS are passed on to the command.
-ENGINE =
-ARGS =
+ENGINE ?=
+ARGS ?=
 BENCHMARKS = bench/ops.py
 
 .PHONY: help env train test lint bench

@@ -9,6 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import pretrained_networks
+import run_metrics
 from dnnlib import tflib
 from dnnlib.cli import run_cli
 from dnnlib.tflib import network_code, pickles, weights
@@ -69,6 +70,12 @@ def test_published_networks_have_their_names_and_urls():
     assert pretrained_networks.get_path_or_url('results/net.pkl') == 'results/net.pkl'
     assert pretrained_networks.get_path_or_url('gdrive:networks/stylegan2-cat-config-f.pkl') == (
         'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-f.pkl')
+
+
+def test_published_names_can_be_given_to_run_metrics():
+    args = run_metrics.parse_args(['--network=gdrive:networks/stylegan2-cat-config-a.pkl'])
+    assert run_metrics.find_networks(args)['networks'] == [
+        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-a.pkl']
 
 
 def test_a_misspelt_published_network_is_named_with_one_that_exists(session):
@@ -201,6 +208,7 @@ def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
             ('html.pkl', b'<!DOCTYPE html>', ['html.pkl', 'web page']),
             ('half.pkl', whole[:len(whole) // 2], ['half.pkl', 'not a whole network file']),
             ('cut.pkl', whole[:-3], ['cut.pkl', 'not a whole network file']),
+            ('damaged.pkl', b'\x80\x04\x95' + b'\xff' * 8, ['not a whole network file']),
             ('evil.pkl', pickle.dumps(Command()), ['evil.pkl', 'posix.system', 'not loaded']),
             ('state.pkl', old_file(7), ['version 7']),
             ('other.pkl', pickle.dumps([1, 2]), ['neither (G, D, Gs) nor one network'])]:
@@ -210,8 +218,8 @@ def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
             line = refuse(command, capsys)
             for word in words:
                 assert word in line
-    assert sorted(os.listdir('.')) == ['cut.pkl', 'evil.pkl', 'half.pkl', 'html.pkl', 'other.pkl',
-                                       'state.pkl']
+    assert sorted(os.listdir('.')) == ['cut.pkl', 'damaged.pkl', 'evil.pkl', 'half.pkl',
+                                       'html.pkl', 'other.pkl', 'state.pkl']
     assert 'missing sub-command; choose from info, export, import' in refuse([], capsys)
     assert 'absent.pkl' in refuse(['info', 'absent.pkl'], capsys)
 

@@ -144,7 +144,7 @@ def _read(file, network_class):
     except UserError as error:
         raise UserError('cannot load %s: %s' % (where, error))
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, AttributeError,
-            ImportError, TypeError, UnicodeDecodeError) as error:
+            ImportError, TypeError, UnicodeDecodeError, OverflowError, MemoryError) as error:
         raise UserError('%s is not a whole network file (%s: %s); download or save it again'
                         % (where, type(error).__name__, error))
 
