@@ -1,5 +1,7 @@
 import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,3 +76,13 @@ def test_documented_commands_exist():
             assert script in PYTHON_FILES, '%s: %s' % (page.name, script)
         for module in re.findall(r'python[\d.]* -m (dnnlib[\w.]*|training[\w.]*)', code):
             assert module.replace('.', '/') + '.py' in PYTHON_FILES, '%s: %s' % (page.name, module)
+
+
+@pytest.mark.parametrize('command', [['make', 'env', 'ENGINE=tf3'], ['make', 'env']])
+def test_the_engine_is_chosen_on_the_command_line_and_by_the_environment(command):
+    # Without what a make that runs the tests passes on to further ones.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))}
+    environment['ENGINE'] = 'tf3'
+    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, universal_newlines=True)
+    assert result.returncode != 0 and 'ENGINE=tf3' in result.stderr
