@@ -178,6 +178,17 @@ def altered(affine, monkeypatch):
     return save
 
 
+@pytest.mark.parametrize('array', [
+    np.array(2.5, np.float32), np.zeros([0, 3]), np.arange(6.0).reshape(2, 3).T,
+    np.arange(4, dtype='>i4')])
+def test_arrays_of_every_shape_and_order_come_back(array, tmp_path):
+    path = str(tmp_path / 'array.pkl')
+    pickles.save(array, path)
+    loaded = pickles.load(open(path, 'rb'))
+    assert loaded.shape == array.shape and loaded.dtype == array.dtype
+    np.testing.assert_array_equal(loaded, array)
+
+
 def test_saved_code_runs_only_if_trusted(affine, altered, tmp_path):
     marker = str(tmp_path / 'ran')
     source = affine.__getstate__()['build_module_src'] + '\nopen(%r, "w").close()\n' % marker

@@ -161,7 +161,6 @@ def save(obj: Any, path: str) -> None:
 
 
 def _reduce_array(array):
-    array = np.ascontiguousarray(array)
     return np.ndarray, (array.shape, array.dtype.str, array.tobytes())
 
 
