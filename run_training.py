@@ -138,10 +138,11 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     if args.dataset is None:
         demo.ensure_demo_dataset(args.data_dir)
+    check_options(args, options)
+    if args.dataset is None:
         print('Demo: %d kimg of %s with narrow layers; for real training see --dataset, '
               '--fmap-base, --total-kimg, --minibatch-size and --gamma.'
               % (options['total_kimg'], demo.NAME))
-    check_options(args, options)
 
     submit_config = dnnlib.SubmitConfig()
     submit_config.num_gpus = args.num_gpus

@@ -50,3 +50,14 @@ def test_what_is_missing_is_named(tmp_path):
         runs.newest_run(str(tmp_path / 'nowhere'))
     with pytest.raises(UserError, match='network-'):
         runs.last_snapshot(str(tmp_path))
+
+
+class _Evil:
+    def __reduce__(self):
+        return pickle.loads, (pickle.dumps(0),)
+
+
+def test_a_configuration_that_asks_for_more_than_data_is_refused(tmp_path):
+    run = make_run(tmp_path / '00000-run', [], mirror_augment=_Evil())
+    with pytest.raises(UserError, match='cannot be read'):
+        runs.training_options(run)

@@ -1,12 +1,12 @@
 """Network files, image grids and other small things around training."""
 import os
-import pickle
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
 
 from dnnlib import util
+from dnnlib.submission.submit import load_submit_config
 from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write
 
@@ -91,9 +91,12 @@ def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
 
 
 def parse_config_for_previous_run(run_dir: str) -> dict:
-    """The training options of a run: dict(train=..., dataset=...)."""
-    with open(os.path.join(run_dir, 'submit_config.pkl'), 'rb') as file:
-        train = pickle.load(file)['run_func_kwargs']
+    """The training options of a run: dict(train=..., dataset=...).
+
+    Raises:
+        pickle.UnpicklingError: its submit_config.pkl is broken, or holds more than plain data.
+    """
+    train = load_submit_config(run_dir)['run_func_kwargs']
     return dict(train=train, dataset=train.get('dataset_args', {}))
 
 

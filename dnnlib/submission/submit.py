@@ -176,6 +176,31 @@ def submit_run(submit_config: SubmitConfig, run_func_name: str,
     return config
 
 
+class _SubmitConfigUnpickler(pickle.Unpickler):
+    """Reads plain data alone: a run's folder may come from somebody else."""
+
+    _CLASSES = {'SubmitConfig': SubmitConfig, 'SubmitTarget': SubmitTarget,
+                'PlatformExtras': PlatformExtras, 'TargetOptions': local.TargetOptions,
+                'EasyDict': EasyDict}
+
+    def find_class(self, module, name):
+        if module.startswith('dnnlib.') and name in self._CLASSES:
+            return self._CLASSES[name]
+        if (module, name) == ('builtins', 'getattr'):  # how Python 3.11 names an enum's member
+            return lambda _, member: SubmitTarget[member]
+        raise pickle.UnpicklingError('a configuration has no need of %s.%s' % (module, name))
+
+
+def load_submit_config(run_dir: str) -> SubmitConfig:
+    """Read the configuration that `submit_run` left in a run's folder.
+
+    Raises:
+        pickle.UnpicklingError: the file is broken, or holds more than plain data.
+    """
+    with open(os.path.join(run_dir, 'submit_config.pkl'), 'rb') as file:
+        return _SubmitConfigUnpickler(file).load()
+
+
 def _task_user(user_name):
     """The user name without what task names may not have, such as the '@' of a mail address."""
     return re.sub(r'[^a-zA-Z0-9_.-]', '_', user_name).lstrip('_.-') or 'unknown'
