@@ -269,6 +269,7 @@ def test_ctrl_c_in_a_real_process_closes_the_log(tmp_path):
     (tmp_path / 'kill_me.py').write_text(
         'import os, signal, time\n'
         'def main():\n'
+        '    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background\n'
         '    print("started")\n'
         '    os.kill(os.getpid(), signal.SIGINT)\n'
         '    time.sleep(60)\n')

@@ -32,11 +32,12 @@ TINY = {
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-    """A data set of 32 images of 8x8, each of one colour."""
+    """Data sets of 32 images, each of one colour: 'tiny' of 8x8, 'tiny16' of 16x16."""
     folder = tmp_path_factory.mktemp('data')
-    with TFRecordExporter(str(folder / 'tiny'), 32) as exporter:
-        for index in range(32):
-            exporter.add_image(np.full([3, 8, 8], index * 8, np.uint8))
+    for name, size in [('tiny', 8), ('tiny16', 16)]:
+        with TFRecordExporter(str(folder / name), 32) as exporter:
+            for index in range(32):
+                exporter.add_image(np.full([3, size, size], index * 8, np.uint8))
     return str(folder)
 
 
@@ -45,10 +46,10 @@ def train(session, data_dir, tmp_path):
     """A function that trains, in a graph of its own, with changed options and returns the run's
     folder.
     """
-    def run(config='config-e-bald', num_gpus=1, **changes):
+    def run(config='config-e-bald', num_gpus=1, dataset='tiny', **changes):
         options = configs.resolve(config, TINY, {key.replace('__', '.'): value
                                                  for key, value in changes.items()})
-        options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir='tiny', seed=0))
+        options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir=dataset, seed=0))
         submit_config = dnnlib.SubmitConfig()
         submit_config.num_gpus = num_gpus
         submit_config.run_dir_root = str(tmp_path)
@@ -124,11 +125,21 @@ def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator
     assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize('config', ['config-e-Gresnet-Dskip', 'config-b'])
-def test_other_kinds_of_configurations_train(train, config):
-    run_dir = train(config, total_kimg=0.03, sched_args__minibatch_size_dict={},
-                    sched_args__minibatch_gpu_dict={})
+def test_other_architectures_train(train):
+    run_dir = train('config-e-Gresnet-Dskip', total_kimg=0.03)
     assert os.path.exists(os.path.join(run_dir, 'network-final.pkl'))
+
+
+def test_networks_grow_from_one_resolution_to_the_next(train):
+    run_dir = train('config-b', dataset='tiny16', total_kimg=0.128, minibatch_repeats=1,
+                    sched_args__minibatch_size_dict={8: 16}, sched_args__minibatch_gpu_dict={8: 8},
+                    sched_args__lod_training_kimg=0.032, sched_args__lod_transition_kimg=0.064)
+    lods = [stats['Progress/lod'] for stats in read_stats(run_dir)]
+    minibatches = [stats['Progress/minibatch'] for stats in read_stats(run_dir)]
+    assert lods[0] == 1 and 0 < lods[2] < 1 and lods[-1] < 0.25
+    assert minibatches[0] == 16 and minibatches[-1] == 8
+    _, _, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
+    assert Gs.get_var('lod') == Gs.get_var('G_synthesis/lod') == np.float32(lods[-1])
 
 
 def test_several_devices_share_the_minibatch(train):
