@@ -120,7 +120,13 @@ def test_device_names_are_compared_by_meaning(session):
         w = tf.Variable(START)
     with tf.device('/cpu:1'):
         loss = make_loss(w, INPUTS)
-    Optimizer().register_gradients(loss, [w])
+    optimizer = Optimizer()
+    optimizer.register_gradients(loss, [w])
+    train = optimizer.apply_updates()
+    tfutil.run(tf.global_variables_initializer())
+    tfutil.run(train)
+    moved = np.abs(tfutil.run(w) - START)  # Adam's first step; the gradient at 0 is 0
+    np.testing.assert_allclose(moved, 0.001 * (START != 0), rtol=1e-3)
 
 
 def test_a_variable_elsewhere_than_the_loss_is_refused_by_name(session):
