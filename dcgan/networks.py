@@ -109,7 +109,8 @@ def batch_norm(x, is_training):
 
 def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3, resolution=64,
             fmap_base=None, fmap_max=None, noise_injection='none', fr_reduce='neg_relu',
-            randomize_noise=True, is_training=False, return_dlatents=False, **_kwargs):
+            randomize_noise=True, noise_values=None, alpha_powers=None, is_training=False,
+            return_dlatents=False, **_kwargs):
     """Generator: z [N, latent_size] -> images [N, num_channels, resolution, resolution] in [-1, 1].
 
     Other options of the StyleGAN generators, such as those of truncation, have no effect.
@@ -120,6 +121,8 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
             each activation but the last.
         randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
             ...
+        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
+        alpha_powers: t [N, layers] of GAN inversion, see StyleGAN2's `stabilize`.
         is_training: normalize with the statistics of the minibatch, see `batch_norm`.
 
     Raises:
@@ -131,7 +134,7 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
     kernel, stages, nf = network_shape(resolution, fmap_base, fmap_max)
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
-    fixed_noise = noise_inputs(stages, tf.float32)
+    noise = noise_inputs(stages, tf.float32, randomize_noise, noise_values)
 
     x = None
     for index, stage in enumerate(stages):
@@ -143,8 +146,8 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
             else:
                 x = conv_up(x, nf(stage), kernel)
             x = tf.nn.relu(batch_norm(x, is_training))
-            x = noise_injection_layer(x, noise_injection,
-                                      None if randomize_noise else fixed_noise[index], fr_reduce)
+            alpha_power = None if alpha_powers is None else alpha_powers[:, index]
+            x = noise_injection_layer(x, noise_injection, noise[index], fr_reduce, alpha_power)
     with tf.variable_scope('ToRGB'):
         images = tf.tanh(conv_up(x, num_channels, kernel))
     return tf.identity(layout.to_nchw(images), name='images_out')

@@ -118,10 +118,11 @@ def style_mod(x, dlatent, **dense_kwargs):
         return x * (scale + 1) + shift
 
 
-def apply_noise(x, noise_var=None, randomize_noise=True):
-    """Add noise, drawn or `noise_var` [1, 1, H, W], times a strength per channel, 0 at first."""
+def apply_noise(x, noise_var=None):
+    """Add noise, drawn or `noise_var` [N or 1, 1, H, W], times a strength per channel, 0 at first.
+    """
     with tf.variable_scope('Noise'):
-        noise = noise_for(x, None if randomize_noise else noise_var)
+        noise = noise_for(x, noise_var)
         num_channels = layout.sizes(x)[1]
         strength = tf.get_variable('weight', shape=[num_channels],
                                    initializer=tf.initializers.zeros())
@@ -171,13 +172,14 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
                 use_noise=True, randomize_noise=True, nonlinearity='lrelu', use_wscale=True,
                 use_pixel_norm=False, use_instance_norm=True, dtype='float32', fused_scale='auto',
                 blur_filter=(1, 2, 1), structure='auto', is_template_graph=False,
-                force_clean_graph=False, **_kwargs):
+                force_clean_graph=False, noise_values=None, **_kwargs):
     """Synthesis network: w [N, num_layers, dlatent_size] -> images.
 
     Args:
         use_styles: False: a traditional generator, for w [N, 1, dlatent_size].
         const_input_layer: start from a learned constant; False: from a dense layer of w.
         randomize_noise: fresh noise at each evaluation; False: the variables noise0, noise1, ...
+        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
         fused_scale: see `upscale2d_conv2d`. blur_filter: after it, 1-D, None for none.
         structure: see `training.progressive`. force_clean_graph: no branches and no randomness.
 
@@ -192,7 +194,7 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     noise_sizes = [index // 2 + 2 for index in range(num_layers)] if use_noise else []
-    fixed_noise = noise_inputs(noise_sizes, dtype)
+    noise = noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
     activation = NONLINEARITIES[nonlinearity]
     normalizations = [func for func, is_used in [
         (pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)] if is_used]
@@ -200,7 +202,7 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     def finish_layer(x, index):
         """What follows each convolution."""
         if use_noise:
-            x = apply_noise(x, fixed_noise[index], randomize_noise and not is_clean)
+            x = apply_noise(x, noise[index])
         x = activation(apply_bias(x))
         for normalize in normalizations:
             x = normalize(x)

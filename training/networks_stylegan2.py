@@ -66,10 +66,16 @@ def divide_by_rms(s):
     return s * tf.rsqrt(mean_square + 1e-8)
 
 
-def stabilize(s):
-    """Eq. 9: mix with ones by a trainable alpha in [0, 1], then `divide_by_rms`."""
-    alpha_logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
-    alpha = tf.cast(tf.sigmoid(alpha_logit), s.dtype)
+def stabilize(s, alpha_power=None):
+    """Eq. 9: mix with ones by a trainable alpha in [0, 1], then `divide_by_rms`.
+
+    alpha_power: t [N] of GAN inversion, which puts alpha^t / (alpha^t + (1 - alpha)^t) in place of
+    alpha (the paper's section 5); None for t = 1.
+    """
+    logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
+    if alpha_power is not None:
+        logit *= tf.reshape(alpha_power, [-1, 1, 1, 1])
+    alpha = tf.cast(tf.sigmoid(logit), s.dtype)
     return divide_by_rms(alpha * s + (1 - alpha))
 
 
@@ -139,38 +145,49 @@ def _fuzzy(sigma_of, output=scale_all):
 NOISE_INJECTION_FORMS = {
     'none': inject_nothing,
     'additive': inject_additive,
-    'fr': _fuzzy(lambda mu: stabilize(decompose(semantic_identifier(mu)))),
-    'fr-noise': _fuzzy(lambda mu: stabilize(decompose(semantic_identifier(mu))), scale_noise),
+    'fr': _fuzzy(lambda mu, t: stabilize(decompose(semantic_identifier(mu)), t)),
+    'fr-noise': _fuzzy(lambda mu, t: stabilize(decompose(semantic_identifier(mu)), t),
+                       scale_noise),
     'fr-released': _fuzzy(lambda mu, fr_reduce: released_stabilize(decompose(
         released_identifier(mu, fr_reduce))), scale_noise),
     # The ablations of table 5.
-    'fr-nonorm': _fuzzy(lambda mu: stabilize(decompose(channel_sum(mu)))),
+    'fr-nonorm': _fuzzy(lambda mu, t: stabilize(decompose(channel_sum(mu)), t)),
     'fr-nostab': _fuzzy(lambda mu: decompose(semantic_identifier(mu))),
-    'fr-nodecomp': _fuzzy(lambda mu: stabilize(semantic_identifier(mu))),
-    'fr-cnn': _fuzzy(lambda mu: stabilize(convolved_identifier(mu))),
+    'fr-nodecomp': _fuzzy(lambda mu, t: stabilize(semantic_identifier(mu), t)),
+    'fr-cnn': _fuzzy(lambda mu, t: stabilize(convolved_identifier(mu), t)),
 }
 
+# The forms with an alpha in (0, 1), whose power t GAN inversion can choose.
+FORMS_WITH_ALPHA = ('fr', 'fr-noise', 'fr-nonorm', 'fr-nodecomp', 'fr-cnn')
 
-def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu'):
+
+def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu',
+                          alpha_power=None):
     """Put noise into activations, before bias and activation function.
 
     Args:
         x: [N, C, H, W]. form: a key of NOISE_INJECTION_FORMS.
-        noise_var: fixed noise [1, 1, H, W]; None: drawn from N(0, 1) for each sample and
+        noise_var: fixed noise [N or 1, 1, H, W]; None: drawn from N(0, 1) for each sample and
             evaluation.
         fr_reduce: a key of FR_REDUCTIONS, for the form 'fr-released' alone.
+        alpha_power: t [N] or None, see `stabilize`; for FORMS_WITH_ALPHA alone.
     """
     if form not in NOISE_INJECTION_FORMS:
         raise UserError('unknown noise injection %r; choose one of %s'
                         % (form, ', '.join(NOISE_INJECTION_FORMS)))
+    if alpha_power is not None and form not in FORMS_WITH_ALPHA:
+        raise UserError('noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
+                        'in %s' % (form, ', '.join(FORMS_WITH_ALPHA)))
     if form == 'none':
         return inject_nothing(x, None)
-    options = {'fr_reduce': fr_reduce} if form == 'fr-released' else {}
+    options = {'t': alpha_power} if form in FORMS_WITH_ALPHA else {}
+    if form == 'fr-released':
+        options['fr_reduce'] = fr_reduce
     return NOISE_INJECTION_FORMS[form](x, noise_for(x, noise_var), **options)
 
 
 def noise_for(x, noise_var=None):
-    """Noise [N, 1, H, W] for activations: drawn from N(0, 1), or fixed [1, 1, H, W]."""
+    """Noise [N, 1, H, W] for activations: drawn from N(0, 1), or fixed [N or 1, 1, H, W]."""
     if noise_var is not None:
         return layout.from_nchw(tf.cast(noise_var, x.dtype))
     _, _, height, width = layout.sizes(x)
@@ -341,14 +358,20 @@ def resolution_scope(res):
     return tf.variable_scope('{0}x{0}'.format(2 ** res))
 
 
-def noise_inputs(sizes_log2, dtype):
-    """Fixed noise maps noise0, noise1, ..., [1, 1, 2^size, 2^size]."""
-    inputs = []
-    for index, size in enumerate(sizes_log2):
-        inputs.append(tf.get_variable(
-            'noise%d' % index, shape=[1, 1, 2 ** size, 2 ** size], trainable=False,
-            initializer=tf.initializers.random_normal()))
-    return [tf.cast(x, dtype) for x in inputs]
+def noise_inputs(sizes_log2, dtype, randomize_noise, noise_values=None):
+    """Noise of each layer as `noise_injection_layer` takes it, for layers of size 2^size.
+
+    That is noise_values if given, a list of [N or 1, 1, H, W]; else, unless randomize_noise, the
+    fixed maps [1, 1, H, W] of the variables noise0, noise1, ..., which are made in any case.
+    """
+    variables = [
+        tf.get_variable('noise%d' % index, shape=[1, 1, 2 ** size, 2 ** size], trainable=False,
+                        initializer=tf.initializers.random_normal())
+        for index, size in enumerate(sizes_log2)]
+    if noise_values is not None:
+        assert len(noise_values) == len(variables)
+        return [tf.cast(x, dtype) for x in noise_values]
+    return [None if randomize_noise else tf.cast(x, dtype) for x in variables]
 
 
 def learned_constant(fmaps, minibatch_size, dtype, initializer):
@@ -367,19 +390,20 @@ def _first_features(dlatents_in, fmaps, dtype, layer):
 
 
 def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resample_kernel,
-                  fused_modconv, noise_injection, fr_reduce):
+                  fused_modconv, noise_injection, fr_reduce, noise_values, alpha_powers):
     """Make the function layer(x, index, fmaps, up, gain).
 
     It is a modulated convolution with noise, bias and activation. `index` chooses the style
     w[:, index] and the fixed noise: one map at 4x4, two at each higher resolution.
     """
-    fixed_noise = noise_inputs([(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype)
+    noise = noise_inputs([(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype,
+                         randomize_noise, noise_values)
 
     def layer(x, index, fmaps, up=False, gain=None):
         x = modulated_conv2d_layer(x, w[:, index], fmaps, kernel=3, up=up,
                                    resample_kernel=resample_kernel, fused_modconv=fused_modconv)
-        x = noise_injection_layer(x, noise_injection,
-                                  None if randomize_noise else fixed_noise[index], fr_reduce)
+        alpha_power = None if alpha_powers is None else alpha_powers[:, index]
+        x = noise_injection_layer(x, noise_injection, noise[index], fr_reduce, alpha_power)
         return apply_bias_act(x, act=nonlinearity, gain=gain)
     return layer
 
@@ -396,7 +420,7 @@ def G_synthesis_stylegan_revised(
         fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
         dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
         is_template_graph=False, force_clean_graph=False, noise_injection='additive',
-        fr_reduce='neg_relu', **_kwargs):
+        fr_reduce='neg_relu', noise_values=None, alpha_powers=None, **_kwargs):
     """Growing synthesis network of configs b to d: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -415,7 +439,8 @@ def G_synthesis_stylegan_revised(
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     layer = _styled_layer(w, resolution_log2, dtype, randomize_noise and not is_clean,
-                          nonlinearity, resample_kernel, fused_modconv, noise_injection, fr_reduce)
+                          nonlinearity, resample_kernel, fused_modconv, noise_injection, fr_reduce,
+                          noise_values, alpha_powers)
 
     def block(x, res):
         with resolution_scope(res):
@@ -440,7 +465,8 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
                           fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
                           randomize_noise=True, architecture='skip', nonlinearity='lrelu',
                           dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
-                          noise_injection='additive', fr_reduce='neg_relu', **_kwargs):
+                          noise_injection='additive', fr_reduce='neg_relu', noise_values=None,
+                          alpha_powers=None, **_kwargs):
     """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images.
 
     Section 4.1.
@@ -449,7 +475,9 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
         architecture: 'orig', 'skip' or 'resnet' (Fig. 7 of the StyleGAN2 paper).
         randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
             ...
+        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
         noise_injection, fr_reduce: form of the noise, see `noise_injection_layer`.
+        alpha_powers: t [N, num_layers - 1] of GAN inversion, see `stabilize`.
         fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) *
             decay), clipped.
 
@@ -462,7 +490,8 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
     dlatents_in.set_shape([None, num_layers, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     layer = _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity,
-                          resample_kernel, fused_modconv, noise_injection, fr_reduce)
+                          resample_kernel, fused_modconv, noise_injection, fr_reduce,
+                          noise_values, alpha_powers)
     block_gain = _block_gain(architecture, nonlinearity)
 
     def block(x, res):
