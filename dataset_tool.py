@@ -18,12 +18,13 @@ from training.dataset_sources import (
 )
 from training.image_files import CONVERSIONS
 from training.image_sources import create_from_crops, create_from_images
+from training.pagerank import FEATURES, select_by_pagerank
 from training.tfrecord_exporter import TFRecordExporter
 
 __all__ = ['TFRecordExporter', 'compare', 'create_celeba', 'create_cifar10', 'create_cifar100',
            'create_from_crops', 'create_from_hdf5', 'create_from_images', 'create_lsun',
            'create_lsun_wide', 'create_mnist', 'create_mnistrgb', 'create_svhn', 'display',
-           'extract', 'info', 'main', 'verify']
+           'extract', 'info', 'main', 'select_by_pagerank', 'verify']
 
 _EXAMPLES = """examples:
   # photographs of any size in my/photos -> data set of 256x256 images
@@ -38,6 +39,7 @@ python dataset_tool.py <command> --help tells the options of a command.
 """
 
 _POSITIONALS = {
+    'source': 'data set to choose from: folder of .tfrecords, or folder or .zip of images',
     'tfrecord_dir': 'folder of the data set',
     'tfrecord_dir_a': 'folder of a data set',
     'tfrecord_dir_b': 'folder of another data set',
@@ -113,6 +115,18 @@ _COMMANDS = [
     ]),
     (create_from_hdf5, 'Make a data set of an HDF5 file.', ['tfrecord_dir', 'hdf5_filename'],
      [_SHUFFLE, _FORCE]),
+    (select_by_pagerank, 'Make a data set of the most typical images of another one, by PageRank.',
+     ['source', 'tfrecord_dir'], [
+         ('--num', dict(type=int, default=100000, help='number of images to choose')),
+         ('--features', dict(choices=FEATURES, default='pixels',
+                             help='what images are compared by: 16x16 pixels, or VGG16')),
+         ('--k', dict(type=int, default=20, help='nearest neighbours that an image links to')),
+         ('--a', dict(type=float, default=0.95, help='weight of a link of mean squared length')),
+         ('--damping', dict(type=float, default=0.85, help='part of a score that links bring')),
+         ('--vgg16', dict(metavar='FILE', help="Keras' weights of VGG16 without the dense layers, "
+                                               'None = look for them, or download them')),
+         _FORCE,
+     ]),
 ]
 
 
