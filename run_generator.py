@@ -11,8 +11,10 @@ from tqdm import tqdm
 import dnnlib
 import pretrained_networks
 from dnnlib import cli
+from dnnlib.tflib import custom_ops
 from dnnlib.util import UserError
-from training import misc, runs, video
+from metrics import metric_plot
+from training import figures, fr_maps, misc, projection_files, runs, video
 from training.generate import NOISE_HELP, Generator, parse_noise, walk
 
 _EXAMPLES = '''examples:
@@ -30,6 +32,13 @@ _EXAMPLES = '''examples:
 
   # A walk from image to image, two seconds each:
   python run_generator.py generate-video --seeds=0-5 --frames=60 --format=gif
+
+  # Figures 1, 3 and 4 of "On Noise Injection in GANs", and the maps of its equations:
+  python run_generator.py noise-layers
+  python run_generator.py noise-stddev --num-draws=100
+  python run_generator.py sample-grid --networks=results/00000-A,results/00001-B --seeds=0-15
+  python run_generator.py plot-metric results/00000-A results/00001-B --metric=fid50k
+  python run_generator.py fr-maps --seeds=0,1
 '''
 
 
@@ -64,6 +73,16 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('--format', choices=video.FORMATS, default='mp4',
         help='format of the file (default: %(default)s)')
 
+    _add_figures(commands)
+    add = commands.add_parser('render-projection', help='the image that run_projector.py found',
+                              formatter_class=argparse.RawTextHelpFormatter).add_argument
+    add('file', metavar='FILE', help='.npz file of a projected image')
+    add('--network', metavar='PKL', dest='moved_network',
+        help='its network (default: where it was then)')
+    add('--trust-network-code', action='store_true',
+        help='run code that is embedded in the network, if you trust its source')
+    _add_require_native_ops(add)
+    _add_result_dir(add)
     args = parser.parse_args(argv)
     if args.command is None:
         raise UserError('missing sub-command; choose from %s (see --help)'
@@ -71,34 +90,81 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
-def _add_command(commands, name, summary, noise):
-    """A sub-command with the flags that all have; returns its `add_argument`."""
+def _add_figures(commands):
+    """The sub-commands that make figures of the noise injection paper."""
+    add = _add_command(commands, 'noise-layers', 'noise switched on layer by layer (Fig. 1, left)')
+    _add_seeds(add, '0-3')
+
+    add = _add_command(commands, 'noise-stddev', 'what noise changes in an image (Fig. 1, right)')
+    _add_seeds(add, '0-3')
+    add('--num-draws', type=int, default=100, metavar='N',
+        help='draws of the noise (default: %(default)s)')
+
+    add = _add_command(commands, 'sample-grid', 'several networks side by side (Fig. 3, 5)',
+                       noise='random', network=False)
+    add('--networks', type=cli.parse_name_list, required=True, metavar='LIST',
+        help='network pickles, URLs, published networks, or folders of runs')
+    _add_seeds(add, '0-15')
+    add('--columns', type=int, metavar='N', help='images in a row of each (default: about square)')
+
+    add = _add_command(commands, 'fr-maps', 'maps of fuzzy reparameterization in every layer',
+                       noise='random')
+    _add_seeds(add, '0,1')
+
+    add = commands.add_parser('plot-metric', help='a metric against images seen (Fig. 4)',
+                              formatter_class=argparse.RawTextHelpFormatter).add_argument
+    add('runs', nargs='*', metavar='RUN',
+        help='folders of training runs (default: all in --result-dir)')
+    add('--metric', default='fid50k', metavar='NAME',
+        help='recorded figure, such as fid50k or swd16k_avg (default: %(default)s)')
+    _add_result_dir(add)
+
+
+def _add_command(commands, name, summary, noise=None, network=True):
+    """A sub-command with the flags that all with networks have; returns its `add_argument`."""
     add = commands.add_parser(
         name, help=summary, formatter_class=argparse.RawTextHelpFormatter).add_argument
-    add('--network', metavar='PKL', help='network pickle, URL, published network, or folder of a '
-        'run\n(default: last snapshot of the newest run)')
+    if network:
+        add('--network', metavar='PKL', help='network pickle, URL, published network, or folder '
+            'of a run\n(default: last snapshot of the newest run)')
     add('--truncation-psi', type=float, default=0.5, metavar='X',
         help='strength of truncation, 1 for none (default: %(default)s)')
-    add('--noise', type=parse_noise, default=noise, metavar='KIND',
-        help=NOISE_HELP + '\n(default: %(default)s)')
+    if noise is not None:
+        add('--noise', type=parse_noise, default=noise, metavar='KIND',
+            help=NOISE_HELP + '\n(default: %(default)s)')
     add('--class', type=int, metavar='N', dest='class_index',
         help='class of the images, for networks trained with --cond')
     add('--minibatch-size', type=int, default=4, metavar='N',
-        help='images at a time; with --noise=random it is 1 (default: %(default)s)')
+        help='images at a time (default: %(default)s)')
     add('--trust-network-code', action='store_true',
         help='run code that is embedded in --network, if you trust its source')
-    add('--result-dir', default='results', metavar='DIR',
-        help='folder of all runs (default: %(default)s)')
+    _add_require_native_ops(add)
+    _add_result_dir(add)
     return add
 
 
-def find_network(args: argparse.Namespace) -> str:
-    """The network that the flags name, by default the newest one."""
-    if args.network is None:
-        return runs.last_snapshot(runs.newest_run(args.result_dir))
-    if os.path.isdir(os.path.expanduser(args.network)):
-        return runs.last_snapshot(args.network)
-    return args.network
+def _add_seeds(add, default):
+    add('--seeds', type=cli.parse_int_list, default=default, metavar='LIST',
+        help='seeds of the images (default: %(default)s)')
+
+
+def _add_require_native_ops(add):
+    add('--require-native-ops', action='store_true',
+        help='end with an error where compiled ops cannot be had')
+
+
+def _add_result_dir(add):
+    add('--result-dir', default='results', metavar='DIR',
+        help='folder of all runs (default: %(default)s)')
+
+
+def find_network(network: Optional[str], result_dir: str) -> str:
+    """The network that a flag names, by default the newest one."""
+    if network is None:
+        return runs.last_snapshot(runs.newest_run(result_dir))
+    if os.path.isdir(os.path.expanduser(network)):
+        return runs.last_snapshot(network)
+    return network
 
 
 def _load(network: str, trust_network_code: bool, **options) -> Generator:
@@ -114,7 +180,6 @@ def generate_images(network: str, trust_network_code: bool, seeds: List[int],
     for index, seed in enumerate(seeds):
         print('Generating image for seed %d (%d/%d) ...' % (seed, index, len(seeds)))
         _save(next(images), 'seed%04d.png' % seed)
-    images.close()
 
 
 def style_mixing_example(network: str, trust_network_code: bool, row_seeds: List[int],
@@ -138,7 +203,7 @@ def style_mixing_example(network: str, trust_network_code: bool, row_seeds: List
     rows, cols = [[seeds.index(pair[i]) for pair in pairs] for i in (0, 1)]
     mixed = w[rows]
     mixed[:, col_styles] = w[cols][:, col_styles]
-    images = generator.images(z[rows], mixed, (generator.noise_of(row) for row, _ in pairs))
+    images = generator.images(z[rows], mixed, generator.noises(row for row, _ in pairs))
     sources = dict(pictures)
     pictures.update(zip(pairs, tqdm(images, total=len(pairs), disable=None, leave=False)))
 
@@ -167,54 +232,137 @@ def generate_video(network: str, trust_network_code: bool, seeds: List[int], fra
     print('Wrote "%s".' % path)
 
 
+def noise_layers(network: str, trust_network_code: bool, seeds: List[int], **options) -> None:
+    """Write a row of images with noise in more and more layers for each seed (Fig. 1, left)."""
+    _make(figures.save_noise_layers, 'noise-layers.png', network,
+          _load(network, trust_network_code, **options), seeds)
+
+
+def noise_stddev(network: str, trust_network_code: bool, seeds: List[int], num_draws: int,
+                 **options) -> None:
+    """Write maps of what noise changes in the image of each seed (Fig. 1, right)."""
+    _make(figures.save_noise_stddev, 'noise-stddev.png', network,
+          _load(network, trust_network_code, **options), seeds, num_draws)
+
+
+def fr_maps_of_layers(network: str, trust_network_code: bool, seeds: List[int],
+                      **options) -> None:
+    """Write the maps of fuzzy reparameterization of all layers, for each seed."""
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    _make(fr_maps.save_fr_maps, 'fr-maps.png', network, Gs, Generator(Gs, **options), seeds)
+
+
+def sample_grid(networks: List[str], trust_network_code: bool, seeds: List[int],
+                columns: Optional[int], **options) -> None:
+    """Write the images of the same seeds by several networks, side by side (Fig. 3 and 5)."""
+    generators = [_load(network, trust_network_code, **options) for network in networks]
+    _make(figures.save_sample_grid, 'sample-grid.png', '", "'.join(networks),
+          list(zip(metric_plot.titles(networks), generators)), seeds, columns)
+
+
+def plot_metric(run_dirs: List[str], metric: str) -> None:
+    """Write a metric against the images seen for several runs (Fig. 4)."""
+    series, without = metric_plot.read_runs(run_dirs, metric)
+    if without:
+        print('Without a record of %s: %s' % (metric, ', '.join(without)))
+    warning = metric_plot.comparability_warning(series)
+    if warning:
+        print(warning)
+    _make(metric_plot.save_metric_plot, 'metric.png', '", "'.join(run_dirs), series, metric)
+
+
+def render_projection(file: str, moved_network: Optional[str], trust_network_code: bool) -> None:
+    """Write the image that was found for a target, the same to the last bit."""
+    result = projection_files.load_projection(file)
+    Gs = pretrained_networks.load_generator(
+        projection_files.network_of(result, moved_network), trust_network_code)
+    image = projection_files.Renderer(Gs, result).render(result)
+    path = dnnlib.make_run_dir_path(result.name + '.png')
+    projection_files.save_picture([image], path)
+    print('Wrote "%s".' % path)
+
+
+def _make(save, name, sources, *args):
+    """Write a figure into the current run folder."""
+    path = dnnlib.make_run_dir_path(name)
+    print('Reading "%s"...' % sources)
+    save(path, *args)
+    print('Wrote "%s".' % path)
+
+
 def _save(image, name):
     misc.save_image_grid(image[np.newaxis], dnnlib.make_run_dir_path(name), [0, 255], (1, 1))
 
 
-_COMMANDS = {'generate-images': 'generate_images', 'style-mixing-example': 'style_mixing_example',
-             'generate-video': 'generate_video'}
+_COMMANDS = {'generate-images': generate_images, 'style-mixing-example': style_mixing_example,
+             'generate-video': generate_video, 'noise-layers': noise_layers,
+             'noise-stddev': noise_stddev, 'sample-grid': sample_grid, 'plot-metric': plot_metric,
+             'fr-maps': fr_maps_of_layers, 'render-projection': render_projection}
 
 
-def check_options(command: str, network: str, options: Dict[str, Any]) -> None:
+def check_options(command: str, options: Dict[str, Any]) -> None:
     """Find what would stop the command, before it makes a folder."""
-    for name, low in [('minibatch_size', 1), ('frames', 1)]:
-        if options.get(name, low) < low:
-            raise UserError('--%s is %d; it must be at least %d'
-                            % (name.replace('_', '-'), options[name], low))
+    for name in ['minibatch_size', 'frames', 'num_draws', 'columns']:
+        if options.get(name) is not None and options[name] < 1:
+            raise UserError('--%s is %d; it must be at least 1'
+                            % (name.replace('_', '-'), options[name]))
     seeds = [seed for name in ['seeds', 'row_seeds', 'col_seeds'] for seed in options.get(name, [])]
-    if max(seeds) >= 1 << 32:
+    if seeds and max(seeds) >= 1 << 32:
         raise UserError('%d is no seed; seeds are from 0 to %d' % (max(seeds), (1 << 32) - 1))
     if not options.get('fps', 1) > 0:
         raise UserError('--fps is %g; it must be greater than 0' % options['fps'])
     if command == 'generate-video':
         video.check_format(options['format'])
+    if command == 'plot-metric':
+        metric_plot.read_runs(**options)
+    if command == 'render-projection':
+        projection_files.network_of(projection_files.load_projection(options['file']),
+                                    options['moved_network'])
+    for network in options.get('networks', [options.get('network')]):
+        if network is not None:
+            _check_network(command, network, options)
+
+
+def _check_network(command, network, options):
+    """Find out whether a network can be loaded and has what the command needs."""
     common = {name: options[name] for name in [
-        'trust_network_code', 'truncation_psi', 'noise', 'class_index', 'minibatch_size']}
-    num_layers = _load(network, **common).num_layers
-    if num_layers is None and (command == 'style-mixing-example' or options.get('space') == 'w'):
+        'trust_network_code', 'truncation_psi', 'noise', 'class_index', 'minibatch_size']
+        if name in options}
+    generator = _load(network, **common)
+    if command in ('noise-layers', 'noise-stddev'):
+        figures.check_noise(generator, network)
+    if command == 'fr-maps':
+        fr_maps.check_fr(pretrained_networks.load_generator(network, common['trust_network_code']),
+                         network)
+    if generator.num_layers is None and (
+            command == 'style-mixing-example' or options.get('space') == 'w'):
         raise UserError('the generator of %s has no styles w, which %s needs' % (
             network, '--space=w' if 'space' in options else command))
     for style in options.get('col_styles') or []:
-        if style >= num_layers:
+        if style >= generator.num_layers:
             raise UserError('--col-styles names style %d; the network has %d, from 0 to %d'
-                            % (style, num_layers, num_layers - 1))
+                            % (style, generator.num_layers, generator.num_layers - 1))
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and generate."""
-    args = parse_args(argv)
-    network = find_network(args)
-    options = dict(vars(args))
-    for name in ['command', 'network', 'result_dir']:
-        del options[name]
-    cli.check_writable_dir(args.result_dir)
-    check_options(args.command, network, options)
+    options = vars(parse_args(argv))
+    command, result_dir = options.pop('command'), options.pop('result_dir')
+    if 'require_native_ops' in options:
+        custom_ops.require_native_ops(options.pop('require_native_ops'))
+    if 'network' in options:
+        options['network'] = find_network(options['network'], result_dir)
+    if 'networks' in options:
+        options['networks'] = [find_network(network, result_dir) for network in options['networks']]
+    if 'runs' in options:
+        options['run_dirs'] = options.pop('runs') or runs.training_runs(result_dir)
+    cli.check_writable_dir(result_dir)
+    check_options(command, options)
 
     submit_config = dnnlib.SubmitConfig()
-    submit_config.run_dir_root = dnnlib.submission.submit.get_template_from_path(args.result_dir)
-    submit_config.run_desc = args.command
-    dnnlib.submit_run(submit_config, 'run_generator.' + _COMMANDS[args.command], network=network,
-                      **options)
+    submit_config.run_dir_root = dnnlib.submission.submit.get_template_from_path(result_dir)
+    submit_config.run_desc = command
+    dnnlib.submit_run(submit_config, 'run_generator.' + _COMMANDS[command].__name__, **options)
 
 
 if __name__ == '__main__':

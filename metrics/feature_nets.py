@@ -56,7 +56,7 @@ def use_folder(folder: Optional[str]) -> None:
 
 def is_at_hand(name: str) -> bool:
     """Whether a network can be loaded without a download."""
-    folder = _active_folder()
+    folder = active_folder()
     if folder:
         return os.path.isfile(os.path.join(folder, name))
     md5 = hashlib.md5(url(name).encode('utf-8')).hexdigest()
@@ -88,13 +88,14 @@ def sha256(name: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def _active_folder():
+def active_folder() -> Optional[str]:
+    """The folder to look in, and to download nothing; None: in the download cache."""
     folder = _folder or os.environ.get(FOLDER_VARIABLE)
     return os.path.expanduser(folder) if folder else None
 
 
 def _open(name):
-    folder = _active_folder()
+    folder = active_folder()
     if not folder:
         return util.open_url(url(name), cache_dir=CACHE_DIR)
     path = os.path.join(folder, name)

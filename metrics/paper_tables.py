@@ -1,6 +1,7 @@
 """Figures of "On Noise Injection in GANs" (Feng, Zhao and Zha), to print beside one's own.
 
-Tables 1 (PPL, FID), 2 (condition number: MC, TTMC) and 5 (ablations), and figure 5 (CIFAR-10).
+Tables 1 (PPL, FID), 2 (condition number: MC, TTMC), 4 (inversion) and 5 (ablations), and figure 5
+(CIFAR-10).
 """
 import re
 from typing import Dict, List, Optional, Tuple
@@ -34,6 +35,14 @@ FIGURES = {
     ('cifar', 'dcgan'): dict(ppl=101.4, fid50k=83.8, is50k_mean=4.46),
     ('cifar', 'dcgan-additive'): dict(ppl=77.9, fid50k=84.8, is50k_mean=4.73),
     ('cifar', 'dcgan-fr'): dict(ppl=69.9, fid50k=83.2, is50k_mean=4.64),
+}
+
+# Table 4, projecting faces, by config: MSE and perceptual loss overall, then of hard cases.
+INVERSION = {
+    'config-e-bald': (1.34, 5.42, 2.86, 11.34),
+    'config-e': (1.24, 4.86, 2.58, 9.82),
+    'config-e-fr-nopathreg': (1.24, 5.11, 2.70, 10.49),
+    'config-e-fr': (1.13, 4.52, 2.23, 8.47),
 }
 
 _TITLES = dict(ffhq='FFHQ', church='LSUN church', cat='Cat-Selected', cifar='CIFAR-10')

@@ -15,14 +15,25 @@ def net(session):
 
 
 def test_a_healthy_run_has_figures_and_no_warning(net):
-    assert Health(net, net, 4).examine(0) is None
-    assert 0.5 < autosummary.collect()['Progress/fakes_stddev'] < 1.5
+    net.set_var('Layer/weight', np.full([3], 0.5))
+    health = Health(net, net, 4)
+    assert health.examine(0) is None and health.examine(0) is None
+    assert 0.2 < autosummary.collect()['Progress/fakes_stddev'] < 1
 
 
 def test_equal_fakes_are_a_warning_in_one_line(net):
     net.set_var('Layer/weight', np.full([3], 1e-4))
     line = Health(net, net, 4).examine(0)
     assert line.startswith('Warning: fakes are all the same') and '\n' not in line
+
+
+def test_fakes_that_stay_outside_the_range_of_images_are_a_warning(net):
+    net.set_var('Layer/weight', np.full([3], 20))
+    health = Health(net, net, 4)
+    assert health.examine(0) is None  # a network may begin like that
+    assert health.examine(0).startswith('Warning: fakes are far outside the range of images')
+    net.set_var('Layer/weight', np.full([3], 0.5))
+    assert health.examine(0) is None
 
 
 def test_fakes_that_are_not_finite_are_a_warning(net):

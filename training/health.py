@@ -1,7 +1,7 @@
 """What the noise injection of a run has learned, and whether its generator still works.
 
 Two of the paper's ablations collapse (its table 5): the generator comes to draw one image for all
-latents, or numbers that are not finite.
+latents, values far outside the range of images, or numbers that are not finite.
 """
 import re
 from typing import Dict, Optional
@@ -16,6 +16,8 @@ from dnnlib.tflib.network import Network
 # Fakes that differ by less, an eighth of one of 256 levels in [-1, 1], make the same pictures.
 # Networks that have just begun are above: a DCGAN at about 0.003.
 SMALLEST_STDDEV = 0.001
+# No images in [-1, 1] differ by more. A network that has just begun may be above for a while.
+LARGEST_STDDEV = 1.0
 _NUM_FAKES = 8
 
 _FR_SCALAR = re.compile(r'(?:G_synthesis/)?(.*)/FR/(alpha_logit|alpha|strength)$')
@@ -49,6 +51,7 @@ class Health:
         self._minibatch_size = minibatch_size
         self._latents = np.random.RandomState(0).randn(_NUM_FAKES, *Gs.input_shape[1:])
         self._skipped_steps = 0
+        self._was_too_large = False
 
     def examine(self, skipped_steps: int) -> Optional[str]:
         """Add the figures to the autosummaries, and say what is wrong with the run, in one line.
@@ -63,6 +66,7 @@ class Health:
                              minibatch_size=self._minibatch_size)
         stddev = stddev_of_fakes(fakes)
         autosummary('Progress/fakes_stddev', stddev)
+        is_too_large = stddev > LARGEST_STDDEV
         skipped_now = skipped_steps - self._skipped_steps
         self._skipped_steps = skipped_steps
 
@@ -71,6 +75,10 @@ class Health:
             problems.append('fakes have values that are not finite')
         elif stddev < SMALLEST_STDDEV:
             problems.append('fakes are all the same (standard deviation %.2g)' % stddev)
+        elif is_too_large and self._was_too_large:
+            problems.append('fakes are far outside the range of images (standard deviation %.2g, '
+                            'at most %g in [-1, 1])' % (stddev, LARGEST_STDDEV))
+        self._was_too_large = is_too_large
         if skipped_now:
             problems.append('%d more steps skipped, as gradients were not finite' % skipped_now)
         return 'Warning: %s' % '; '.join(problems) if problems else None

@@ -1,5 +1,6 @@
 """Finding earlier runs: the newest one of a result folder, its snapshots and its options."""
 import glob
+import json
 import os
 import pickle
 import re
@@ -17,6 +18,15 @@ def newest_run(result_dir: str) -> str:
     Raises:
         UserError: there is none.
     """
+    return training_runs(result_dir)[-1]
+
+
+def training_runs(result_dir: str) -> List[str]:
+    """The runs of a result folder that have saved a network, by their numbers.
+
+    Raises:
+        UserError: there is none.
+    """
     result_dir = os.path.expanduser(result_dir)
     runs = []
     for path in glob.glob(os.path.join(glob.escape(result_dir), '[0-9]*-*')):
@@ -26,7 +36,19 @@ def newest_run(result_dir: str) -> str:
     if not runs:
         raise UserError('no run in %r has saved a network; train one by run_training.py, or name '
                         'one by --network (or another --result-dir)' % result_dir)
-    return max(runs)[1]
+    return [path for _, path in sorted(runs)]
+
+
+def trained_kimg(run_dir: str) -> Optional[float]:
+    """Thousands of images that a run had seen at its last tick; None if it does not tell."""
+    kimg = None
+    try:
+        with open(os.path.join(os.path.expanduser(run_dir), 'stats.jsonl')) as file:
+            for line in file:
+                kimg = json.loads(line).get('Progress/kimg', kimg)
+    except (OSError, ValueError):  # no such file, or a line cut off
+        pass
+    return kimg
 
 
 def snapshots(run_dir: str) -> List[str]:

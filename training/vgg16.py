@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import util
 from dnnlib.tflib import layout
 from dnnlib.util import UserError
-from metrics.feature_nets import FOLDER_VARIABLE
+from metrics import feature_nets
 from training.misc import CACHE_DIR
 
 FILE_NAME = 'vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5'
@@ -38,8 +38,8 @@ def layer_names() -> List[str]:
 def find_weights(path: Optional[str] = None, download: bool = True) -> Optional[str]:
     """Find the file of weights, or download it into the cache.
 
-    It is `path` if given, else in the folder of feature networks if the environment variable
-    STYLEGAN2_FEATURE_NETS names one, else in the download cache. What bears the published name
+    It is `path` if given, else in the folder of `metrics.feature_nets` if there is one, else in the
+    download cache. What bears the published name
     there, or was downloaded, must have the published hash; a file given by `path` need not.
 
     Args:
@@ -54,14 +54,14 @@ def find_weights(path: Optional[str] = None, download: bool = True) -> Optional[
         if not os.path.isfile(path):
             raise UserError('There is no file %r; download %s and give its path.' % (path, URL))
         return path
-    folder = os.environ.get(FOLDER_VARIABLE)
+    folder = feature_nets.active_folder()
     if folder:
-        path = os.path.join(os.path.expanduser(folder), FILE_NAME)
+        path = os.path.join(folder, FILE_NAME)
         if not os.path.isfile(path):
             if not download:
                 return None
             raise UserError('There is no %s; download %s and put it there, or unset %s to download '
-                            'it automatically.' % (path, URL, FOLDER_VARIABLE))
+                            'it automatically.' % (path, URL, feature_nets.FOLDER_VARIABLE))
     else:
         path = _cached()
         if path is None:

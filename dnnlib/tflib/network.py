@@ -135,6 +135,11 @@ class Network:
                 x.set_shape(built.shape)  # tell the caller what the build function required
         return _as_list(outputs) if return_as_list else outputs
 
+    def takes(self, option: str) -> bool:
+        """Whether the build function of this network or of a component has such a parameter."""
+        return option in inspect.signature(self._code.func).parameters or any(
+            component.takes(option) for component in self.components.values())
+
     def reset_own_vars(self) -> None:
         """Give the variables of this network, without its components, their initial values."""
         tfutil.run([v.initializer for v in self.own_vars.values()])

@@ -1,0 +1,171 @@
+"""A metric against the images that training had seen, for several runs in one plot (Fig. 4 of "On
+Noise Injection in Generative Adversarial Networks"), from the results that runs recorded.
+"""
+import glob
+import json
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from dnnlib.util import UserError
+from metrics.paper_tables import config_of_run
+from training import plotting, runs
+
+FORMATS = ('png', 'svg')
+
+# kimg: thousands of images that the network had seen. record: what protocol.record told.
+Point = NamedTuple('Point', [('kimg', float), ('value', float), ('record', Dict[str, Any])])
+
+
+def read_points(run_dir: str) -> Dict[str, List[Point]]:
+    """Recorded figures of the snapshots of a training run, by name such as fid50k or swd16k_avg.
+
+    They are the ones that training recorded in the run's folder and those of run_metrics.py in the
+    folders beside it. Of several for one snapshot the last one counts.
+
+    Args:
+        run_dir: folder of a training run, also one of official StyleGAN2, or of a run of
+            run_metrics.py.
+
+    Returns: {name: points in the order of images seen}.
+    """
+    run_dir = os.path.abspath(os.path.expanduser(run_dir))
+    found = {}  # type: Dict[str, Dict[float, Point]]
+    for record in _records(run_dir):
+        kimg = _kimg_of(record['network'], _trained_in(run_dir, record))
+        for name, value in record['results'].items() if kimg is not None else ():
+            found.setdefault(name, {})[kimg] = Point(kimg, value, record)
+    return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
+
+
+def read_runs(run_dirs: Sequence[str], metric: str
+              ) -> Tuple[List[Tuple[str, List[Point]]], List[str]]:
+    """The points of one metric for several runs.
+
+    Returns: ([(title, points)], runs without a record of the metric).
+
+    Raises:
+        UserError: no run has a record of the metric.
+    """
+    series, without, recorded = [], [], set()  # type: Tuple[list, list, set]
+    for run_dir in run_dirs:
+        points = read_points(run_dir)
+        recorded.update(points)
+        if metric in points:
+            series.append((_trained_in(run_dir, points[metric][0].record), points[metric]))
+        else:
+            without.append(run_dir)
+    if not series:
+        raise UserError('no run has a record of %s; recorded are: %s; evaluate it by '
+                        'run_metrics.py --network=RUN, or choose another --metric'
+                        % (metric, ', '.join(sorted(recorded)) or 'no metrics at all'))
+    names = titles([run_dir for run_dir, _ in series])
+    return [(name, points) for name, (_, points) in zip(names, series)], without
+
+
+def titles(paths: Sequence[str]) -> List[str]:
+    """Short names of runs, or of networks in them, to tell them apart.
+
+    A configuration, or a file's name outside of runs; where that is the same for several, also
+    what differs in their paths, such as the number of the run.
+    """
+    paths = [os.path.abspath(os.path.expanduser(path)) for path in paths]
+    names = [config_of_run(os.path.basename(path))
+             or config_of_run(os.path.basename(os.path.dirname(path)))
+             or os.path.splitext(os.path.basename(path))[0] for path in paths]
+    return ['%s (%s)' % (name, _own_part(path, [p for p, n in zip(paths, names) if n == name]))
+            if names.count(name) > 1 else name for name, path in zip(names, paths)]
+
+
+def _own_part(path, paths):
+    """What of a path is not at its begin or end in all of these."""
+    # Of a run's folder the number says it all.
+    parts = [re.sub(r'/(\d+)-[^/]*-\d+gpu-[^/]*', r'/\1', p).split('/') for p in paths]
+    own = parts[paths.index(path)]
+    begin = len(os.path.commonprefix(parts))
+    end = len(os.path.commonprefix([part[begin:][::-1] for part in parts]))
+    return '/'.join(own[begin:len(own) - end])
+
+
+def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional[str]:
+    """What differs, beside the network, between the results in a plot, in one line."""
+    records = [point.record for _, points in series for point in points]
+    differing = [text for text, key in [
+        ('data sets', 'dataset'), ('numbers of samples', 'num_samples'),
+        ('options of the generator', 'Gs_kwargs'), ('feature networks', 'feature_networks')]
+        if len({json.dumps(record.get(key), sort_keys=True) for record in records}) > 1]
+    return ('Warning: results of different %s are in one plot.' % ' and '.join(differing)
+            if differing else None)
+
+
+def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metric: str) -> None:
+    """Write a plot of (title, points), in each format of FORMATS in place of the extension."""
+    figure = plotting.new_figure(6.4, 4.0)
+    axes = figure.add_subplot(1, 1, 1)
+    for title, points in series:
+        axes.plot([point.kimg for point in points], [point.value for point in points],
+                  marker='o', markersize=3, linewidth=1.2, label=title)
+    axes.set_xlabel('training images (thousands)')
+    axes.set_ylabel(metric)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    for extension in FORMATS:
+        plotting.save_figure(figure, os.path.splitext(path)[0] + '.' + extension)
+
+
+def _trained_in(run_dir, record):
+    """Folder of the training run that a record in some folder is about."""
+    folder = os.path.dirname(record['network'])
+    is_elsewhere = config_of_run(os.path.basename(os.path.abspath(run_dir))) is None
+    return folder if folder and is_elsewhere else run_dir
+
+
+def _records(run_dir):
+    """Records with the path of their network, oldest first."""
+    records = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.jsonl'))):
+        records += _read_jsonl(path)
+    if not records:  # as official StyleGAN2 leaves it
+        for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.txt'))):
+            records += _read_txt(path)
+    beside = os.path.join(glob.escape(os.path.dirname(run_dir)), '*-run-metrics', 'metric-*.jsonl')
+    for path in sorted(glob.glob(beside)):
+        records += [record for record in _read_jsonl(path) if _is_of_run(record, run_dir)]
+    return sorted(records, key=lambda record: record.get('time', ''))
+
+
+def _is_of_run(record, run_dir):
+    # Paths may be relative to wherever run_metrics.py was started.
+    folder = os.path.dirname(record['network'])
+    return os.path.basename(folder) == os.path.basename(run_dir)
+
+
+def _read_jsonl(path):
+    with open(path, encoding='utf-8') as file:
+        lines = [line for line in file if line.strip()]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError:
+        raise UserError('%s is broken: a line is no JSON; take that line out' % path)
+
+
+def _read_txt(path):
+    """Lines such as 'network-snapshot-000100  time 1m 02s  fid50k 12.3456'."""
+    records = []
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            network = line.split(' ', 1)[0]
+            results = re.findall(r' (\w+) +(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)(?= |$)', line.rstrip())
+            records.append(dict(network=network + '.pkl', results={
+                name: float(value) for name, value in results if name != 'time'}))
+    return records
+
+
+def _kimg_of(network, run_dir):
+    """Thousands of images that a snapshot had seen; None if its name does not tell."""
+    match = re.search(r'network-snapshot-(\d+)(?:\.pkl)?$', network)
+    if match:
+        return float(match.group(1))
+    return runs.trained_kimg(run_dir) if re.search(r'network-final(?:\.pkl)?$', network) else None
