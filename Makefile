@@ -2,7 +2,7 @@
 # tf1 where such a Python is found, else tf2. ARGS are passed on to the command.
 ENGINE ?=
 ARGS ?=
-BENCHMARKS = bench/ops.py
+BENCHMARKS = bench/ops.py bench/train_step.py bench/generate.py
 
 .PHONY: help env train test lint bench
 
@@ -10,7 +10,7 @@ help:
 	@echo 'make train   train config-e-fr (ARGS="--dataset=... --data-dir=...")'
 	@echo 'make test    run the tests (ARGS="-k upfirdn")'
 	@echo 'make lint    check style, imports and Python 3.6 compatibility'
-	@echo 'make bench   time the custom ops'
+	@echo 'make bench   time ops, training steps and generation'
 	@echo 'make env     make the virtual environment only'
 	@echo
 	@echo 'ENGINE=tf1   Python 3.6 or 3.7 with TensorFlow 1.14, in .venv-tf1'

@@ -9,8 +9,10 @@ from typing import Any, Dict, List, Optional
 import dnnlib
 import pretrained_networks
 from dnnlib import cli, util
+from dnnlib.tflib import custom_ops
 from dnnlib.util import UserError
 from metrics import feature_nets, paper_tables
+from metrics.evaluation import Evaluation
 from metrics.metric_base import FeatureMetric, MetricGroup
 from metrics.metric_defaults import GROUPS, check_metrics, metric_defaults
 from training import dataset, misc, runs
@@ -48,6 +50,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('--data-dir', metavar='DIR', help="folder of data sets (default: the run's, or datasets)")
     add('--mirror-augment', type=cli.str_to_bool, metavar='BOOL',
         help="flip real images at random (default: as the run did)")
+    add('--class', type=int, metavar='N', dest='class_index',
+        help='generated and real images of this class alone, for networks trained with --cond;\n'
+        'results are labelled with it')
     add('--num-gpus', type=int, default=1, metavar='N',
         help='number of devices (default: %(default)s)')
     add('--num-samples', type=int, metavar='N',
@@ -59,6 +64,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         'internet; code in these files runs (default: %s)' % feature_nets.FOLDER_VARIABLE)
     add('--trust-network-code', action='store_true',
         help='run code that is embedded in --network, if you trust its source')
+    add('--require-native-ops', action='store_true',
+        help='end with an error where compiled ops cannot be had')
     return parser.parse_args(argv)
 
 
@@ -89,22 +96,32 @@ def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
                 data_dir=args.data_dir or options.get('data_dir') or 'datasets')
 
 
-def check_data(metric_kwargs: List[dict], work: Dict[str, Any]) -> None:
-    """Find out about missing networks and data before any work starts."""
+def check_data(metric_kwargs: List[dict], work: Dict[str, Any], class_index: Optional[int],
+               trust_network_code: bool) -> None:
+    """Find out about missing networks, data and classes before any work starts."""
     for network in work['networks']:
         misc.open_file_or_url(network).close()
+    need_reals = [metric.name for metric in MetricGroup(metric_kwargs).metrics
+                  if isinstance(metric, FeatureMetric) and metric.needs_reals]
     if work['dataset_args'] is not None:
         dataset.load_dataset(data_dir=work['data_dir'], **work['dataset_args']).close()
+    elif need_reals:
+        raise UserError('%s needs real images, and no training run tells which; name the data '
+                        'set by --dataset' % need_reals[0])
+    if class_index is None:
         return
-    for metric in MetricGroup(metric_kwargs).metrics:
-        if isinstance(metric, FeatureMetric) and metric.needs_reals:
-            raise UserError('%s needs real images, and no training run tells which; name the data '
-                            'set by --dataset' % metric.name)
+    with Evaluation(work['networks'][-1], data_dir=work['data_dir'],
+                    dataset_args=work['dataset_args'], class_index=class_index,
+                    trust_network_code=trust_network_code) as evaluation, evaluation.graph():
+        evaluation.load_generator()
+        if need_reals:
+            evaluation.real_indices()
 
 
 def run(networks: List[str], metric_kwargs: List[dict], data_dir: str,
         dataset_args: Optional[dict], mirror_augment: bool, num_gpus: int, seed: int,
-        feature_nets_dir: Optional[str], trust_network_code: bool) -> None:
+        feature_nets_dir: Optional[str], trust_network_code: bool,
+        class_index: Optional[int]) -> None:
     """Evaluate networks one by one into the current run folder, and print a table."""
     feature_nets.use_folder(feature_nets_dir)
     group = MetricGroup(metric_kwargs)
@@ -120,7 +137,8 @@ def run(networks: List[str], metric_kwargs: List[dict], data_dir: str,
             ','.join(metric.name for metric in group.metrics), network))
         group.run(network, run_dir=dnnlib.make_run_dir_path(), data_dir=data_dir,
                   dataset_args=dataset_args or {}, mirror_augment=mirror_augment,
-                  num_gpus=num_gpus, seed=seed, trust_network_code=trust_network_code)
+                  num_gpus=num_gpus, seed=seed, trust_network_code=trust_network_code,
+                  class_index=class_index)
         rows.append((network, group.get_results(), group.image_shape))
     print()
     print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
@@ -162,10 +180,12 @@ def main(argv: Optional[List[str]] = None) -> None:
             raise UserError('%s is %s; it must be at least %s' % (flag, value, low))
     if not args.metrics:
         raise UserError('--metrics names no metric; choose from %s' % ', '.join(metric_defaults))
+    custom_ops.require_native_ops(args.require_native_ops)
     feature_nets.use_folder(args.feature_nets)
-    metric_kwargs = check_metrics(args.metrics, args.num_samples, ensure=False)
+    metric_kwargs = check_metrics(args.metrics, args.num_samples, ensure=False,
+                                  class_index=args.class_index)
     work = find_networks(args)
-    check_data(metric_kwargs, work)
+    check_data(metric_kwargs, work, args.class_index, args.trust_network_code)
     check_metrics(args.metrics, args.num_samples)
 
     submit_config = dnnlib.SubmitConfig()
@@ -174,7 +194,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     submit_config.run_desc = 'run-metrics'
     dnnlib.submit_run(submit_config, 'run_metrics.run', metric_kwargs=metric_kwargs, seed=args.seed,
                       num_gpus=args.num_gpus, feature_nets_dir=args.feature_nets,
-                      trust_network_code=args.trust_network_code, **work)
+                      trust_network_code=args.trust_network_code,
+                      class_index=args.class_index, **work)
 
 
 if __name__ == '__main__':

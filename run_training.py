@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 
 import dnnlib
 from dnnlib import cli
+from dnnlib.tflib import custom_ops, engine, precision
 from dnnlib.util import UserError
 from metrics.metric_defaults import check_metrics, default_metrics
 from training import configs, dataset, demo, misc
@@ -61,8 +62,13 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('--minibatch-gpu', type=int, metavar='N', help='images per device at a time')
     add('--snapshot-ticks', type=int, metavar='N',
         help='ticks between snapshots of images and networks')
+    add('--precision', choices=precision.PRECISIONS, default='float32',
+        help='mixed: convolutions in half precision, bfloat16 on CPUs that have it (with\n'
+        'TensorFlow 2), float16 on GPUs (default: %(default)s)')
     add('--seed', type=int, default=1000, metavar='N',
         help='seed of weights, latents and image order (default: %(default)s)')
+    add('--require-native-ops', action='store_true',
+        help='end with an error where compiled ops cannot be had')
     add('--dry-run', action='store_true', help='print the resolved configuration and end')
     return parser.parse_args(argv)
 
@@ -86,6 +92,8 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
             ('network_snapshot_ticks', args.snapshot_ticks)]:
         if value is not None:
             flags[path] = value
+    if args.precision != 'float32':
+        flags.update(_precision_flags(args.precision))
     if args.minibatch_size is not None:
         flags['sched_args.minibatch_size_dict'] = {}
     if args.minibatch_gpu is not None:
@@ -100,6 +108,15 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     return options
 
 
+def _precision_flags(value):
+    """Small gradients vanish in float16, which GPUs have, unless losses are scaled."""
+    flags = {}
+    for name in 'GD':
+        flags[name + '_args.precision'] = value
+        flags[name + '_opt_args.use_loss_scaling'] = bool(engine.gpu_devices())
+    return flags
+
+
 def check_options(args: argparse.Namespace, options: Dict[str, Any]) -> None:
     """Find what would stop the run, before it makes a folder or trains for hours."""
     for flag, value, low in [
@@ -110,6 +127,7 @@ def check_options(args: argparse.Namespace, options: Dict[str, Any]) -> None:
             ('--snapshot-ticks', args.snapshot_ticks, 1)]:
         if value is not None and value < low:
             raise UserError('%s is %s; it must be at least %s' % (flag, value, low))
+    precision.check(args.precision, [options[name + '_args']['func_name'] for name in 'GD'])
     training_set = dataset.load_dataset(data_dir=args.data_dir, **options['dataset_args'])
     check_minibatches(options['sched_args'], training_set.resolution, args.num_gpus,
                       lambda size: configs.is_legal_on_device(options, size))
@@ -136,6 +154,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         print(json.dumps(dict(options, num_gpus=args.num_gpus), indent=4, default=str))
         return
     cli.check_writable_dir(args.result_dir)
+    custom_ops.require_native_ops(args.require_native_ops)
     if args.dataset is None:
         demo.ensure_demo_dataset(args.data_dir)
     check_options(args, options)

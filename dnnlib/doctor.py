@@ -115,22 +115,29 @@ def check_devices() -> Iterator[Verdict]:
 def check_custom_ops() -> Iterator[Verdict]:
     """Which implementation each custom op has here."""
     from dnnlib.tflib import custom_ops
-    for name in custom_ops.OP_NAMES:
-        implementation, reason = custom_ops.implementation_of(name)
-        yield ok('%s: %s (%s)' % (name, implementation, reason))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the reason says it all
+        for name in custom_ops.OP_NAMES:
+            implementation, reason = custom_ops.implementation_of(name)
+            verdict = warn if implementation == 'ref' else ok
+            yield verdict('%s: %s (%s)' % (name, implementation, reason))
 
 
 def check_caches() -> Iterator[Verdict]:
-    """Where downloads are kept, and whether they can be."""
+    """Where downloads and compiled ops are kept, and whether they can be."""
+    from dnnlib.tflib import kernel_build
     from training import misc
-    path = os.path.abspath(misc.CACHE_DIR)
-    nearest = path
-    while not os.path.exists(nearest):
-        nearest = os.path.dirname(nearest)
-    if os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK):
-        yield ok('downloads are kept in %s' % path)
-    else:
-        yield fail('downloads cannot be kept in %s: %s is not a writable folder' % (path, nearest))
+    for what, folder, verdict in [('downloads', misc.CACHE_DIR, fail),
+                                  ('compiled ops', kernel_build.cache_dir(), warn)]:
+        path = os.path.abspath(folder)
+        nearest = path
+        while not os.path.exists(nearest):
+            nearest = os.path.dirname(nearest)
+        if os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK):
+            yield ok('%s are kept in %s' % (what, path))
+        else:
+            yield verdict('%s cannot be kept in %s: %s is not a writable folder'
+                          % (what, path, nearest))
 
 
 def check_generator() -> Iterator[Verdict]:

@@ -1,7 +1,8 @@
 """Files from the web: `open_url` with a cache, retries and a progress bar.
 
-Deviations from StyleGAN2: attempts are spaced by a growing delay, bodies that were cut short count
-as failed, small binary files work, the failure is one line that says where to put the file by hand.
+Deviations from StyleGAN2: attempts are spaced by a growing delay and are few where no connection
+can be made at all, bodies that were cut short count as failed, small binary files work, the failure
+is one line that says where to put the file by hand.
 """
 import glob
 import hashlib
@@ -16,11 +17,13 @@ from urllib.parse import urljoin, urlparse
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import MaxRetryError
 
 from .files import UserError, atomic_write
 
 _FIRST_DELAY = 0.25  # seconds before the second attempt, doubled for each one after it ...
 _LONGEST_DELAY = 4.0  # ... up to this
+_MOST_REFUSALS = 3  # attempts without any connection; a machine without internet is told soon
 _TIMEOUT = 30  # seconds without any answer
 _NOTICE_SIZE = 8192  # Google Drive's pages instead of a file are shorter, in bytes
 _BAR_SIZE = 1 << 20  # shorter bodies get no progress bar
@@ -55,7 +58,7 @@ def open_url(url: str, cache_dir: Optional[str] = None, num_attempts: int = 10,
     Args:
         url: where the file is; 'file:///P' opens the local path P, so '/x' takes four slashes.
         cache_dir: folder that keeps downloads as '<MD5 of the URL>_<name>'; None for none.
-        num_attempts: how often to try.
+        num_attempts: how often to try; three times at most where no server can be reached.
         verbose: show progress.
 
     Returns:
@@ -119,7 +122,7 @@ def _download(url, num_attempts, verbose):
             print(text, end=end, flush=True)
 
     say('Downloading %s ...' % url)
-    delay = _FIRST_DELAY
+    delay, refusals = _FIRST_DELAY, 0
     with requests.Session() as session:
         for attempts_left in reversed(range(num_attempts)):
             try:
@@ -127,7 +130,8 @@ def _download(url, num_attempts, verbose):
                 say(' done', end='\n')
                 return name, body
             except (requests.RequestException, _AttemptFailed) as error:
-                if not attempts_left:
+                refusals += _is_refusal(error)
+                if not attempts_left or refusals == _MOST_REFUSALS:
                     say(' failed', end='\n')
                     raise
                 say('.')
@@ -185,6 +189,12 @@ def _refuse_notice(response, url, body):
                                  next_url=urljoin(url, html.unescape(links[0])))
     if 'Google Drive - Quota exceeded' in text:
         raise _AttemptFailed('the download quota of Google Drive is used up; try again later')
+
+
+def _is_refusal(error):
+    """Whether no connection was made: no such host, nobody listening, no answer, no encryption."""
+    return isinstance(error, requests.ConnectionError) and any(
+        isinstance(reason, MaxRetryError) for reason in error.args)
 
 
 def _reason(error):

@@ -17,6 +17,7 @@ from metrics.image_features import ImageFeatures
 from metrics.sample_store import SampleStore
 from training import misc
 from training.dataset import load_dataset
+from training.labels import check_class
 
 
 class Evaluation:
@@ -35,13 +36,14 @@ class Evaluation:
                  data_dir: Optional[str] = None, dataset_args: Optional[dict] = None,
                  mirror_augment: bool = False, num_gpus: int = 1, tf_config: Optional[dict] = None,
                  Gs_kwargs: Optional[dict] = None, seed: int = 0,
-                 trust_network_code: bool = False):
+                 trust_network_code: bool = False, class_index: Optional[int] = None):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
         self.mirror_augment = mirror_augment
         self.num_gpus = num_gpus
         self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
         self.seed = seed
+        self.class_index = class_index
         self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
             self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
@@ -108,6 +110,8 @@ class Evaluation:
             shape=Gs.output_shape[1:], latent_size=Gs.input_shape[1:],
             label_size=Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0,
             truncation_psi=options.get(psi), truncation_cutoff=options.get(cutoff))
+        if self.class_index is not None:
+            check_class(self.class_index, self.generator['label_size'])
         return Gs
 
     def draw_latents(self, rng: np.random.RandomState, number: int) -> np.ndarray:
@@ -115,10 +119,40 @@ class Evaluation:
         return rng.randn(number, *self.generator['latent_size']).astype(np.float32)
 
     def draw_labels(self, rng: np.random.RandomState, number: int) -> np.ndarray:
-        """Labels of randomly chosen real images, float32 [number, label_size]."""
+        """Labels of randomly chosen real images, or of the one class; float32 [number, label_size].
+        """
         label_size = self.generator['label_size']
         if not label_size:
             return np.zeros([number, 0], np.float32)
+        if self.class_index is not None:
+            return np.tile(np.eye(label_size, dtype=np.float32)[self.class_index], [number, 1])
+        source = self._open_labels()
+        return np.stack([source.get_label(int(i))
+                         for i in rng.randint(source.num_images, size=number)])
+
+    def real_indices(self) -> np.ndarray:
+        """Numbers of the real images to compare with, those of the one class if there is one.
+
+        The generator must have been loaded.
+
+        Raises:
+            UserError: the data set has no such class.
+        """
+        if self.class_index is None:
+            return np.arange(self.dataset.num_images)
+        classes = self._open_labels().class_numbers()
+        if classes is None:
+            raise UserError('the labels of the data set %r are not one-hot, so it has no classes; '
+                            'leave --class out' % self.dataset_name())
+        found = np.flatnonzero(classes == self.class_index)
+        if not len(found):
+            raise UserError('the data set %r has no images of class %d; choose another --class'
+                            % (self.dataset_name(), self.class_index))
+        return found
+
+    def _open_labels(self):
+        """The data set with labels as the generator takes them."""
+        label_size = self.generator['label_size']
         if self._label_source is None:
             self._label_source = self._open_dataset(max_label_size=label_size)
         source = self._label_source
@@ -126,8 +160,7 @@ class Evaluation:
             raise UserError('the network takes labels of size %d, those of the data set have %d; '
                             'choose the data set that it was trained on'
                             % (label_size, source.label_size))
-        return np.stack([source.get_label(int(i))
-                         for i in rng.randint(source.num_images, size=number)])
+        return source
 
     def collect(self, title: str, name: str, num_samples: int, unit_size: int,
                 make_inputs: Callable, make_outputs: Callable, convert: Optional[Callable] = None,
@@ -154,7 +187,8 @@ class Evaluation:
         """A folder whose name stands for all that samples depend on, other than their number."""
         facts = dict(
             key=key, name=name, unit_size=unit_size, seed=self.seed, network=self.network_sha256,
-            Gs_kwargs=self.Gs_kwargs, mirror_augment=self.mirror_augment, code=protocol.code_hash(),
+            class_index=self.class_index, Gs_kwargs=self.Gs_kwargs,
+            mirror_augment=self.mirror_augment, code=protocol.code_hash(),
             engine=protocol.engine_name(),
             dataset=self.dataset.fingerprint() if self.has_dataset() else None)
         text = json.dumps(facts, sort_keys=True, default=str)

@@ -45,10 +45,13 @@ class ImageFeatures:
     def reals(self, metric) -> Samples:
         """Features of real images: the first ones of the data set, each used once."""
         evaluation, feature = self._evaluation, metric.feature
-        number = min(metric.num_images, evaluation.dataset.num_images)
+        indices = evaluation.real_indices()[:metric.num_images]
+        number = len(indices)
         if number < metric.num_images:
-            print('%s: the data set has %d images; each is used once.' % (metric.name, number))
-        facts = dict(number=number, mirror=evaluation.mirror_augment, nets=_hashes([feature]),
+            print('%s: the data set has %d images%s; each is used once.' % (
+                metric.name, number, _of_class(evaluation)))
+        facts = dict(number=number, class_index=evaluation.class_index, nets=_hashes([feature]),
+                     mirror=evaluation.mirror_augment,
                      seed=evaluation.seed if evaluation.mirror_augment else None)
         path = os.path.join(CACHE_DIR, 'reals-%s-%s-%s.npz' % (
             evaluation.dataset.fingerprint(), feature.key, _digest(facts)))
@@ -56,7 +59,7 @@ class ImageFeatures:
         if address not in self._reals:
             self._reals[address] = _load(path) if feature.is_cached else None
         if self._reals[address] is None:
-            self._reals[address] = self._look_at_reals(feature, number, metric.minibatch_per_gpu)
+            self._reals[address] = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
             if feature.is_cached:
                 _save(path, self._reals[address])
         return self._reals[address]
@@ -102,15 +105,16 @@ class ImageFeatures:
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
-    def _look_at_reals(self, feature, number, minibatch):
+    def _look_at_reals(self, feature, indices, minibatch):
         evaluation = self._evaluation
         dataset = evaluation.dataset
         with evaluation.graph():
             feature.open(evaluation.num_gpus)
 
             def make_inputs(unit, rng):
-                indices = (unit * minibatch + np.arange(minibatch)) % dataset.num_images
-                images = np.stack([dataset.get_image(int(i)) for i in indices])
+                places = unit * minibatch + np.arange(minibatch)
+                images = np.stack([dataset.get_image(int(indices[place % len(indices)]))
+                                   for place in places])
                 if evaluation.mirror_augment:
                     flips = rng.rand(minibatch) < 0.5
                     images = np.where(flips[:, np.newaxis, np.newaxis, np.newaxis],
@@ -125,9 +129,13 @@ class ImageFeatures:
                                        evaluation.rng('reals/' + feature.key, unit))
 
             store = evaluation.collect(
-                'real images', 'reals', number, minibatch, make_inputs, make_outputs, convert,
+                'real images', 'reals', len(indices), minibatch, make_inputs, make_outputs, convert,
                 dict(feature=feature.key, nets=_hashes([feature])))
-        return Samples(store, number)
+        return Samples(store, len(indices))
+
+
+def _of_class(evaluation):
+    return '' if evaluation.class_index is None else ' of class %d' % evaluation.class_index
 
 
 def _address(metric):

@@ -23,12 +23,16 @@ class LS(MetricBase):
         minibatch_per_gpu: images at a time.
 
     Networks without W have a figure for Z alone.
+
+    Raises:
+        UserError: scikit-learn, which nothing else needs, is not installed.
     """
 
     def __init__(self, num_samples: int, num_keep: int, attrib_indices: List[int],
                  minibatch_per_gpu: int, name: str):
         assert num_keep <= num_samples
         super().__init__(name)
+        self._svm = _import_svm()
         if num_keep < 2:
             raise UserError('%s of %d samples: there must be at least 4' % (name, num_samples))
         self._num_samples = num_samples
@@ -38,7 +42,6 @@ class LS(MetricBase):
         self.feature_nets = [feature_nets.classifier(index) for index in self._attrib_indices]
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
-        svm = _import_svm()
         batch = self._minibatch_per_gpu
         space = LatentSpace(Gs, 'auto', Gs_kwargs)
         generators = copies_on_devices(Gs, num_gpus)
@@ -67,7 +70,7 @@ class LS(MetricBase):
         for name in ['z', 'w'] if space.space == 'w' else ['z']:
             points = store.read(name)[:self._num_samples]
             entropies = [
-                attribute_entropy(points, column, self._num_keep, svm, self.evaluation.seed)
+                attribute_entropy(points, column, self._num_keep, self._svm, self.evaluation.seed)
                 for column in logits.T]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 

@@ -191,7 +191,7 @@ class MetricGroup:
             dataset_args: Optional[dict] = None, mirror_augment: Optional[bool] = None,
             num_gpus: int = 1, tf_config: Optional[dict] = None, log_results: bool = True,
             Gs_kwargs: Optional[dict] = None, seed: int = 0, trust_network_code: bool = False,
-            raise_errors: bool = True) -> None:
+            raise_errors: bool = True, class_index: Optional[int] = None) -> None:
         """Evaluate one network.
 
         Args:
@@ -207,6 +207,7 @@ class MetricGroup:
             seed: of all that is random; the same seed gives the same figures.
             trust_network_code: run code that is embedded in the pickle.
             raise_errors: False: a metric that fails is reported in one line, and the others go on.
+            class_index: look at real and generated images of this class alone.
         """
         for metric in self.metrics:
             metric.reset()
@@ -218,7 +219,8 @@ class MetricGroup:
                 dataset_args = dict(options['dataset'], shuffle_mb=0)
                 mirror_augment = options['train'].get('mirror_augment', False)
             with Evaluation(network_pkl, run_dir, data_dir, dataset_args, bool(mirror_augment),
-                            num_gpus, tf_config, Gs_kwargs, seed, trust_network_code) as evaluation:
+                            num_gpus, tf_config, Gs_kwargs, seed, trust_network_code,
+                            class_index) as evaluation:
                 self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
         except Exception as error:

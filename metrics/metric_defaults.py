@@ -41,8 +41,8 @@ metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs 
 GROUPS = {'all-local': ['swd16k', 'cond']}  # those that need no pretrained network
 
 
-def check_metrics(names: List[str], num_samples: Optional[int] = None,
-                  ensure: bool = True) -> List[dict]:
+def check_metrics(names: List[str], num_samples: Optional[int] = None, ensure: bool = True,
+                  class_index: Optional[int] = None) -> List[dict]:
     """Look metrics up and find out what would stop them, before any work starts.
 
     Args:
@@ -50,6 +50,8 @@ def check_metrics(names: List[str], num_samples: Optional[int] = None,
         num_samples: images or pairs in place of each metric's own number; the metric is then called
             <name>_n<num_samples> wherever its result is written.
         ensure: download the pretrained networks that are missing.
+        class_index: class of the images, if of one only; the metric is then called
+            <name>_class<class_index>.
 
     Returns:
         Arguments for `metric_base.MetricGroup`.
@@ -63,6 +65,8 @@ def check_metrics(names: List[str], num_samples: Optional[int] = None,
             raise UserError('unknown metric %r; choose from %s' % (
                 name, ', '.join(list(metric_defaults) + list(GROUPS))))
         kwargs = dict(metric_defaults[name])
+        if class_index is not None:
+            kwargs['name'] += '_class%d' % class_index
         if num_samples is not None:
             kwargs.update(_resized(kwargs, num_samples))
         if kwargs not in kwargs_list:

@@ -60,6 +60,7 @@ def record(name: str, results: Dict[str, float], seconds: float, evaluation, net
     facts = dict(
         metric=name, results=results, network=evaluation.network_pkl,
         network_sha256=evaluation.network_sha256, seed=evaluation.seed,
+        class_index=evaluation.class_index,
         feature_networks={net: feature_nets.sha256(net) for net in nets},
         image_shape=generator.get('shape'),
         Gs_kwargs=evaluation.Gs_kwargs, truncation_psi=generator.get('truncation_psi'),

@@ -52,11 +52,13 @@ def G_with_w(latents_in, labels_in, is_template_graph=False, components=EasyDict
 
 def G_without_w(latents_in, labels_in, latent_size=LATENT_SIZE, label_size=0, power=1.0,
                 strength=0.0, num_channels=3, randomize_noise=True, **_kwargs):
-    """A generator that goes from z to images at once."""
+    """A generator that goes from z to images at once; each class is brighter than the one before.
+    """
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
     images = _images_of(latents_in, power, strength, randomize_noise, num_channels)
-    return images + tf.reduce_sum(labels_in, axis=1)[:, np.newaxis, np.newaxis, np.newaxis]
+    brightness = tf.matmul(labels_in, 0.5 * np.arange(label_size, dtype=np.float32)[:, np.newaxis])
+    return images + brightness[:, :, np.newaxis, np.newaxis]
 
 
 def features(images_in, **_kwargs):

@@ -1,4 +1,5 @@
 """The data set tool: what it accepts, what it refuses in one line; nothing is half made."""
+import io
 import os
 import zipfile
 from multiprocessing.pool import ThreadPool
@@ -9,8 +10,9 @@ from PIL import Image
 
 import dataset_tool
 from dnnlib.cli import run_cli
-from training import demo, image_sources
+from training import demo, image_sources, tfrecord_exporter
 from training.dataset import TFRecordDataset
+from training.labels import OneHotLabels
 from training.tfrecord_exporter import TFRecordExporter
 
 RND = np.random.RandomState(0)
@@ -195,6 +197,19 @@ def test_nothing_is_left_when_writing_fails(tmp_path):
             exporter.add_image(np.zeros([3, 8, 8], np.uint8))
             raise ZeroDivisionError
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_labels_are_saved_as_numpy_saves_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfrecord_exporter, '_LABELS_AT_A_TIME', 2)
+    numbers = np.array([2, 0, 1, 1, 2])
+    for name, labels in [('a', np.eye(3)[numbers]), ('b', OneHotLabels(numbers, 3))]:
+        with TFRecordExporter(str(tmp_path / name), 5, print_progress=False) as exporter:
+            for _ in numbers:
+                exporter.add_image(np.zeros([3, 4, 4], np.uint8))
+            exporter.add_labels(labels)
+        want = io.BytesIO()
+        np.save(want, np.eye(3, dtype=np.float32)[numbers])
+        assert (tmp_path / name / (name + '-rxx.labels')).read_bytes() == want.getvalue()
 
 
 def test_disk_errors_are_one_line(images, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import doctor
-from dnnlib.tflib import engine
+from dnnlib.tflib import custom_ops, engine, kernel_build
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -82,7 +82,15 @@ def test_a_folder_that_downloads_cannot_be_kept_in_fails(monkeypatch, tmp_path):
     from training import misc
     (tmp_path / 'file').write_text('')
     monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'new'))
-    assert lines_of(doctor.check_caches) == ['ok downloads are kept in %s' % (tmp_path / 'new')]
+    assert lines_of(doctor.check_caches)[0] == 'ok downloads are kept in %s' % (tmp_path / 'new')
     monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'file'))
-    line, = lines_of(doctor.check_caches)
-    assert line.startswith('FAIL') and 'is not a writable folder' in line
+    monkeypatch.setenv(kernel_build.CACHE_VARIABLE, str(tmp_path / 'file'))
+    downloads, compiled = lines_of(doctor.check_caches)
+    assert downloads.startswith('FAIL downloads') and compiled.startswith('warn compiled ops')
+    assert all('is not a writable folder' in line for line in (downloads, compiled))
+
+
+def test_ops_that_cannot_be_compiled_are_a_warning_with_the_reason(monkeypatch):
+    monkeypatch.setattr(custom_ops, '_failures', {'native': 'there is no g++', 'cuda': 'no nvcc'})
+    for line in lines_of(doctor.check_custom_ops):
+        assert re.match(r'warn (FusedBiasAct|UpFirDn2D): ref \(.*there is no g', line), line

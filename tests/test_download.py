@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import io
 import os
+import socket
 import threading
 
 import pytest
@@ -161,9 +162,32 @@ def test_failure_is_one_line_that_says_where_to_put_the_file(server, tmp_path, c
 
 
 def test_no_network_is_a_user_error_too(server):
+    server.shutdown()
     server.server_close()
     with pytest.raises(UserError, match='no connection'):
         open_url(server.url, num_attempts=2, verbose=False)
+    assert server.delays == [0.25]
+
+
+@pytest.mark.parametrize('name_is_known', [True, False])
+def test_without_internet_the_failure_comes_soon(server, monkeypatch, name_is_known):
+    """After two quick further attempts, whether nobody answers or the name is unknown."""
+    server.shutdown()
+    server.server_close()
+    if not name_is_known:
+        def no_such_name(*args, **kwargs):
+            raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
+        monkeypatch.setattr(socket, 'getaddrinfo', no_such_name)
+    with pytest.raises(UserError, match='no connection'):
+        open_url(server.url, verbose=False)
+    assert server.delays == [0.25, 0.5]
+
+
+def test_broken_transfers_are_tried_to_the_end(server):
+    server.script = [(200, {'Content-Length': 2000, 'Connection': 'close'}, BINARY)]
+    with pytest.raises(UserError, match='Cannot download'):
+        open_url(server.url, verbose=False)
+    assert len(server.requests) == 10
 
 
 def test_the_link_behind_a_warning_page_is_followed(server):

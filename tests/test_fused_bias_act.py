@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import custom_ops
+from dnnlib.tflib import custom_ops, engine
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
 from dnnlib.util import UserError
 from tests import golden
@@ -28,7 +28,7 @@ def gradients(y, xs, dy):
 
 
 @pytest.mark.parametrize('channels_last', [False, True])
-def test_values_and_both_orders_of_gradients_are_the_recorded_ones(session, channels_last):
+def test_values_and_both_orders_of_gradients_are_the_recorded_ones(session, impl, channels_last):
     arrays, meta = golden.load('bias_act')
     tensors, cases = [], []
 
@@ -41,7 +41,7 @@ def test_values_and_both_orders_of_gradients_are_the_recorded_ones(session, chan
         keys = ['x', 'dy', 'b'] if case['has_bias'] else ['x', 'dy']
         inputs = {key: tf.constant(load(case, key)) for key in keys}
         y = fused_bias_act(inputs['x'], b=inputs.get('b'), axis=axis, act=case['act'],
-                           alpha=case['alpha'], gain=case['gain'])
+                           alpha=case['alpha'], gain=case['gain'], impl=impl)
         got = {'y': y}
         first = [key for key in ['x', 'b'] if key in inputs]
         for key, grad in zip(first, gradients(y, [inputs[i] for i in first], inputs['dy'])):
@@ -80,9 +80,12 @@ def test_activation_agrees_with_its_formula_for_any_shape_alpha_and_gain(session
 @pytest.mark.parametrize('act', sorted(FORMULAS))
 def test_third_order_gradients_agree_with_finite_differences(session, act):
     rng = np.random.RandomState(2)
-    x_v, d, b = rng.randn(2, 3, 4, 5), rng.randn(2, 3, 4, 5), tf.constant(rng.randn(3))
+    x_v, d = rng.randn(2, 3, 4, 5), rng.randn(2, 3, 4, 5)
+    b, style, scale, shift = [tf.constant(rng.randn(*shape)) for shape in (
+        [3], [2, 3], [2, 1, 4, 5], [1, 1, 4, 5])]
     x = tf.placeholder(tf.float64, x_v.shape)
-    y = tf.reduce_sum(tf.square(fused_bias_act(x, b, act=act)))
+    y = fused_bias_act(x, b, act=act, style=style, scale=scale, shift=shift)
+    y = tf.reduce_sum(tf.square(y))
     dx, = tf.gradients(y, x)
     penalty = tf.reduce_sum(dx * dx * dx)
     penalty += tf.reduce_sum(tf.square(tf.gradients(penalty, x)[0]))
@@ -139,8 +142,9 @@ def test_unknown_names_are_explained():
         fused_bias_act(x, act='mish')
     with pytest.raises(UserError, match="impl='fast'.*one of: auto, ref, cuda, native"):
         fused_bias_act(x, impl='fast')
-    with pytest.raises(UserError, match="impl='cuda'.*no native kernel for FusedBiasAct"):
-        fused_bias_act(x, impl='cuda')
+    if not engine.gpu_devices():
+        with pytest.raises(UserError, match="impl='cuda' of FusedBiasAct.*this is a CPU"):
+            fused_bias_act(x, impl='cuda')
 
 
 @pytest.mark.parametrize('op_name', custom_ops.OP_NAMES)

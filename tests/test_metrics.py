@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import sklearn.svm
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
@@ -45,7 +46,7 @@ def evaluate(names, num_samples=24, function=metric_toys.G_with_w, seed=0, **opt
     if network is None:
         network = 'toy.pkl'
         metric_toys.save_generator(network, function)
-    group = MetricGroup(check_metrics(names, num_samples))
+    group = MetricGroup(check_metrics(names, num_samples, class_index=options.get('class_index')))
     options.setdefault('dataset_args', dict(tfrecord_dir='reals'))
     group.run(network, mirror_augment=False, seed=seed, trust_network_code=True, **options)
     return group.get_results()
@@ -200,6 +201,18 @@ def test_real_images_are_looked_at_once(place, monkeypatch, capsys):
     assert np.load(os.path.join('.stylegan2-cache', cached))['features'].shape == (40, 6)
 
 
+def test_images_are_generated_once_for_all_metrics_of_images(place, monkeypatch):
+    titles, collect = [], Evaluation.collect
+
+    def noted(evaluation, title, *args, **kwargs):
+        titles.append(title)
+        return collect(evaluation, title, *args, **kwargs)
+    monkeypatch.setattr(Evaluation, 'collect', noted)
+    evaluate(['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k'])
+    # Of real images: features for FID and KID, those for PR, and patches.
+    assert sorted(titles) == ['generated images'] + 3 * ['real images']
+
+
 @pytest.mark.parametrize('channels', [1, 4])
 def test_gray_images_and_alpha_are_taken_by_rgb_networks(place, channels):
     images = IMAGES[:, :1] if channels == 1 else np.concatenate([IMAGES, IMAGES[:, :1]], axis=1)
@@ -235,6 +248,25 @@ def test_conditional_networks_get_labels_of_the_data_set(place):
     export(place / 'three', IMAGES, np.zeros([NUM_REALS, 1]))
     with pytest.raises(UserError, match='labels of size 2.* have 1'):
         evaluate(['is50k'], network='class.pkl', dataset_args=dict(tfrecord_dir='three'))
+
+
+def test_one_class_is_compared_with_its_own_images(place):
+    """A class of the toy is as bright as that of the data set, or as another one."""
+    metric_toys.save_generator('class.pkl', metric_toys.G_without_w, label_size=3)
+    classes = np.arange(NUM_REALS) % 3
+    images = np.tile((64 * classes + 128).clip(0, 255)[:, None, None, None], [1, 3, 16, 16])
+    for name, labels in [('fit', classes), ('other', (classes + 1) % 3)]:
+        export(place / name, images.astype(np.uint8), np.eye(3)[labels])
+    for index in range(3):
+        options = dict(network='class.pkl', class_index=index, run_dir=str(place))
+        label = 'fid50k_class%d_n24' % index
+        fid = [evaluate(['fid50k'], dataset_args=dict(tfrecord_dir=name), **options)[label]
+               for name in ('fit', 'other')]
+        assert fid[0] < 0.01 and fid[1] > 0.1
+        record = json.loads(open('metric-%s.jsonl' % label).readline())
+        assert record['class_index'] == index and record['num_reals'] == [14, 13, 13][index]
+    whole = evaluate(['fid50k'], network='class.pkl', dataset_args=dict(tfrecord_dir='fit'))
+    assert list(whole) == ['fid50k_n24']
 
 
 class Failing(MetricBase):
@@ -298,45 +330,29 @@ def test_the_result_line_is_the_official_one(place):
 
 def test_separability_needs_its_library(place, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'sklearn', None)
-    group = MetricGroup([dict(metric_defaults.ls, num_samples=8, num_keep=4, attrib_indices=[0])])
-    metric_toys.save_generator('toy.pkl')
+    monkeypatch.setitem(__import__('sys').modules, 'sklearn.svm', None)
     with pytest.raises(UserError, match='pip install scikit-learn'):
-        group.run('toy.pkl', trust_network_code=True)
+        check_metrics(['ls'], 8, ensure=False)
 
 
-class Plane:
-    """Stands in for sklearn.svm: knows that the first coordinate decides."""
-
-    class LinearSVC:
-        def __init__(self, dual, random_state):
-            pass
-
-        def fit(self, points, targets):
-            if len(set(targets)) < 2:
-                raise ValueError('one class')
-            return self
-
-        def predict(self, points):
-            return (points[:, 0] < 0).astype(int)
-
-
-def test_separability_of_a_generator(place, monkeypatch):
-    """The toy attribute is brightness, which has nothing to do with the first coordinate."""
-    monkeypatch.setattr(linear_separability, '_import_svm', lambda: Plane)
-    metric_toys.save_generator('toy.pkl')
+@pytest.mark.parametrize('power, low, high', [(1.0, 1.0, 1.02), (0.0, 1.0, 1.2)])
+def test_an_attribute_that_is_linear_in_the_latents_is_separable(place, power, low, high):
+    """The toy attribute is brightness, and brightness is a sum of latents times a matrix."""
+    metric_toys.save_generator('toy.pkl', power=power)
     group = MetricGroup([dict(metric_defaults.ls, num_samples=400, num_keep=200,
                               attrib_indices=[0])])
     group.run('toy.pkl', trust_network_code=True)
     assert sorted(group.get_results()) == ['ls_w', 'ls_z']
-    assert all(1.0 <= value <= 2.0 for value in group.get_results().values())
+    assert all(low <= value <= high for value in group.get_results().values())
 
 
-def test_separable_attributes_leave_nothing_unknown():
-    attribute_entropy = linear_separability.attribute_entropy
+def test_bits_that_no_plane_can_tell_are_counted():
+    def entropy_of(logits, num_keep=400):
+        return linear_separability.attribute_entropy(points, logits, num_keep, sklearn.svm, 0)
     points = np.random.RandomState(0).randn(400, 3)
-    assert attribute_entropy(points, points[:, 0], 200, Plane, 0) == 0
-    assert attribute_entropy(points, np.ones(400), 200, Plane, 0) == 0
-    assert attribute_entropy(points, points[:, 1], 400, Plane, 0) == pytest.approx(1, abs=0.05)
+    assert entropy_of(points[:, 0] + 2 * points[:, 1], 200) == 0
+    assert entropy_of(np.ones(400)) == 0
+    assert entropy_of(points[:, 0] * points[:, 1]) == pytest.approx(1, abs=0.05)
 
 
 def test_sources_written_for_tensorflow_1_run_when_trusted(session):

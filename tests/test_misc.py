@@ -95,9 +95,10 @@ def test_pillow_images_are_rounded_and_clipped():
     assert misc.convert_to_pil_image(np.ones([4, 2, 2])).mode == 'RGBA'
 
 
-def test_a_saved_grid_reads_back(tmp_path):
-    images = np.random.RandomState(0).randint(256, size=[4, 3, 4, 4]).astype(np.uint8)
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_a_saved_grid_reads_back(channels, tmp_path):
+    images = np.random.RandomState(0).randint(256, size=[4, channels, 4, 4]).astype(np.uint8)
     path = str(tmp_path / 'grid.png')
     misc.save_image_grid(images, path, drange=[0, 255], grid_size=(2, 2))
-    pixels = np.asarray(PIL.Image.open(path)).transpose(2, 0, 1)
+    pixels = np.asarray(PIL.Image.open(path)).reshape(8, 8, channels).transpose(2, 0, 1)
     assert np.array_equal(pixels, misc.create_image_grid(images, (2, 2)))

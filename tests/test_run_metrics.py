@@ -13,7 +13,7 @@ import pytest
 import run_metrics
 from dnnlib import cli
 from dnnlib.util import UserError
-from metrics import feature_nets, paper_tables
+from metrics import feature_nets, paper_tables, protocol
 from tests import metric_toys
 from tests.test_metrics import IMAGES, export
 from tests.test_runs import make_run
@@ -21,12 +21,13 @@ from tests.test_runs import make_run
 RUN = 'results/00003-stylegan2-reals-1gpu-config-e-fr'
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Runs the program, and dies by SIGKILL in the middle of it.
+# Runs the program, and dies by SIGKILL in the middle of it. The sources may be edited meanwhile.
 KILLED = '''
 import os, signal, sys
 sys.path.insert(0, %r)
 import run_metrics
-from metrics import sample_store
+from metrics import protocol, sample_store
+protocol.code_hash = lambda: 'code'
 add, count = sample_store.SampleStore.add, [0]
 def add_some(store, arrays):
     add(store, arrays)
@@ -91,7 +92,8 @@ def test_a_run_folder_stands_for_its_snapshots(place, capsys):
     assert len([line for line in table if 'time' not in line]) == 2
 
 
-def test_a_killed_evaluation_goes_on_to_the_same_result(place):
+def test_a_killed_evaluation_goes_on_to_the_same_result(place, monkeypatch):
+    monkeypatch.setattr(protocol, 'code_hash', lambda: 'code')
     flags = ['--trust-network-code', '--feature-nets=nets', '--metrics=fid50k,cond',
              '--num-samples=48']
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL='3')
@@ -136,6 +138,40 @@ def test_networks_without_a_run_need_a_data_set_only_for_real_images(place):
     record, = run('--network=alone.pkl', '--metrics=swd16k', '--num-samples=16', '--dataset=reals',
                   '--data-dir=data')['swd16k_n16']
     assert np.isfinite(record['results']['swd16k_n16_avg'])
+
+
+@pytest.fixture
+def labelled(place):
+    """A network of three classes beside data sets in which something is missing."""
+    metric_toys.save_generator('class.pkl', metric_toys.G_without_w, label_size=3)
+    numbers = np.arange(len(IMAGES))
+    export(place / 'data' / 'two', IMAGES, np.eye(3)[numbers % 2])
+    export(place / 'data' / 'attributes', IMAGES, np.tile([1, 1, 0], [len(IMAGES), 1]))
+
+
+@pytest.mark.parametrize('network, dataset, index, message', [
+    (RUN, 'reals', 0, '--class is 0, .* without labels'),
+    ('class.pkl', 'two', 3, '--class is 3; it must be from 0 to 2'),
+    ('class.pkl', 'two', -1, '--class is -1'),
+    ('class.pkl', 'reals', 0, "'data/reals' has no labels"),
+    ('class.pkl', 'attributes', 0, "labels of the data set 'attributes' are not one-hot"),
+    ('class.pkl', 'two', 2, "'two' has no images of class 2")])
+def test_classes_that_are_not_there_are_found_before_any_work(labelled, network, dataset, index,
+                                                              message):
+    with pytest.raises(UserError, match=message):
+        run('--network=' + network, '--dataset=' + dataset, '--data-dir=data', '--metrics=swd16k',
+            '--num-samples=16', '--class=%d' % index)
+    assert not glob.glob('results/*run-metrics')
+
+
+def test_figures_of_one_class_say_so(labelled, capsys):
+    flags = ['--network=class.pkl', '--dataset=two', '--data-dir=data', '--num-samples=16']
+    names = run(*flags, '--metrics=swd16k,cond', '--class=1')
+    assert sorted(names) == ['cond_class1_n16', 'swd16k_class1_n16']
+    assert 'swd16k_class1_n16_avg' in capsys.readouterr().out
+    # What looks at no real images needs none of the class.
+    record, = run(*flags, '--metrics=cond', '--class=2')['cond_class2_n16']
+    assert record['class_index'] == 2
 
 
 def test_the_paper_is_compared_with_where_it_has_a_row():

@@ -4,8 +4,9 @@ import pytest
 import scipy.signal
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import layout
+from dnnlib.tflib import custom_ops, engine, layout
 from dnnlib.tflib.ops import upfirdn_2d as ops
+from dnnlib.tflib.ops import upfirdn_ref
 from dnnlib.util import UserError
 from tests import golden
 
@@ -47,13 +48,13 @@ def random_case(rng):
             return x, k.astype(np.float32), kwargs, (up, down, pad)
 
 
-def test_upfirdn_gives_the_recorded_results_and_gradients(session):
+def test_upfirdn_gives_the_recorded_results_and_gradients(session, impl):
     arrays, meta = golden.load('upfirdn')
     got, want = [], []
     for case in meta['cases']:
         data = {key: arrays[case['case'] + '.' + key] for key in ['x', 'k', 'y']}
         x = tf.constant(data['x'])
-        y = ops.upfirdn_2d(x, data['k'], **case['params'])
+        y = ops.upfirdn_2d(x, data['k'], impl=impl, **case['params'])
         got.append(y)
         want.append(data['y'])
         if case['has_grad']:
@@ -65,7 +66,8 @@ def test_upfirdn_gives_the_recorded_results_and_gradients(session):
 
 
 @pytest.mark.parametrize('data_format', FORMATS)
-def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(session, data_format):
+def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(session, impl,
+                                                                          data_format):
     arrays, meta = golden.load('resample')
     tensors, want, names = [], [], []
     for case in meta['cases']:
@@ -78,7 +80,8 @@ def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(sessio
         move = [recorded, data_format]
         x = tf.constant(in_format(data['x'], *move))
         inputs = [x] + [tf.constant(data[key]) for key in ['w'] if key in data]
-        y = getattr(ops, case['function'])(*inputs, k=case['k'], data_format=data_format, **kwargs)
+        y = getattr(ops, case['function'])(*inputs, k=case['k'], data_format=data_format, impl=impl,
+                                           **kwargs)
         tensors.append([y] + tf.gradients(y, inputs, tf.constant(in_format(data['dy'], *move))))
         want.append([in_format(data[key], *move) for key in ['y', 'dx']] +
                     [data[key] for key in ['dw'] if key in data])
@@ -136,25 +139,52 @@ def test_convolutions_agree_with_filter_and_convolution_in_turn(session, factor,
         golden.assert_close(g[inside], v[inside], 1e-6)
 
 
-def test_upfirdn_agrees_with_scipy_on_random_shapes(session):
+def test_upfirdn_agrees_with_scipy_on_random_shapes(session, impl):
     rng = np.random.RandomState(2)
     cases = [random_case(rng) for _ in range(40)]
-    got = session.run([ops.upfirdn_2d(tf.constant(x), k, **kw) for x, k, kw, _ in cases])
+    got = session.run([ops.upfirdn_2d(tf.constant(x, tf.float32), k, impl=impl, **kw)
+                       for x, k, kw, _ in cases])
     for g, (x, k, kw, how) in zip(got, cases):
-        golden.assert_close(g, numpy_upfirdn(x, k, *how), 1e-6, str(kw))
+        golden.assert_close(g, numpy_upfirdn(x, k, *how), 1e-5, str(kw))
 
 
-def test_gradient_is_the_adjoint_and_its_gradient_the_op_itself(session):
+def test_compiled_filter_agrees_with_scipy_in_all_formats_types_and_sizes(session, compiled):
+    rng = np.random.RandomState(7)
+    got, want = [], []
+    for size in [(1, 1), (2, 2), (4, 4), (7, 7), (9, 3), (12, 12), (32, 32)]:
+        for k in [rng.randn(*size), np.outer(rng.randn(size[0]), rng.randn(size[1]))]:
+            up, down = [(1, 1), (2, 1), (1, 2), (3, 2)][rng.randint(4)]
+            pad = [(int(size[i]) // 2 + up, int(size[i]) // 2) for i in range(2)]
+            x = rng.randn(2, 9, 11, rng.choice([1, 3, 16, 33]))
+            how = upfirdn_ref.Resampling(k.astype(np.float32), (up, up), (down, down), pad)
+            for dtype in custom_ops.kernel_dtypes():
+                for data_format in FORMATS:
+                    x_t = tf.constant(in_format(x, 'NHWC', data_format), tf.float32)
+                    y = ops._upfirdn(tf.cast(x_t, dtype), how, data_format, compiled)
+                    assert y.dtype == dtype
+                    got.append(tf.cast(y, tf.float32))
+                    rounded = tf.cast(tf.cast(x, dtype), tf.float64)
+                    want.append((rounded, how, data_format, 1e-5 if dtype == tf.float32 else 1e-2))
+    values = session.run([got, [w[0] for w in want]])
+    for g, x, (_, how, data_format, tolerance) in zip(*values, want):
+        y = numpy_upfirdn(x, how.kernel, how.up, how.down, how.pad)
+        golden.assert_close(in_format(g, data_format, 'NHWC'), y, tolerance,
+                            '%s %s' % (data_format, how))
+
+
+def test_gradient_is_the_adjoint_and_its_gradient_the_op_itself(session, impl):
     rng = np.random.RandomState(3)
+    dtype, tolerance = (tf.float64, 1e-9) if impl == 'ref' else (tf.float32, 1e-5)
     for x, k, kw, _ in [random_case(rng) for _ in range(15)]:
-        x_t = tf.constant(x)
-        y = ops.upfirdn_2d(x_t, k, **kw)
-        v = tf.constant(rng.randn(*y.shape.as_list()))
+        x_t = tf.constant(x, dtype)
+        y = ops.upfirdn_2d(x_t, k, impl=impl, **kw)
+        v = tf.constant(rng.randn(*y.shape.as_list()), dtype)
         dx, = tf.gradients(y, x_t, v)
         again, = tf.gradients(dx, v, x_t)  # the gradient is linear in v
         y_v, v_v, dx_v, again_v = session.run([y, v, dx, again])
-        assert np.isclose(np.vdot(y_v, v_v), np.vdot(x, dx_v), rtol=1e-9, atol=1e-9)
-        golden.assert_close(again_v, y_v, 1e-9)
+        size = np.linalg.norm(y_v) * np.linalg.norm(v_v)
+        assert abs(np.vdot(y_v, v_v) - np.vdot(x, dx_v)) <= tolerance * max(size, 1)
+        golden.assert_close(again_v, y_v, tolerance)
 
 
 @pytest.mark.parametrize('data_format', FORMATS)
@@ -249,5 +279,14 @@ def test_wrong_kernels_and_too_small_images_are_explained(session):
         ops.filter_2d(x, [1, -1])
     with pytest.raises(UserError, match='too small'):
         ops.upfirdn_2d(tf.ones([1, 2, 2, 1]), np.ones([3, 3]))
-    with pytest.raises(UserError, match="impl='native'.*no native kernel"):
-        ops.filter_2d(x, [1, 1], impl='native')
+    if not engine.gpu_devices():
+        with pytest.raises(UserError, match="impl='cuda' of UpFirDn2D.*this is a CPU"):
+            ops.filter_2d(x, [1, 1], impl='cuda')
+
+
+def test_a_compiled_filter_says_what_it_cannot_do(session, compiled):
+    with pytest.raises(UserError, match='cannot do float64'):
+        ops.filter_2d(tf.ones([1, 1, 4, 4], tf.float64), [1, 1], impl=compiled)
+    with pytest.raises(UserError, match='kernel of 33 x 33'):
+        ops.filter_2d(tf.ones([1, 1, 4, 4]), np.ones(33), impl=compiled)
+    assert ops.filter_2d(tf.ones([1, 1, 4, 4]), np.ones(33)).shape == [1, 1, 4, 4]

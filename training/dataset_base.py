@@ -79,16 +79,21 @@ class Dataset:
         """Return the label of image `index` in file order, float32 [label_size]."""
         return self._labels_of(np.array([index]))[0]
 
-    def has_all_classes(self) -> bool:
-        """Whether the labels are one-hot and every class has images."""
-        counts = np.zeros([self.label_size])
+    def class_numbers(self) -> Optional[np.ndarray]:
+        """Class of each image in file order, int32 [num_images]; None if labels are not one-hot."""
+        classes = np.empty([self.num_images], np.int32)
         for begin in range(0, self.num_images, _LABELS_AT_A_TIME):
             stop = min(begin + _LABELS_AT_A_TIME, self.num_images)
             labels = self._labels_of(np.arange(begin, stop))
             if np.any((labels != 0) & (labels != 1)) or np.any(labels.sum(axis=1) != 1):
-                return False
-            counts += labels.sum(axis=0)
-        return bool(np.all(counts > 0))
+                return None
+            classes[begin:stop] = labels.argmax(axis=1)
+        return classes
+
+    def has_all_classes(self) -> bool:
+        """Whether the labels are one-hot and every class has images."""
+        classes = self.class_numbers()
+        return classes is not None and len(np.unique(classes)) == self.label_size
 
     def fingerprint(self) -> str:
         """16 hex digits that identify the data: names, sizes, some images and labels."""

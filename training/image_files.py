@@ -1,23 +1,25 @@
 """Image files of a folder or a .zip: listing, decoding, checking before any of them is used."""
+import array
 import collections
 import concurrent.futures
 import contextlib
-import fnmatch
 import io
 import os
 import sys
 import zipfile
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dnnlib.util import UserError, list_dir_recursively_with_ignore
+from dnnlib.util import UserError
+from training.file_names import NameTable, class_folders, files_under, is_ignored
 from training.labels import OneHotLabels
+from training.zip_files import ZipFiles
 
 CONVERSIONS = {'rgb': 'RGB', 'gray': 'L', 'rgba': 'RGBA'}  # --convert -> Pillow's mode
-_IGNORED_NAMES = ['.*', '__MACOSX', '*.labels']
+_IGNORED_NAMES = ('.*', '__MACOSX', '*.labels')
 
 
 class ImageOptions(NamedTuple):
@@ -41,7 +43,7 @@ class ImageFiles:
         path: folder or .zip.
 
     Attributes:
-        names: paths inside the folder or .zip.
+        names: paths inside the folder or .zip, a sequence.
         classes: names of the classes, sorted; empty if the files lie side by side.
 
     Raises:
@@ -52,34 +54,23 @@ class ImageFiles:
         self.path = os.path.expanduser(path)
         self._zip = None
         if os.path.isdir(self.path):
-            listed = list_dir_recursively_with_ignore(self.path, _IGNORED_NAMES)
-            names = [relative.replace(os.sep, '/') for _, relative in listed]
+            self.names = _names_in_folder(self.path)
         elif zipfile.is_zipfile(self.path):
-            self._zip = zipfile.ZipFile(self.path)
-            names = [name for name in self._zip.namelist()
-                     if not name.endswith('/') and not _is_ignored(name)]
+            self._zip = ZipFiles(self.path, lambda name: not is_ignored(name, _IGNORED_NAMES))
+            self.names = self._zip.names
         else:
             raise UserError('%r is neither a folder nor a .zip file.' % path)
-        if not names:
+        if not self.names:
             raise UserError('There are no files in %r.' % path)
-        self.names = sorted(names)
-        parts = [name.split('/') for name in self.names]
-        shared = 0
-        while len({tuple(p[:shared + 1]) for p in parts}) == 1 and len(parts[0]) > shared + 1:
-            shared += 1
-        depths = {len(p) - shared for p in parts}
-        if depths not in ({1}, {2}):
+        folders = class_folders(self.names)
+        if folders is None:
             raise UserError('%r has files at several depths; put all images side by side, or into '
                             'one folder per class.' % path)
-        self._class_names = [p[shared] for p in parts] if depths == {2} else None
-        self.classes = sorted(set(self._class_names or []))
+        self._class_numbers, self.classes = folders
 
     def labels(self) -> Optional[OneHotLabels]:
         """One-hot class of every file, [num_files, num_classes]; None without classes."""
-        if not self.classes:
-            return None
-        number = {name: i for i, name in enumerate(self.classes)}
-        return OneHotLabels([number[name] for name in self._class_names], len(self.classes))
+        return OneHotLabels(self._class_numbers, len(self.classes)) if self.classes else None
 
     def open(self, index: int) -> Image.Image:
         """Return file `index` as a decoded Pillow image; UnusableImage if it is none."""
@@ -108,10 +99,9 @@ class ImageFiles:
 
     @contextlib.contextmanager
     def _opened(self, index):
-        name = self.names[index]
         try:
-            with (open(os.path.join(self.path, name), 'rb') if self._zip is None
-                  else io.BytesIO(self._zip.read(name))) as file:
+            with (open(os.path.join(self.path, self.names[index]), 'rb') if self._zip is None
+                  else io.BytesIO(self._zip.read(index))) as file:
                 yield Image.open(file)
         except UnusableImage:
             raise
@@ -120,7 +110,7 @@ class ImageFiles:
 
 
 def scan(files: ImageFiles, shape_of: Callable[[int], Tuple[int, int, int]],
-         skip_bad: bool = False) -> Tuple[List[int], Tuple[int, int, int]]:
+         skip_bad: bool = False) -> Tuple[np.ndarray, Tuple[int, int, int]]:
     """Look at all files once; those that cannot be used are listed on stderr with the reason.
 
     Args:
@@ -129,7 +119,7 @@ def scan(files: ImageFiles, shape_of: Callable[[int], Tuple[int, int, int]],
         skip_bad: go on with the others.
 
     Returns:
-        (numbers of the usable files, shape (C, R, R) of their images).
+        (numbers of the usable files, int64 [n]; shape (C, R, R) of their images).
 
     Raises:
         UserError: some file cannot be used (none can, with skip_bad).
@@ -140,7 +130,7 @@ def scan(files: ImageFiles, shape_of: Callable[[int], Tuple[int, int, int]],
         except UnusableImage as error:
             return str(error)
 
-    good, num_bad, shape, first = [], 0, None, None
+    good, num_bad, shape, first = array.array('q'), 0, None, None
     results = threaded_map(examine, range(len(files.names)))
     for index, result in enumerate(tqdm(results, 'Checking images', len(files.names), unit='img',
                                         disable=None, leave=False)):
@@ -158,7 +148,7 @@ def scan(files: ImageFiles, shape_of: Callable[[int], Tuple[int, int, int]],
         raise UserError('%d of the %d files in %r cannot be used, see the list above; mend or '
                         'remove them, or make a data set of the others with dataset_tool.py '
                         'create_from_images --skip-bad.' % (num_bad, len(files.names), files.path))
-    return good, shape
+    return np.frombuffer(good, np.int64), shape
 
 
 def threaded_map(function: Callable[[Any], Any], items: Iterable) -> Iterator:
@@ -174,9 +164,13 @@ def threaded_map(function: Callable[[Any], Any], items: Iterable) -> Iterator:
             yield pending.popleft().result()
 
 
-def _is_ignored(name):
-    return any(fnmatch.fnmatch(part, pattern)
-               for part in name.split('/') for pattern in _IGNORED_NAMES)
+def _names_in_folder(folder):
+    try:
+        names = NameTable(files_under(folder, _IGNORED_NAMES))
+    except OSError as error:
+        raise UserError('The folder %r cannot be read: %s.' % (error.filename, error.strerror))
+    names.sort()
+    return names
 
 
 def _transform(image, options):

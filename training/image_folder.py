@@ -1,5 +1,4 @@
 """A plain folder or .zip of images used as a data set, without making .tfrecords first."""
-import hashlib
 import os
 from typing import Optional, Union
 
@@ -69,5 +68,4 @@ class ImageFolderDataset(Dataset):
         return list(image_levels(image, self.resolution >> lod))[-1]
 
     def _identity(self):
-        names = hashlib.sha256('\n'.join(self._files.names).encode()).hexdigest()
-        return [os.path.basename(os.path.normpath(self.tfrecord_dir)), names]
+        return [os.path.basename(os.path.normpath(self.tfrecord_dir)), self._files.names.sha256()]

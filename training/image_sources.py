@@ -40,11 +40,11 @@ def create_from_images(tfrecord_dir: str, image_dir: str, shuffle: int = 1,
     labels = files.labels()
     with TFRecordExporter(tfrecord_dir, len(good), force=force) as exporter:
         order = exporter.choose_shuffled_order() if shuffle else np.arange(len(good))
-        order = np.asarray(good)[order]
+        order = good[order]
         for image in threaded_map(decode, order):
             exporter.add_image(image)
         if labels is not None:
-            exporter.add_labels(labels[order])
+            exporter.add_labels(labels.of(order))
 
 
 def create_from_crops(tfrecord_dir: str, image_dir: str, resolution: int = 32,

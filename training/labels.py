@@ -17,7 +17,7 @@ class OneHotLabels:
     """
 
     def __init__(self, numbers: Sequence[int], num_classes: int):
-        self._numbers = np.asarray(numbers, np.int64)
+        self._numbers = np.asarray(numbers)
         self.shape = (len(self._numbers), num_classes)
 
     def __len__(self) -> int:
@@ -26,6 +26,10 @@ class OneHotLabels:
     def first_columns(self, count: int) -> 'OneHotLabels':
         """Return the same labels without the columns from `count` on."""
         return OneHotLabels(self._numbers, min(count, self.shape[1]))
+
+    def of(self, rows: np.ndarray) -> 'OneHotLabels':
+        """Return the labels of some rows [n], in that order."""
+        return OneHotLabels(self._numbers[rows], self.shape[1])
 
     def __getitem__(self, rows) -> np.ndarray:
         """Return the labels of some rows, float32 [..., classes]."""
@@ -80,6 +84,14 @@ def load_labels(path: Optional[str], max_label_size: Union[int, str], num_images
         raise UserError('%r has %d labels, but there are %d images in %r; make the data set again.'
                         % (path, len(labels), num_images, source))
     return labels if max_label_size == 'full' else labels[:, :max_label_size]
+
+
+def check_class(class_index: int, label_size: int) -> None:
+    """Raise UserError unless a network with labels of this size knows the class."""
+    if not label_size:
+        raise UserError('--class is %d, but the network was trained without labels' % class_index)
+    if not 0 <= class_index < label_size:
+        raise UserError('--class is %d; it must be from 0 to %d' % (class_index, label_size - 1))
 
 
 def check_max_label_size(max_label_size: Union[int, str]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
+from dnnlib.tflib.ops import conv2d
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, upsample_conv_2d
 
@@ -47,15 +48,18 @@ def _conv2d(x, w, up, down, resample_kernel):
         return upsample_conv_2d(x, w, k=resample_kernel, data_format=layout.current())
     if down:
         return conv_downsample_2d(x, w, k=resample_kernel, data_format=layout.current())
-    return tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME', data_format=layout.current())
+    return conv2d.conv2d(x, w, data_format=layout.current())
 
 
-def apply_bias_act(x, act='linear', alpha=None, gain=None, lrmul=1, bias_var='bias'):
-    """Add a trainable bias per channel, then the activation function with its gain."""
+def apply_bias_act(x, act='linear', alpha=None, gain=None, lrmul=1, bias_var='bias', **factors):
+    """Add a trainable bias per channel, then the activation function with its gain.
+
+    factors: style, scale and shift of `fused_bias_act`, in the same pass before the bias.
+    """
     axis = layout.channel_axis(x.shape.ndims)
     size = x.shape.as_list()[axis]
     b = tf.get_variable(bias_var, shape=[size], initializer=tf.initializers.zeros()) * lrmul
-    return fused_bias_act(x, b=tf.cast(b, x.dtype), axis=axis, act=act, alpha=alpha, gain=gain)
+    return fused_bias_act(x, b=b, axis=axis, act=act, alpha=alpha, gain=gain, **factors)
 
 
 def conv2d_act_layer(x, fmaps, kernel, act, act_gain=None, **conv_kwargs):
@@ -63,10 +67,15 @@ def conv2d_act_layer(x, fmaps, kernel, act, act_gain=None, **conv_kwargs):
     return apply_bias_act(conv2d_layer(x, fmaps, kernel, **conv_kwargs), act=act, gain=act_gain)
 
 
-def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
-                           resample_kernel=None, gain=1, use_wscale=True, lrmul=1,
-                           fused_modconv=True, weight_var='weight',
-                           mod_weight_var='mod_weight', mod_bias_var='mod_bias'):
+def modulated_conv2d_layer(x, y, fmaps, kernel, **kwargs):
+    """`modulated_conv2d`, multiplied out: [N, fmaps, H, W], without bias."""
+    x, d = modulated_conv2d(x, y, fmaps, kernel, **kwargs)
+    return x if d is None else fused_bias_act(x, axis=layout.channel_axis(), style=d)
+
+
+def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
+                     resample_kernel=None, gain=1, use_wscale=True, lrmul=1, fused_modconv=True,
+                     weight_var='weight', mod_weight_var='mod_weight', mod_bias_var='mod_bias'):
     """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
     Args:
@@ -75,7 +84,8 @@ def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate
             result as scaling the activations instead, which is what other layouts do (faster on
             CPUs).
 
-    Returns: [N, fmaps, H, W], without bias.
+    Returns: activations [N, fmaps, H, W] and the factors [N, fmaps] that normalize them, float32,
+        for whoever makes the next pass over them; None where that has been done.
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
@@ -83,16 +93,15 @@ def modulated_conv2d_layer(x, y, fmaps, kernel, up=False, down=False, demodulate
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
     if fused_modconv and layout.current() == 'NCHW':
-        return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel)
+        return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel), None
 
-    x *= tf.reshape(tf.cast(s, x.dtype), layout.arrange(-1, num_in, 1, 1))
+    x = fused_bias_act(x, axis=layout.channel_axis(), style=s)
     x = _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
-    if demodulate:
-        # Eq. 3 without a weight per sample: the sum over the kernel does not depend on the style.
-        power = tf.matmul(tf.square(s), tf.reduce_sum(tf.square(w), axis=[0, 1]))
-        d = tf.rsqrt(power + 1e-8)  # [N, fmaps]
-        x *= tf.reshape(tf.cast(d, x.dtype), layout.arrange(-1, fmaps, 1, 1))
-    return x
+    if not demodulate:
+        return x, None
+    # Eq. 3 without a weight per sample: the sum over the kernel does not depend on the style.
+    power = tf.matmul(tf.square(s), tf.reduce_sum(tf.square(w), axis=[0, 1]))
+    return x, tf.rsqrt(power + 1e-8)
 
 
 def _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel):

@@ -4,13 +4,17 @@ and Zha.
 Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose
 for the device; shapes in comments are written N, C, H, W all the same.
 """
+from typing import NamedTuple, Optional
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
 from dnnlib.tflib import layout
-from dnnlib.tflib.ops.fused_bias_act import activation_funcs
+from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
+from dnnlib.tflib.ops.fused_bias_act import channel_sum as weighted_channel_sum
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d, upsample_2d
+from dnnlib.tflib.precision import conv_dtype, in_float32
 from dnnlib.util import UserError
 from training import progressive
 from training.layers_stylegan2 import (  # noqa: F401
@@ -20,6 +24,7 @@ from training.layers_stylegan2 import (  # noqa: F401
     dense_layer,
     get_weight,
     minibatch_stddev_layer,
+    modulated_conv2d,
     modulated_conv2d_layer,
 )
 from training.progressive import naive_downsample_2d, naive_upsample_2d  # noqa: F401
@@ -28,11 +33,22 @@ SQRT_HALF = np.sqrt(0.5)
 
 # Noise injection. Equation numbers are those of "On Noise Injection in Generative Adversarial
 # Networks". Here mu is the output of a convolution [N, C, H, W], eps the noise [N, 1, H, W], and s
-# and sigma are maps [N, 1, H, W].
+# and sigma are maps [N, 1, H, W]; maps are float32 whatever the type of mu. A form of the noise
+# yields two maps S and T, and mu becomes mu * S + T in one pass with bias and activation.
+
+class Demodulated(NamedTuple):
+    """mu = x * style, not multiplied out: x [N, C, H, W], style [N, C] or None."""
+    x: tf.Tensor
+    style: Optional[tf.Tensor] = None
+
+    def product(self):
+        """mu itself."""
+        return fused_bias_act(self.x, axis=layout.channel_axis(), style=self.style)
+
 
 def channel_sum(mu):
     """Eq. 6: m, the sum over channels of every pixel."""
-    return tf.reduce_sum(mu, axis=layout.channel_axis(), keepdims=True)
+    return weighted_channel_sum(mu.x, mu.style, axis=layout.channel_axis())
 
 
 def centre(m):
@@ -43,7 +59,8 @@ def centre(m):
 def semantic_identifier(mu):
     """Spatial semantic identifier s, Eq. 6-7: sum over channels, centred, scaled to |s| <= 1."""
     s = centre(channel_sum(mu))
-    return s / (tf.reduce_max(tf.abs(s), axis=layout.spatial_axes(), keepdims=True) + 1e-8)
+    s /= tf.reduce_max(tf.abs(s), axis=layout.spatial_axes(), keepdims=True) + 1e-8
+    return tf.identity(s, name='s')
 
 
 def trainable_map(name, s):
@@ -74,23 +91,28 @@ def stabilize(s, alpha_power=None):
     """
     logit = tf.get_variable('alpha_logit', shape=[], initializer=tf.initializers.zeros())
     if alpha_power is not None:
-        logit *= tf.reshape(alpha_power, [-1, 1, 1, 1])
+        logit = logit * tf.reshape(alpha_power, [-1, 1, 1, 1])
     alpha = tf.cast(tf.sigmoid(logit), s.dtype)
     return divide_by_rms(alpha * s + (1 - alpha))
 
 
 def convolved_identifier(mu):
     """In place of Eq. 6-8: a 3x3 convolution to one channel, plus a trainable map b."""
-    s = conv2d_layer(mu, 1, kernel=3)
+    s = conv2d_layer(mu.product(), 1, kernel=3)
+    s = tf.identity(in_float32(s), name='s')
     return s + trainable_map('b', s)
 
 
 # How the authors' released code reduces channels, by data set: FFHQ, LSUN cat, LSUN church.
 FR_REDUCTIONS = {
-    'neg_relu': lambda mu: channel_sum(tf.nn.relu(-mu)),
-    'abs': lambda mu: channel_sum(tf.abs(mu)),
+    'neg_relu': lambda mu: _sum_over_channels(tf.nn.relu(-mu)),
+    'abs': lambda mu: _sum_over_channels(tf.abs(mu)),
     'neg_max': lambda mu: tf.reduce_max(-mu, axis=layout.channel_axis(), keepdims=True),
 }
+
+
+def _sum_over_channels(x):
+    return tf.reduce_sum(in_float32(x), axis=layout.channel_axis(), keepdims=True)
 
 
 def released_identifier(mu, fr_reduce):
@@ -98,9 +120,9 @@ def released_identifier(mu, fr_reduce):
     if fr_reduce not in FR_REDUCTIONS:
         raise UserError('unknown fr_reduce %r; choose one of %s'
                         % (fr_reduce, ', '.join(FR_REDUCTIONS)))
-    s = centre(FR_REDUCTIONS[fr_reduce](mu))
+    s = centre(in_float32(FR_REDUCTIONS[fr_reduce](mu.product())))
     s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
-    return (s + 1) / 2
+    return tf.identity((s + 1) / 2, name='s')
 
 
 def released_stabilize(s):
@@ -110,35 +132,39 @@ def released_stabilize(s):
     return divide_by_rms(alpha + (1 - alpha) * s)
 
 
-def scale_all(mu, eps, sigma):
+def scale_all(eps, sigma):
     """Eq. 10: r * sigma * mu + r * sigma * eps, r starting at 1."""
     r = tf.get_variable('strength', shape=[], initializer=tf.initializers.ones())
-    return (mu + eps) * (sigma * tf.cast(r, mu.dtype))
+    S = sigma * tf.cast(r, sigma.dtype)
+    return S, S * eps
 
 
-def scale_noise(mu, eps, sigma):
+def scale_noise(eps, sigma):
     """Eq. 10 with r on the noise alone: sigma * mu + r * sigma * eps, r starting at 0."""
     r = tf.get_variable('strength', shape=[], initializer=tf.initializers.zeros())
-    return (mu + eps * tf.cast(r, mu.dtype)) * sigma
+    return sigma, sigma * eps * tf.cast(r, sigma.dtype)
 
 
 def inject_nothing(mu, eps):
     """No noise at all: a bald generator."""
-    del eps
-    return mu
+    del mu, eps
+    return None, None
 
 
 def inject_additive(mu, eps):
     """Eq. 11, StyleGAN2's own noise: mu + r * eps, r starting at 0."""
+    del mu
     r = tf.get_variable('noise_strength', shape=[], initializer=tf.initializers.zeros())
-    return mu + eps * tf.cast(r, mu.dtype)
+    return None, eps * tf.cast(r, eps.dtype)
 
 
 def _fuzzy(sigma_of, output=scale_all):
     """A form of fuzzy reparameterization: how sigma comes from mu, and what becomes of it."""
     def inject(mu, eps, **options):
         with tf.variable_scope('FR'):
-            return output(mu, eps, sigma_of(mu, **options))
+            # By their names FR/s and FR/sigma training/fr_maps.py finds these maps.
+            sigma = tf.identity(sigma_of(mu, **options), name='sigma')
+            return output(eps, sigma)
     return inject
 
 
@@ -151,7 +177,8 @@ NOISE_INJECTION_FORMS = {
     'fr-released': _fuzzy(lambda mu, fr_reduce: released_stabilize(decompose(
         released_identifier(mu, fr_reduce))), scale_noise),
     # The ablations of table 5.
-    'fr-nonorm': _fuzzy(lambda mu, t: stabilize(decompose(channel_sum(mu)), t)),
+    'fr-nonorm': _fuzzy(lambda mu, t: stabilize(decompose(
+        tf.identity(channel_sum(mu), name='s')), t)),
     'fr-nostab': _fuzzy(lambda mu: decompose(semantic_identifier(mu))),
     'fr-nodecomp': _fuzzy(lambda mu, t: stabilize(semantic_identifier(mu), t)),
     'fr-cnn': _fuzzy(lambda mu, t: stabilize(convolved_identifier(mu), t)),
@@ -161,16 +188,18 @@ NOISE_INJECTION_FORMS = {
 FORMS_WITH_ALPHA = ('fr', 'fr-noise', 'fr-nonorm', 'fr-nodecomp', 'fr-cnn')
 
 
-def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu',
-                          alpha_power=None):
-    """Put noise into activations, before bias and activation function.
+def noise_injection_maps(mu, form='additive', noise_var=None, fr_reduce='neg_relu',
+                         alpha_power=None):
+    """Maps S and T [N or 1, 1, H, W] by which noise goes into activations: mu * S + T.
 
     Args:
-        x: [N, C, H, W]. form: a key of NOISE_INJECTION_FORMS.
+        mu: `Demodulated`. form: a key of NOISE_INJECTION_FORMS.
         noise_var: fixed noise [N or 1, 1, H, W]; None: drawn from N(0, 1) for each sample and
             evaluation.
         fr_reduce: a key of FR_REDUCTIONS, for the form 'fr-released' alone.
         alpha_power: t [N] or None, see `stabilize`; for FORMS_WITH_ALPHA alone.
+
+    Returns: S, None for ones, and T, None for zeros.
     """
     if form not in NOISE_INJECTION_FORMS:
         raise UserError('unknown noise injection %r; choose one of %s'
@@ -179,20 +208,30 @@ def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_rel
         raise UserError('noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
                         'in %s' % (form, ', '.join(FORMS_WITH_ALPHA)))
     if form == 'none':
-        return inject_nothing(x, None)
+        return inject_nothing(mu, None)
     options = {'t': alpha_power} if form in FORMS_WITH_ALPHA else {}
     if form == 'fr-released':
         options['fr_reduce'] = fr_reduce
-    return NOISE_INJECTION_FORMS[form](x, noise_for(x, noise_var), **options)
+    return NOISE_INJECTION_FORMS[form](mu, noise_for(mu.x, noise_var), **options)
+
+
+def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu',
+                          alpha_power=None):
+    """Put noise into activations [N, C, H, W]; the options are those of `noise_injection_maps`."""
+    S, T = noise_injection_maps(Demodulated(x), form, noise_var, fr_reduce, alpha_power)
+    return fused_bias_act(x, axis=layout.channel_axis(), scale=S, shift=T)
 
 
 def noise_for(x, noise_var=None):
-    """Noise [N, 1, H, W] for activations: drawn from N(0, 1), or fixed [N or 1, 1, H, W]."""
+    """Noise [N, 1, H, W] for activations: drawn from N(0, 1), or fixed [N or 1, 1, H, W].
+
+    Of the type of x, but float32 where that is of half precision.
+    """
+    dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
     if noise_var is not None:
-        return layout.from_nchw(tf.cast(noise_var, x.dtype))
+        return layout.from_nchw(tf.cast(noise_var, dtype))
     _, _, height, width = layout.sizes(x)
-    return layout.from_nchw(
-        tf.random_normal([tf.shape(x)[0], 1, height, width], dtype=x.dtype))
+    return layout.from_nchw(tf.random_normal([tf.shape(x)[0], 1, height, width], dtype=dtype))
 
 
 def G_main(latents_in, labels_in,
@@ -400,19 +439,20 @@ def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resa
                          randomize_noise, noise_values)
 
     def layer(x, index, fmaps, up=False, gain=None):
-        x = modulated_conv2d_layer(x, w[:, index], fmaps, kernel=3, up=up,
-                                   resample_kernel=resample_kernel, fused_modconv=fused_modconv)
+        x, d = modulated_conv2d(x, w[:, index], fmaps, kernel=3, up=up,
+                                resample_kernel=resample_kernel, fused_modconv=fused_modconv)
         alpha_power = None if alpha_powers is None else alpha_powers[:, index]
-        x = noise_injection_layer(x, noise_injection, noise[index], fr_reduce, alpha_power)
-        return apply_bias_act(x, act=nonlinearity, gain=gain)
+        S, T = noise_injection_maps(Demodulated(x, d), noise_injection, noise[index], fr_reduce,
+                                    alpha_power)
+        return apply_bias_act(x, act=nonlinearity, gain=gain, style=d, scale=S, shift=T)
     return layer
 
 
 def _to_rgb(x, w, num_channels, fused_modconv):
-    """Colours [N, num_channels, H, W] of activations, styled but not normalized."""
+    """Colours [N, num_channels, H, W] of activations, styled but not normalized; of w's type."""
     x = modulated_conv2d_layer(x, w, num_channels, kernel=1, demodulate=False,
                                fused_modconv=fused_modconv)
-    return apply_bias_act(x)
+    return apply_bias_act(tf.cast(x, w.dtype))
 
 
 def G_synthesis_stylegan_revised(
@@ -420,7 +460,8 @@ def G_synthesis_stylegan_revised(
         fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
         dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
         is_template_graph=False, force_clean_graph=False, noise_injection='additive',
-        fr_reduce='neg_relu', noise_values=None, alpha_powers=None, **_kwargs):
+        fr_reduce='neg_relu', noise_values=None, alpha_powers=None, precision='float32',
+        **_kwargs):
     """Growing synthesis network of configs b to d: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -443,6 +484,7 @@ def G_synthesis_stylegan_revised(
                           noise_values, alpha_powers)
 
     def block(x, res):
+        x = tf.cast(x, conv_dtype(precision, dtype))
         with resolution_scope(res):
             with tf.variable_scope('Conv0_up'):
                 x = layer(x, 2 * res - 5, nf(res - 1), up=True)
@@ -466,7 +508,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
                           randomize_noise=True, architecture='skip', nonlinearity='lrelu',
                           dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
                           noise_injection='additive', fr_reduce='neg_relu', noise_values=None,
-                          alpha_powers=None, **_kwargs):
+                          alpha_powers=None, precision='float32', **_kwargs):
     """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images.
 
     Section 4.1.
@@ -480,6 +522,8 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
         alpha_powers: t [N, num_layers - 1] of GAN inversion, see `stabilize`.
         fmap_base, fmap_decay, fmap_min, fmap_max: feature maps at 2^res, base / 2^((res-1) *
             decay), clipped.
+        precision: 'float32', or 'mixed' for convolutions from 8x8 up in half precision, see
+            `dnnlib.tflib.precision`; colours are summed in float32.
 
     Returns: [N, num_channels, resolution, resolution].
     """
@@ -497,6 +541,7 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
     def block(x, res):
         """Twice the size; the last style of a resolution also styles the next one's first layer."""
         fmaps = nf(res - 1)
+        x = tf.cast(x, conv_dtype(precision, dtype))
         with tf.variable_scope('Conv0_up'):
             y = layer(x, 2 * res - 5, fmaps, up=True)
         with tf.variable_scope('Conv1'):
@@ -536,7 +581,8 @@ def _block_gain(architecture, nonlinearity):
 def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
                fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512, nonlinearity='lrelu',
                mbstd_group_size=4, mbstd_num_features=1, dtype='float32',
-               resample_kernel=(1, 3, 3, 1), structure='auto', is_template_graph=False, **_kwargs):
+               resample_kernel=(1, 3, 3, 1), structure='auto', is_template_graph=False,
+               precision='float32', **_kwargs):
     """Discriminator of configs b to d, progressively growing: images of full size -> scores [N, 1].
 
     Args:
@@ -558,10 +604,10 @@ def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size
         with resolution_scope(res):
             return _shrinking_layers(x, res, nf, nonlinearity, resample_kernel)
 
-    images = layout.from_nchw(tf.cast(images_in, dtype))
+    images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
     with resolution_scope(2):
-        features = _final_features(features, nf, nonlinearity, mbstd_group_size,
+        features = _final_features(tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size,
                                    mbstd_num_features)
     scores = _class_scores(features, tf.cast(labels_in, dtype), label_size)
     assert scores.dtype == tf.as_dtype(dtype)
@@ -571,13 +617,15 @@ def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size
 def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
                 fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
                 architecture='resnet', nonlinearity='lrelu', mbstd_group_size=4,
-                mbstd_num_features=1, dtype='float32', resample_kernel=(1, 3, 3, 1), **_kwargs):
+                mbstd_num_features=1, dtype='float32', resample_kernel=(1, 3, 3, 1),
+                precision='float32', **_kwargs):
     """Discriminator of configs e and f: images [N, C, resolution, resolution] -> scores [N, 1].
 
     Args:
         labels_in: [N, label_size]; with labels the score is that of the label's class.
         architecture: 'orig', 'skip' or 'resnet'. mbstd_group_size: group of the minibatch standard
             deviation, 0 or 1 for none.
+        precision: as in `G_synthesis_stylegan2`.
     """
     resolution_log2 = log2_of_resolution(resolution)
     assert architecture in ['orig', 'skip', 'resnet']
@@ -596,7 +644,7 @@ def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_siz
                                   resample_kernel=resample_kernel)
         return y
 
-    images = layout.from_nchw(tf.cast(images_in, dtype))
+    images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = None
     for res in reversed(range(2, resolution_log2 + 1)):
         with resolution_scope(res):
@@ -605,8 +653,8 @@ def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_siz
                     rgb = conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
                     features = rgb if features is None else features + rgb
             if res == 2:
-                features = _final_features(features, nf, nonlinearity, mbstd_group_size,
-                                           mbstd_num_features)
+                features = _final_features(tf.cast(features, dtype), nf, nonlinearity,
+                                           mbstd_group_size, mbstd_num_features)
                 break
             features = block(features, res)
             if architecture == 'skip':

@@ -6,15 +6,18 @@ import contextlib
 import os
 import shutil
 import uuid
+from typing import Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from dnnlib.util import UserError
+from training.labels import OneHotLabels
 from training.tfrecords import serialize_image
 
 _DATASET_SUFFIXES = ('.tfrecords', '.labels')
+_LABELS_AT_A_TIME = 1 << 12
 
 
 class TFRecordExporter:
@@ -87,10 +90,10 @@ class TFRecordExporter:
         self.cur_images += 1
         self._bar.update()
 
-    def add_labels(self, labels: np.ndarray) -> None:
+    def add_labels(self, labels: Union[np.ndarray, OneHotLabels]) -> None:
         """Store labels [number of images added, label_size], in the order of the images."""
-        assert len(labels) == self.cur_images and np.ndim(labels) == 2, np.shape(labels)
-        self._labels = np.asarray(labels, np.float32)
+        assert len(labels) == self.cur_images and len(labels.shape) == 2, labels.shape
+        self._labels = labels
 
     def close(self) -> None:
         """Complete the files and give the folder its name."""
@@ -104,7 +107,7 @@ class TFRecordExporter:
                 if self._labels is not None:
                     path = os.path.join(self._temp_dir, self._name + '-rxx.labels')
                     with open(path, 'wb') as file:
-                        np.save(file, self._labels)
+                        _save_labels(file, self._labels)
             self._install()
         except BaseException:
             self.abort()
@@ -165,6 +168,14 @@ def check_target(tfrecord_dir: str, force: bool = False) -> None:
     if names and not force:
         raise UserError('%r already holds a data set; use --force to replace it, or name another '
                         'folder.' % tfrecord_dir)
+
+
+def _save_labels(file, labels):
+    """Write what np.save would of float32 labels, part by part since all may be too many."""
+    np.lib.format.write_array_header_1_0(
+        file, dict(descr='<f4', fortran_order=False, shape=tuple(labels.shape)))
+    for begin in range(0, len(labels), _LABELS_AT_A_TIME):
+        file.write(np.asarray(labels[begin:begin + _LABELS_AT_A_TIME], '<f4').tobytes())
 
 
 def image_levels(image: np.ndarray, last_side: int = 4):

@@ -1,33 +1,114 @@
-"""Which implementation an op uses, decided in one place.
+"""Which implementation an op uses, decided in one place: compiled, or plain TensorFlow.
 
-There are no native kernels yet: every op is its plain-TensorFlow reference, which runs on any
-device.
+Compiled ops are built when the first op is made (see kernel_build). Where that fails, one warning
+says why, and plain TensorFlow does the same, slower.
 """
+import os
+import warnings
 from typing import Tuple
 
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
 OP_NAMES = ('FusedBiasAct', 'UpFirDn2D')
 IMPLEMENTATIONS = ('auto', 'ref', 'cuda', 'native')
 
+# Plain TensorFlow in place of compiled ops is an error if this is set in the environment.
+REQUIRE_VARIABLE = 'STYLEGAN2_REQUIRE_NATIVE_OPS'
+
+_library = None  # module of the ops' functions; the CUDA kernels are further kernels of these ops
+_failures = {}  # 'native' or 'cuda' -> why it could not be built, None if it was
+
 
 def implementation_of(op_name: str) -> Tuple[str, str]:
-    """The implementation that impl='auto' chooses for an op, and the reason in one sentence."""
+    """The implementation that impl='auto' chooses for an op on the device of the current scope, and
+    the reason in one sentence. Compiles the ops where that was not done yet.
+    """
     assert op_name in OP_NAMES, op_name
-    return 'ref', 'this version has no native kernel for %s; plain TensorFlow is used' % op_name
+    kind = _compiled_kind()
+    failure = _ensure_built(kind)
+    if failure is None:
+        return kind, '%s is compiled for this %s' % (op_name, 'GPU' if kind == 'cuda' else 'CPU')
+    return 'ref', '%s could not be compiled: %s' % (op_name, failure.splitlines()[0])
 
 
 def resolve_impl(impl: str, op_name: str) -> str:
     """Turn an `impl` argument into the implementation to use.
 
-    impl: 'auto' (the best there is), 'ref' (plain TensorFlow), 'cuda' or 'native' (a compiled
-    kernel).
+    impl: 'auto' (the best there is), 'ref' (plain TensorFlow), 'native' (compiled for CPUs) or
+        'cuda' (compiled for GPUs).
     Raises UserError for any other name, and where the wanted implementation does not exist.
     """
     if impl not in IMPLEMENTATIONS:
         raise UserError('unknown impl=%r for %s; use one of: %s'
                         % (impl, op_name, ', '.join(IMPLEMENTATIONS)))
+    if impl == 'ref':
+        return impl
+    if impl not in ('auto', _compiled_kind()):
+        raise UserError("impl='%s' of %s cannot be used: it is for %ss, and this is a %s; use "
+                        "impl='auto' or 'ref'" % ((impl, op_name) + (
+                            ('GPU', 'CPU') if impl == 'cuda' else ('CPU', 'GPU'))))
     available, reason = implementation_of(op_name)
-    if impl not in ('auto', 'ref', available):
+    if impl not in ('auto', available):
         raise UserError("impl='%s' cannot be used: %s; use impl='auto' or 'ref'" % (impl, reason))
-    return available if impl == 'auto' else impl
+    return available
+
+
+def library() -> object:
+    """Module of the compiled ops' functions, where `resolve_impl` chose 'native' or 'cuda'."""
+    assert _library is not None
+    return _library
+
+
+def kernel_dtypes() -> tuple:
+    """Types of images that the compiled ops know on the device of the current scope."""
+    types = (tf.float32, tf.bfloat16)
+    return types + (tf.float16,) if _compiled_kind() == 'cuda' else types
+
+
+def require_native_ops(required: bool = True) -> None:
+    """Build the compiled ops now, and let it be a UserError where they cannot be had, in programs
+    started from here too.
+
+    Does nothing if not `required`, unless the environment has STYLEGAN2_REQUIRE_NATIVE_OPS=1.
+    """
+    if required:
+        os.environ[REQUIRE_VARIABLE] = '1'
+    if _is_required():
+        _ensure_built('cuda' if engine.gpu_devices() else 'native')
+
+
+def _is_required():
+    return os.environ.get(REQUIRE_VARIABLE, '0') not in ('', '0')
+
+
+def _compiled_kind():
+    return 'cuda' if engine.is_gpu_scope() else 'native'
+
+
+def _ensure_built(kind):
+    """Build and load the kernels for one kind of device; None, or why that is impossible."""
+    if kind not in _failures:
+        try:
+            _build(kind)
+            _failures[kind] = None
+        except kernel_build.BuildError as error:
+            _failures[kind] = str(error)
+            if not _is_required():
+                warnings.warn('plain TensorFlow takes the place of the compiled ops, slower: %s'
+                              % error, RuntimeWarning, stacklevel=2)
+    if _failures[kind] is not None and _is_required():
+        raise UserError('compiled ops are required, but there are none: %s' % _failures[kind])
+    return _failures[kind]
+
+
+def _build(kind):
+    global _library
+    if kind == 'cuda':
+        if _ensure_built('native') is not None:
+            raise kernel_build.BuildError(_failures['native'])
+        kernel_build.build_and_load(kernel_build.cuda_recipe(engine.gpu_architectures()))
+    else:
+        _library = kernel_build.build_and_load(kernel_build.cpu_recipe())

@@ -3,6 +3,7 @@
 All that differs between them stands here, so that every other module is written once.
 """
 import os
+import re
 from typing import List
 
 import tensorflow.compat.v1 as tf
@@ -15,30 +16,51 @@ tf.enable_resource_variables()  # reads and writes of one run happen in a define
 
 ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
 
-_gpu_names = None
+_gpus = None
 
 
-def _local_gpu_names() -> List[str]:
-    """Names of this machine's GPUs; asked once, since asking takes hold of the devices."""
-    global _gpu_names
-    if _gpu_names is None:
+def _local_gpus() -> list:
+    """Descriptions of this machine's GPUs; asked once, since asking takes hold of the devices."""
+    global _gpus
+    if _gpus is None:
         options = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
         devices = device_lib.list_local_devices(options)
-        _gpu_names = ['/gpu:%d' % i for i, d in
-                      enumerate(d for d in devices if d.device_type == 'GPU')]
-    return _gpu_names
+        _gpus = [d.physical_device_desc for d in devices if d.device_type == 'GPU']
+    return _gpus
 
 
 def gpu_devices() -> List[str]:
     """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without
     any.
     """
-    return list(_local_gpu_names())
+    return ['/gpu:%d' % i for i in range(len(_local_gpus()))]
+
+
+def gpu_architectures() -> List[str]:
+    """Compute capabilities of those GPUs without the point, such as '90', each once."""
+    return sorted({major + minor for text in _local_gpus()
+                   for major, minor in re.findall(r'compute capability: (\d+)\.(\d+)', text)})
+
+
+def is_gpu_scope() -> bool:
+    """Whether ops made in the current `tf.device` scope run on a GPU."""
+    return bool(_local_gpus()) and 'cpu' not in tf.no_op(name='device_probe').device.lower()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether convolutions in bfloat16 are fast on this CPU; TensorFlow 1.14 has none there."""
+    if ENGINE == 'tf1':
+        return False
+    try:
+        with open('/proc/cpuinfo') as file:
+            return bool(re.search(r'\b(avx512_bf16|amx_bf16|bf16)\b', file.read()))
+    except OSError:
+        return False
 
 
 def device(index: int) -> str:
     """Device string number `index` of data-parallel work: a GPU where there is any, else a CPU."""
-    return '/%s:%d' % ('gpu' if _local_gpu_names() else 'cpu', index)
+    return '/%s:%d' % ('gpu' if _local_gpus() else 'cpu', index)
 
 
 def session_config(options: dict) -> tf.ConfigProto:

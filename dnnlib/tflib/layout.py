@@ -20,10 +20,7 @@ _stack = []
 
 def for_device() -> str:
     """The layout that suits the device of the current `tf.device` scope."""
-    if not engine.gpu_devices():
-        return 'NHWC'
-    placed = tf.no_op(name='layout_probe').device.lower()
-    return 'NHWC' if 'cpu' in placed else 'NCHW'
+    return 'NCHW' if engine.is_gpu_scope() else 'NHWC'
 
 
 def for_network() -> str:

@@ -1,54 +1,35 @@
-"""Bias, activation function and gain in one call; names and numbers of StyleGAN2's op."""
+"""Bias, activation function and gain in one call; names and numbers of StyleGAN2's op.
+
+More than there: factors per sample and channel (demodulation) and maps per pixel (noise injection)
+in the same pass over the activations.
+"""
 from typing import Optional
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import custom_ops, layout
-from dnnlib.util import EasyDict, UserError
-
-_SQRT2 = np.sqrt(2)
-
-
-def _activation(cuda_idx, func, def_alpha=None, def_gain=1.0, ref='y', zero_2nd_grad=False):
-    return EasyDict(func=func, def_alpha=def_alpha, def_gain=def_gain, cuda_idx=cuda_idx, ref=ref,
-                    zero_2nd_grad=zero_2nd_grad)
-
-
-def _leaky_relu(u, alpha):
-    if alpha > 1:  # there TensorFlow 1.14's kernel, max(u, alpha * u), is wrong
-        return tf.minimum(u, u * alpha)
-    return tf.nn.leaky_relu(u, alpha)
-
-
-# func(u, alpha): the function itself. def_alpha, def_gain: used where the caller names none.
-# cuda_idx: its number in a kernel. ref: 'y' or 'x', what a kernel computes the derivative from.
-# zero_2nd_grad: piecewise linear, so that the second derivative is zero wherever it exists.
-activation_funcs = {
-    'linear': _activation(1, lambda u, alpha: u, zero_2nd_grad=True),
-    'relu': _activation(2, lambda u, alpha: tf.nn.relu(u), def_gain=_SQRT2, zero_2nd_grad=True),
-    'lrelu': _activation(3, _leaky_relu, 0.2, _SQRT2, zero_2nd_grad=True),
-    'tanh': _activation(4, lambda u, alpha: tf.nn.tanh(u)),
-    'sigmoid': _activation(5, lambda u, alpha: tf.nn.sigmoid(u)),
-    'elu': _activation(6, lambda u, alpha: tf.nn.elu(u)),
-    'selu': _activation(7, lambda u, alpha: tf.nn.selu(u)),
-    'softplus': _activation(8, lambda u, alpha: tf.nn.softplus(u)),
-    'swish': _activation(9, lambda u, alpha: u * tf.nn.sigmoid(u), def_gain=_SQRT2, ref='x'),
-}
+from dnnlib.tflib import custom_ops
+from dnnlib.tflib.ops import bias_act_native, bias_act_ref
+from dnnlib.tflib.ops.bias_act_ref import activation_funcs
+from dnnlib.util import UserError
 
 
 def fused_bias_act(x: tf.Tensor, b: Optional[tf.Tensor] = None, axis: int = 1, act: str = 'linear',
                    alpha: Optional[float] = None, gain: Optional[float] = None,
-                   impl: str = 'auto') -> tf.Tensor:
-    """Return gain * act(x + b), with b broadcast along `axis`; differentiable any number of times.
+                   impl: str = 'auto', style: Optional[tf.Tensor] = None,
+                   scale: Optional[tf.Tensor] = None,
+                   shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+    """Return gain * act(x * style * scale + shift + b); differentiable any number of times.
 
     x:     any shape, any floating-point type, which the result keeps.
-    b:     [x.shape[axis]] or None.
+    b:     [x.shape[axis]] or None; like all that follow in the type of x or float32.
     axis:  the channels of x: 1 for [N, C, H, W] and [N, C], 3 for [N, H, W, C].
     act:   a key of `activation_funcs`.
     alpha: slope of 'lrelu' below zero (default 0.2); the other functions have no parameter.
     gain:  default sqrt(2) for 'relu', 'lrelu' and 'swish', which keeps the variance, else 1.
     impl:  see `custom_ops.resolve_impl`.
+    style: [N, C] or None, a factor per sample and channel.
+    scale, shift: a factor and a summand per pixel, of the shape of x but 1 in place of C and,
+        where all samples share it, of N: [N or 1, 1, H, W] or [N or 1, H, W, 1]; or None.
 
     Raises UserError for an unknown `act` or an `impl` that does not exist.
     """
@@ -56,45 +37,57 @@ def fused_bias_act(x: tf.Tensor, b: Optional[tf.Tensor] = None, axis: int = 1, a
         raise UserError('unknown activation function %r; use one of: %s'
                         % (act, ', '.join(activation_funcs)))
     spec = activation_funcs[act]
-    custom_ops.resolve_impl(impl, 'FusedBiasAct')
     alpha = spec.def_alpha if alpha is None else alpha
     gain = float(spec.def_gain if gain is None else gain)
     with tf.name_scope('FusedBiasAct'):
         x = tf.convert_to_tensor(x)
-        if b is not None:
-            x = _add_bias(x, tf.convert_to_tensor(b), axis)
-        if act == 'relu' and gain > 0 or act == 'lrelu' and gain > 0 and alpha >= 0:
-            return _rectify(x, lambda u: spec.func(u, alpha), gain)
-        y = spec.func(x, alpha)
-        return y if gain == 1 else y * gain
+        b, style, scale, shift = [None if value is None else tf.convert_to_tensor(value)
+                                  for value in (b, style, scale, shift)]
+        _check_shapes(x, b, axis, style, scale, shift)
+        module = _module(impl, x, axis, act, alpha)
+        if act == 'linear' and gain == 1 and all(v is None for v in (b, style, scale, shift)):
+            return x
+        return module.bias_act(x, b, axis, act, alpha, gain, style, scale, shift)
 
 
-def _add_bias(x, b, axis):
+def channel_sum(x: tf.Tensor, style: Optional[tf.Tensor] = None, axis: int = 1,
+                impl: str = 'auto') -> tf.Tensor:
+    """Return the sum of x * style over the channels; differentiable any number of times.
+
+    What FR's statistics start from (Feng et al. 2020, Eq. 6), with the demodulation inside.
+    x, axis, impl, style: as in `fused_bias_act`. Returns [N, 1, H, W] or [N, H, W, 1], float32 or,
+    where x is, float64.
+    """
+    with tf.name_scope('ChannelSum'):
+        x = tf.convert_to_tensor(x)
+        style = None if style is None else tf.convert_to_tensor(style)
+        _check_shapes(x, None, axis, style, None, None)
+        return _module(impl, x, axis, 'linear', None).channel_sum(x, style, axis)
+
+
+def _module(impl, x, axis, act, alpha):
+    """bias_act_native or bias_act_ref."""
+    chosen = custom_ops.resolve_impl(impl, 'FusedBiasAct')
+    if chosen == 'ref':
+        return bias_act_ref
+    if bias_act_native.can_do(x, axis, act, alpha):
+        return bias_act_native
+    if impl != 'auto':
+        raise UserError("impl='%s' of FusedBiasAct cannot do %s, axis=%d, act='%s', alpha=%s; use "
+                        "impl='auto' or 'ref'" % (impl, x.dtype.name, axis, act, alpha))
+    return bias_act_ref
+
+
+def _check_shapes(x, b, axis, style, scale, shift):
     rank = x.shape.rank
     assert 0 <= axis < rank, 'axis %d of a tensor of rank %d' % (axis, rank)
-    assert b.shape.rank == 1 and b.shape.is_compatible_with(x.shape[axis:axis + 1]), \
+    n, c = x.shape[:1], x.shape[axis:axis + 1]
+    assert b is None or b.shape.is_compatible_with(c), \
         'bias %s for axis %d of %s' % (b.shape, axis, x.shape)
-    if axis == rank - 1 > 0:
-        return tf.nn.bias_add(x, b)
-    if axis == 1 and rank == 4 and layout.for_device() == 'NCHW':
-        return tf.nn.bias_add(x, b, data_format='NCHW')
-    return x + tf.reshape(b, [-1] + [1] * (rank - 1 - axis))
-
-
-def _rectify(u, func, gain):
-    """gain * func(u) for a func with one slope above zero and another, not negative, below.
-
-    The output has the sign of the input, so the gradient looks at the output, which the next layer
-    keeps in memory anyway. Being piecewise linear, it has no gradient of its own with respect to u.
-    """
-    @tf.custom_gradient
-    def rectify(u):
-        y = func(u)
-        y = y if gain == 1 else y * gain
-        sign = tf.stop_gradient(y)
-
-        def grad(dy):
-            du = tf.gradients(func(sign), sign, dy)[0]
-            return du if gain == 1 else du * gain
-        return y, grad
-    return rectify(u)
+    assert style is None or axis > 0 and style.shape.is_compatible_with(n.concatenate(c)), \
+        'style %s for axis %d of %s' % (style.shape, axis, x.shape)
+    pixels = [1 if i == axis else size for i, size in enumerate(x.shape.as_list())]
+    for name, value in [('scale', scale), ('shift', shift)]:
+        assert value is None or axis > 0 and any(
+            value.shape.is_compatible_with([first] + pixels[1:]) for first in (pixels[0], 1)), \
+            '%s %s for axis %d of %s' % (name, value.shape, axis, x.shape)

@@ -10,8 +10,8 @@ from typing import Any, Callable
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import custom_ops, layout
-from dnnlib.tflib.ops import upfirdn_ref
+from dnnlib.tflib import layout
+from dnnlib.tflib.ops import conv2d, upfirdn_native, upfirdn_ref
 from dnnlib.util import UserError
 
 
@@ -138,6 +138,8 @@ def _on_device(function: Callable, x, data_format):
 def _resample(x, k, up, down, pad0, pad1, data_format, impl):
     how = upfirdn_ref.Resampling(k, (up, up), (down, down), ((pad0, pad1),) * 2)
     x = tf.convert_to_tensor(x)
+    if upfirdn_native.is_chosen(x, how, impl):  # it needs no detours
+        return _upfirdn(x, how, data_format, impl)
     if data_format == 'NCHW' and x.shape.as_list()[1] is None:  # unknown number of groups
         shape = tf.shape(x)
         single = tf.reshape(x, [-1, 1] + x.shape.as_list()[2:])
@@ -147,7 +149,6 @@ def _resample(x, k, up, down, pad0, pad1, data_format, impl):
 
 
 def _upfirdn(x, how, data_format, impl):
-    custom_ops.resolve_impl(impl, 'UpFirDn2D')
     size = [x.shape.as_list()[data_format.index(axis)] for axis in 'HW']
     assert None not in size, 'height and width must be known: %s' % x.shape
     out = how.output_size(size)
@@ -156,7 +157,8 @@ def _upfirdn(x, how, data_format, impl):
         raise UserError('an image of %s pixels is too small for a kernel of %s: the result would '
                         'have %s' % sizes)
     with tf.name_scope('UpFirDn2D'):
-        return upfirdn_ref.upfirdn(x, how, data_format)
+        evaluate = upfirdn_native.evaluate if upfirdn_native.is_chosen(x, how, impl) else None
+        return upfirdn_ref.upfirdn(x, how, data_format, evaluate)
 
 
 def _grouped(conv, x, w, stride, data_format):
@@ -175,13 +177,14 @@ def _grouped(conv, x, w, stride, data_format):
 
 def _conv_2d(x, w, stride, data_format):
     def conv(x, w, _groups, stride, data_format):
-        strides = upfirdn_ref.per_axis([1, stride, stride, 1], data_format)
-        return tf.nn.conv2d(x, w, strides=strides, padding='VALID', data_format=data_format)
+        return conv2d.conv2d(x, w, stride, 'VALID', data_format)
     return _grouped(conv, x, w, stride, data_format)
 
 
 def _transposed_conv(x, w, groups, stride, data_format):
     """Insert zeros, pad and convolve: n pixels become (n - 1) * stride + c."""
+    if conv2d.is_for(x, w, data_format):
+        return conv2d.conv2d_transpose(x, conv2d.flipped(w), stride)
     n, h, w_, _ = [x.shape.as_list()[data_format.index(axis)] for axis in 'NHWC']
     c, _, in_channels, known_out_channels = w.shape.as_list()
     out_channels = known_out_channels or tf.shape(w)[3]

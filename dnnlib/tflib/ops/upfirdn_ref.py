@@ -3,7 +3,7 @@
 The two cases that networks use are one depthwise convolution each: filtering and keeping every n-th
 pixel is the convolution itself, with stride n; inserting zeros and filtering is its transpose.
 """
-from typing import NamedTuple, Tuple
+from typing import Callable, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -35,21 +35,23 @@ class Resampling(NamedTuple):
         return Resampling(self.kernel[::-1, ::-1], self.down, self.up, tuple(pads))
 
 
-def upfirdn(x: tf.Tensor, how: Resampling, data_format: str) -> tf.Tensor:
+def upfirdn(x: tf.Tensor, how: Resampling, data_format: str,
+            evaluate: Optional[Callable] = None) -> tf.Tensor:
     """Insert zeros, pad or crop, convolve, keep every n-th pixel; differentiable at any order.
 
     x: [N, H, W, C], or [N, C, H, W] with data_format 'NCHW', which CPUs cannot do. Only N may be
-    unknown.
+    unknown. evaluate: what does it instead of plain TensorFlow, a function of the first three.
     """
+    evaluate = evaluate or _evaluate
     size = tuple(x.shape.as_list()[i] for i in _spatial_axes(data_format))
 
     @tf.custom_gradient
     def op(x):
-        y = _evaluate(x, how, data_format)
+        y = evaluate(x, how, data_format)
 
         def grad(dy):
             dy.set_shape(y.shape)
-            return upfirdn(dy, how.adjoint(size), data_format)
+            return upfirdn(dy, how.adjoint(size), data_format, evaluate)
         return y, grad
     return op(x)
 

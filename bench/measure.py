@@ -1,0 +1,102 @@
+"""What the benchmarks share: times, memory, arithmetic of networks, this machine's own peak."""
+import ctypes
+import json
+import re
+import time
+from functools import partial
+from typing import Callable, Dict, List, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import engine, layout
+from dnnlib.util import atomic_write
+
+_PEAK_SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512)]  # N, H, W, C
+
+
+def best_time(function: Callable, repeats: int) -> float:
+    """Seconds of the fastest of several calls, after one that does not count."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def convolution_peak(dtype: str, repeats: int = 4) -> float:
+    """FLOP/s of plain 3x3 convolutions from 512 to 512 channels, the faster of two image sizes."""
+    rates = []
+    for n, height, width, channels in _PEAK_SHAPES:
+        with tf.Graph().as_default(), tf.device(engine.device(0)), layout.use(layout.for_device()):
+            shape = layout.arrange(n, channels, height, width)
+            x = tf.Variable(tf.zeros(shape, dtype), use_resource=True)
+            w = tf.Variable(tf.zeros([3, 3, channels, channels], dtype), use_resource=True)
+            y = tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME',
+                             data_format=layout.current())
+            with tf.Session() as session:
+                session.run([x.initializer, w.initializer])
+                seconds = best_time(partial(session.run, y.op), repeats)
+        rates.append(2 * 9 * n * height * width * channels ** 2 / seconds)
+    return max(rates)
+
+
+def forward_flops(net: tflib.Network) -> int:
+    """Floating-point operations of one image's way through a StyleGAN2 network.
+
+    A multiplication and an addition per weight and pixel of every convolution and dense layer, and
+    nothing else: neither filters, noise and activations nor what an implementation adds. The scope
+    of a layer tells its resolution; convolutions that change it are counted at the smaller one.
+    """
+    total = 0
+    for name, var in net.trainables.items():
+        shape = var.shape.as_list()
+        if name.split('/')[-1] not in ('weight', 'mod_weight') or len(shape) < 2:
+            continue
+        pixels = 1
+        if len(shape) == 4:
+            pixels = int(re.search(r'(\d+)x\1/', name).group(1)) ** 2
+            if re.search(r'_up/|_down/|Skip/', name):
+                pixels //= 4
+        total += 2 * pixels * int(np.prod(shape))
+    return total
+
+
+def peak_memory(fetches, feed_dict: dict) -> Optional[int]:
+    """Bytes that a run holds at most beyond those held before it; None where it cannot be told.
+
+    As TensorFlow's allocator counts them or, where it does not (TensorFlow 1.14 on CPUs), as Linux
+    counts this process's resident memory.
+    """
+    metadata = tf.RunMetadata()
+    tflib.run(fetches, feed_dict, run_metadata=metadata,
+              options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE))
+    in_use = [memory.allocator_bytes_in_use for device in metadata.step_stats.dev_stats
+              for node in device.node_stats for memory in node.memory]
+    in_use = [number for number in in_use if number]
+    if in_use:
+        return max(in_use) - min(in_use)
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier runs have freed, but the process has kept
+        before = _status('VmRSS')
+        with open('/proc/self/clear_refs', 'w') as file:
+            file.write('5')  # forget the highest resident size so far
+        tflib.run(fetches, feed_dict)
+        return _status('VmHWM') - before
+    except (OSError, AttributeError):  # another system, another C library
+        return None
+
+
+def _status(field):
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith(field + ':'))
+
+
+def write_json(path: Optional[str], records: List[Dict], **facts) -> None:
+    """Write records, with facts that go for all of them, to a file if one is named."""
+    if path:
+        with atomic_write(path, 'w') as file:
+            json.dump(dict(tensorflow=tf.__version__, results=records, **facts), file, indent=2)

@@ -1,0 +1,62 @@
+// Number types, vectors of them and kernel launches for the CUDA kernels.
+#ifndef STYLEGAN2_KERNELS_CUDA_TYPES_H_
+#define STYLEGAN2_KERNELS_CUDA_TYPES_H_
+
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+// kernel: in parentheses where it is a template.
+#define SG_LAUNCH(kernel, blocks, threads, stream, ...) \
+  kernel<<<dim3(blocks), threads, 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__)
+#else
+#include "cuda_on_host.h"  // the same for a plain C++ compiler: tests
+#endif
+
+#include "parallel.h"
+
+#define SG_INLINE static __device__ __forceinline__
+
+namespace stylegan2 {
+
+SG_INLINE float to_float(float value) { return value; }
+SG_INLINE float to_float(__half value) { return __half2float(value); }
+SG_INLINE float to_float(__nv_bfloat16 value) { return __bfloat162float(value); }
+
+SG_INLINE void from_float(float value, float* result) { *result = value; }
+SG_INLINE void from_float(float value, __half* result) { *result = __float2half_rn(value); }
+SG_INLINE void from_float(float value, __nv_bfloat16* result) {
+  *result = __float2bfloat16_rn(value);
+}
+
+// n consecutive numbers, read and written as one.
+template <class T, int n>
+struct alignas(n * sizeof(T)) Vec {
+  T v[n];
+};
+
+template <class T, int n>
+SG_INLINE void load(const T* from, float* to) {
+  const Vec<T, n> vec = *reinterpret_cast<const Vec<T, n>*>(from);
+#pragma unroll
+  for (int i = 0; i < n; i++) to[i] = to_float(vec.v[i]);
+}
+
+template <class T, int n>
+SG_INLINE void store(const float* from, T* to) {
+  Vec<T, n> vec;
+#pragma unroll
+  for (int i = 0; i < n; i++) from_float(from[i], &vec.v[i]);
+  *reinterpret_cast<Vec<T, n>*>(to) = vec;
+}
+
+inline bool is_aligned(const void* pointer, int bytes) {
+  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
+}
+
+inline int launch_status() { return cudaGetLastError() == cudaSuccess ? SG_OK : SG_LAUNCH_FAILED; }
+
+}  // namespace stylegan2
+#endif

@@ -1,0 +1,357 @@
+// upfirdn_2d.h for CPUs: every row of the result is a sum of filtered rows of x.
+//
+// A separable filter first adds up rows of x, with the vertical taps, and then filters that one
+// row; any other filter works through the rows one by one. All inner loops run over consecutive
+// numbers: channels, or pixels where the images have few channels.
+#include "upfirdn_2d.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "cpu_fir.h"
+
+namespace stylegan2 {
+namespace {
+
+const int64_t kPieceFloats = 4096;   // of one row, handled at once
+const int64_t kBandFloats = 65536;   // of the result, computed by one work unit, about
+const int kManyChannels = 16;        // from here on pixels are handled one by one
+
+// ---- One axis.
+
+struct Axis {
+  int64_t in, out;
+  int taps, up, down, pad0;
+};
+
+// What makes output o: inputs first, first + 1, ... times the taps step, step + up, ...
+struct Support {
+  int64_t first;
+  int step, count;
+};
+
+Support support_of(const Axis& axis, int64_t o) {
+  const int64_t start = o * axis.down - axis.pad0;  // of the filter, in upsampled pixels
+  const int step = static_cast<int>(((-start) % axis.up + axis.up) % axis.up);
+  const int count = step < axis.taps ? (axis.taps - step + axis.up - 1) / axis.up : 0;
+  return Support{(start + step) / axis.up, step, count};
+}
+
+// ---- The work: bands of rows of the result.
+
+struct Job {
+  int64_t channels;  // per pixel, in units of what the rows of x are read as
+  Axis vertical, horizontal;
+  const void* x;
+  void* y;
+  bool separable;
+  float taps_y[SG_MAX_TAPS], taps_x[SG_MAX_TAPS];  // flipped: the first meets the first pixel
+  float filter[SG_MAX_TAPS][SG_MAX_TAPS];          // likewise
+  int64_t piece, band, bands;                      // columns; rows; bands per image
+  bool planar;  // few channels, and resampled: sort the pixels by phase first
+  std::atomic<int> status;
+};
+
+// Finds vertical and horizontal taps whose product is the filter, to the precision of its numbers.
+bool separate(Job* job) {
+  const int rows = job->vertical.taps, columns = job->horizontal.taps;
+  int top = 0, left = 0;
+  for (int i = 0; i < rows; i++) {
+    for (int j = 0; j < columns; j++) {
+      if (std::fabs(job->filter[i][j]) > std::fabs(job->filter[top][left])) top = i, left = j;
+    }
+  }
+  const double peak = job->filter[top][left];
+  std::fill(job->taps_y, job->taps_y + SG_MAX_TAPS, 0.0f);
+  std::fill(job->taps_x, job->taps_x + SG_MAX_TAPS, 0.0f);
+  for (int i = 0; i < rows; i++) {
+    for (int j = 0; j < columns; j++) {
+      const double product = peak ? double(job->filter[i][left]) * job->filter[top][j] / peak : 0;
+      const double error = std::fabs(product - job->filter[i][j]);
+      if (!(error <= 5e-7 * std::fabs(job->filter[i][j]))) return false;
+    }
+  }
+  for (int i = 0; i < rows; i++) job->taps_y[i] = job->filter[i][left];
+  for (int j = 0; j < columns; j++) {
+    job->taps_x[j] = peak ? static_cast<float>(job->filter[top][j] / peak) : 0.0f;
+  }
+  return true;
+}
+
+// The rows of x that make one row of the result: consecutive ones, those outside left out.
+template <class T>
+struct Rows {
+  int count;
+  int64_t first;
+  const T* rows[SG_MAX_TAPS];
+  int steps[SG_MAX_TAPS];  // which tap meets the row
+  float weights[SG_MAX_TAPS];
+};
+
+template <class T>
+Rows<T> rows_of(const Job& job, int64_t image, int64_t oy) {
+  const Axis& axis = job.vertical;
+  const int64_t stride = job.horizontal.in * job.channels;
+  const Support support = support_of(axis, oy);
+  Rows<T> result;
+  result.count = 0;
+  result.first = std::max<int64_t>(support.first, 0);
+  for (int t = 0; t < support.count; t++) {
+    const int64_t iy = support.first + t;
+    if (iy < 0 || iy >= axis.in) continue;
+    const int step = support.step + t * axis.up;
+    result.steps[result.count] = step;
+    result.weights[result.count] = job.taps_y[step];
+    result.rows[result.count] = static_cast<const T*>(job.x) + (image * axis.in + iy) * stride;
+    result.count++;
+  }
+  return result;
+}
+
+// Columns [begin, end) of the result, and the columns [low, high) of x they need.
+struct Piece {
+  int64_t begin, end, low, high;
+};
+
+Piece piece_at(const Job& job, int64_t ox) {
+  const Axis& axis = job.horizontal;
+  Piece piece = {ox, std::min(ox + job.piece, axis.out), 0, 0};
+  const int64_t start = ox * axis.down - axis.pad0;
+  const int64_t stop = (piece.end - 1) * axis.down - axis.pad0 + axis.taps - 1;
+  piece.low = start >= 0 ? start / axis.up : -((-start + axis.up - 1) / axis.up);
+  piece.high = std::max(stop >= 0 ? stop / axis.up + 1 : 0, piece.low);
+  return piece;
+}
+
+struct Scratch {
+  int64_t size;    // of each of these, and of each half
+  float* row[2];   // columns [low, high): sums of rows of x; for two rows of the result at most
+  float* planes;   // one of them, sorted by phase
+  float* sums;     // the result, sorted by phase
+  float* target;   // the result in float32
+};
+
+int64_t floats_per_piece(const Job& job) {
+  const Axis& axis = job.horizontal;
+  const int64_t columns = job.piece * axis.down / axis.up + axis.taps + 2 + axis.down;
+  const int64_t floats = std::max(columns, job.piece + axis.up) * job.channels;
+  return (floats + 15) / 16 * 16;
+}
+
+// Adds up columns [low, high) of `count` rows of x into row0; zeros outside of x. With `other`:
+// also those that start `shift` rows later, with other weights, into row1.
+template <class T>
+void add_rows(const Job& job, const T* const* rows, const float* weights, int count, int64_t low,
+              int64_t high, int64_t half_stride, float* row0, const float* other, int64_t shift,
+              float* row1) {
+  typedef void (*Pair)(const T* const*, const float*, const float*, int64_t, int64_t, float*,
+                       float*);
+  static const Pair pairs[4][3] = {
+      {fir_pair<T, 1, 0>, fir_pair<T, 1, 1>, fir_pair<T, 1, 2>},
+      {fir_pair<T, 2, 0>, fir_pair<T, 2, 1>, fir_pair<T, 2, 2>},
+      {fir_pair<T, 3, 0>, fir_pair<T, 3, 1>, fir_pair<T, 3, 2>},
+      {fir_pair<T, 4, 0>, fir_pair<T, 4, 1>, fir_pair<T, 4, 2>}};
+  const int64_t channels = job.channels, width = high - low;
+  const int64_t begin = std::min(std::max<int64_t>(-low, 0), width) * channels;
+  const int64_t end = std::max(std::min(job.horizontal.in - low, width) * channels, begin);
+  for (int i = 0; i < 2 * Halves<T>::kCount; i++) {
+    float* row = i % 2 ? row1 : row0;
+    if (!row) continue;
+    row += i / 2 * half_stride;
+    std::fill(row, row + begin, 0.0f);
+    std::fill(row + end, row + width * channels, 0.0f);
+  }
+  const int64_t n = end - begin, at = low * channels + begin;
+  const int64_t stride = job.horizontal.in * channels;
+  if (n == 0) return;
+  const T* from[SG_MAX_TAPS];
+  if (other) {
+    for (int t = 0; t < count + shift; t++) from[t] = rows[0] + t * stride + at;
+    pairs[count - 1][shift](from, weights, other, n, half_stride, row0 + begin, row1 + begin);
+  } else {
+    for (int t = 0; t < count; t++) from[t] = rows[t] + at;
+    any_fir(from, weights, count, false, Segments{1, n, n, n, half_stride}, row0 + begin);
+  }
+}
+
+// Fetches columns [low, high) of rows of x that the next rows of the result will need.
+template <class T>
+void fetch_rows(const Job& job, const T* row, int64_t count, int64_t low, int64_t high) {
+  const int64_t stride = job.horizontal.in * job.channels;
+  const int64_t begin = std::max<int64_t>(low, 0) * job.channels;
+  const int64_t end = std::min(high, job.horizontal.in) * job.channels;
+  for (int64_t i = 0; i < count; i++, row += stride) {
+    for (int64_t at = begin; at < end; at += 64 / sizeof(T)) __builtin_prefetch(row + at, 0, 2);
+  }
+}
+
+// Filters a row into, or onto, `sums`: [columns], or [up, columns / up] where planar.
+void filter_row(const Job& job, const float* taps, bool add, const Piece& piece, const float* row,
+                float* planes, float* sums) {
+  const Axis& axis = job.horizontal;
+  const int64_t channels = job.channels, width = piece.high - piece.low;
+  const int64_t plane = (width / axis.down + 1) * channels;
+  const bool sorted = job.planar && axis.down > 1;
+  for (int phase = 0; sorted && phase < axis.down; phase++) {
+    const int64_t pixels = (width - phase + axis.down - 1) / axis.down;
+    copy_pixels(row + phase * channels, axis.down * channels, planes + phase * plane, channels,
+                pixels, channels);
+  }
+  for (int phase = 0; phase < axis.up && piece.begin + phase < piece.end; phase++) {
+    const Support support = support_of(axis, piece.begin + phase);
+    const int64_t count = (piece.end - piece.begin - phase + axis.up - 1) / axis.up;
+    const float* in[SG_MAX_TAPS];
+    float weights[SG_MAX_TAPS];
+    for (int t = 0; t < support.count; t++) {
+      const int64_t column = support.first - piece.low + t;
+      weights[t] = taps[support.step + t * axis.up];
+      in[t] = sorted ? planes + column % axis.down * plane + column / axis.down * channels
+                     : row + column * channels;
+    }
+    Segments segments = {count, channels, axis.down * channels, axis.up * channels, 0};
+    float* out = sums + phase * channels;
+    if (job.planar) {
+      segments.in_stride = segments.out_stride = channels;
+      out = sums + phase * (job.piece / axis.up) * channels;
+    }
+    any_fir(in, weights, support.count, add, segments, out);
+  }
+}
+
+// The part of row oy of the result that a piece is: from `row` or, if NULL, from the rows of x.
+template <class T>
+void make_piece(const Job& job, int64_t image, int64_t oy, const Piece& piece, const float* row,
+                const Rows<T>& rows, const Scratch& scratch) {
+  const Axis& axis = job.horizontal;
+  const int64_t channels = job.channels, size = scratch.size;
+  const int64_t at = (image * job.vertical.out + oy) * axis.out + piece.begin;
+  T* y = static_cast<T*>(job.y) + at * channels;
+  const bool interleave = job.planar && axis.up > 1;
+  float* target = float_target(y, scratch.target);
+  float* sums = interleave ? scratch.sums : target;
+  for (int t = 0; t < (row ? 1 : rows.count); t++) {
+    const float one = 1.0f;
+    if (!row) {
+      add_rows<T>(job, &rows.rows[t], &one, 1, piece.low, piece.high, size, scratch.row[0], NULL,
+                  0, NULL);
+    }
+    for (int half = 0; half < Halves<T>::kCount; half++) {
+      filter_row(job, row ? job.taps_x : job.filter[rows.steps[t]], t > 0, piece,
+                 (row ? row : scratch.row[0]) + half * size, scratch.planes, sums + half * size);
+    }
+  }
+  for (int phase = 0; interleave && phase < axis.up; phase++) {
+    const int64_t pixels = (piece.end - piece.begin - phase + axis.up - 1) / axis.up;
+    for (int half = 0; half < Halves<T>::kCount; half++) {
+      copy_pixels(sums + half * size + phase * (job.piece / axis.up) * channels, channels,
+                  target + half * size + phase * channels, axis.up * channels, pixels, channels);
+    }
+  }
+  finish_halves(y, target, size, (piece.end - piece.begin) * channels);
+}
+
+// Makes row oy, and the next one too where `limit` allows and one pass over x does for both.
+// Returns the number of rows made.
+template <class T>
+int make_rows(const Job& job, int64_t image, int64_t oy, int64_t limit, const Scratch& scratch) {
+  const int64_t channels = job.channels;
+  const bool separable = job.separable;
+  const Rows<T> rows = rows_of<T>(job, image, oy);
+  const Rows<T> next = oy + 1 < limit ? rows_of<T>(job, image, oy + 1) : rows;
+  const int64_t shift = next.first - rows.first, last = rows.count + (oy + 1 < limit ? shift : 0);
+  const bool both = separable && oy + 1 < limit && rows.count == next.count && rows.count >= 1 &&
+                    rows.count <= 4 && shift >= 0 && shift <= 2;
+  // The rows of x that come new with the next rows of the result.
+  const T* after = rows.count ? rows.rows[0] + last * job.horizontal.in * channels : NULL;
+  const int64_t step = std::max((1 + both) * job.vertical.down / job.vertical.up, 1);
+  const int64_t fresh = rows.count ? std::min(step, job.vertical.in - rows.first - last) : 0;
+  int64_t low = 0, high = 0;  // what scratch.row holds
+  for (int64_t ox = 0; ox < job.horizontal.out; ox += job.piece) {
+    const Piece piece = piece_at(job, ox);
+    if (!separable && rows.count > 0) {
+      make_piece<T>(job, image, oy, piece, NULL, rows, scratch);
+      continue;
+    }
+    const int64_t keep = ox > 0 ? std::max<int64_t>(high - piece.low, 0) : 0;
+    for (int i = 0; keep && i < (1 + both) * Halves<T>::kCount; i++) {
+      float* row = scratch.row[i / Halves<T>::kCount] + i % Halves<T>::kCount * scratch.size;
+      memmove(row, row + (piece.low - low) * channels, keep * channels * sizeof(float));
+    }
+    low = piece.low;
+    high = piece.high;
+    add_rows<T>(job, rows.rows, rows.weights, rows.count, low + keep, high, scratch.size,
+                scratch.row[0] + keep * channels, both ? next.weights : NULL, shift,
+                both ? scratch.row[1] + keep * channels : NULL);
+    if (fresh > 0) fetch_rows<T>(job, after, fresh, low + keep, high);
+    for (int i = 0; i <= both; i++) {
+      make_piece<T>(job, image, oy + i, piece, scratch.row[i], rows, scratch);
+    }
+  }
+  return 1 + both;
+}
+
+template <class T>
+void do_bands(void* arg, int64_t first_band, int64_t last_band) {
+  Job& job = *static_cast<Job*>(arg);
+  const int64_t size = floats_per_piece(job);
+  void* memory = NULL;
+  if (posix_memalign(&memory, 64, 5 * Halves<T>::kCount * size * sizeof(float))) {
+    job.status = SG_OUT_OF_MEMORY;
+    return;
+  }
+  float* floats = static_cast<float*>(memory);
+  const int64_t all = size * Halves<T>::kCount;
+  const Scratch scratch = {size, {floats, floats + all}, floats + 2 * all, floats + 2 * all + size,
+                           floats + 3 * all + size};
+  for (int64_t unit = first_band; unit < last_band; unit++) {
+    const int64_t image = unit / job.bands, top = unit % job.bands * job.band;
+    const int64_t limit = std::min(top + job.band, job.vertical.out);
+    for (int64_t oy = top; oy < limit;) oy += make_rows<T>(job, image, oy, limit, scratch);
+  }
+  free(memory);
+}
+
+}  // namespace
+}  // namespace stylegan2
+
+using namespace stylegan2;
+
+int sg_upfirdn_2d_cpu(const sg_upfirdn_2d_spec* spec, const void* x, const float* k, void* y,
+                      sg_parallel_for parallel_for, void* pool) {
+  const sg_upfirdn_2d_spec& s = *spec;
+  int64_t out_h, out_w;
+  if (!sg_upfirdn_2d_output(&s, &out_h, &out_w)) return SG_BAD_ARGUMENT;
+  if (s.dtype != SG_FLOAT32 && s.dtype != SG_BFLOAT16) return SG_BAD_DTYPE;
+  Job job;
+  // Pairs of channels are faster to read than single ones.
+  const bool pairs = s.dtype == SG_BFLOAT16 && s.minor % 2 == 0 &&
+                     reinterpret_cast<uintptr_t>(x) % 4 == 0 &&
+                     reinterpret_cast<uintptr_t>(y) % 4 == 0;
+  job.channels = pairs ? s.minor / 2 : s.minor;
+  job.x = x;
+  job.y = y;
+  job.status = SG_OK;
+  job.vertical = Axis{s.in_h, out_h, s.taps_y, s.up_y, s.down_y, s.pad_y0};
+  job.horizontal = Axis{s.in_w, out_w, s.taps_x, s.up_x, s.down_x, s.pad_x0};
+  for (int i = 0; i < s.taps_y; i++) {
+    for (int j = 0; j < s.taps_x; j++) {
+      job.filter[i][j] = k[(s.taps_y - 1 - i) * s.taps_x + s.taps_x - 1 - j];
+    }
+  }
+  job.separable = separate(&job);
+  job.planar = job.channels < kManyChannels && (s.up_x > 1 || s.down_x > 1);
+  const int64_t channels = std::max<int64_t>(job.channels, 1), row = out_w * channels;
+  job.piece = std::max<int64_t>(kPieceFloats / channels / s.down_x, 1);
+  job.piece = (job.piece + s.up_x - 1) / s.up_x * s.up_x;
+  job.band = std::min(std::max<int64_t>(kBandFloats / row, 2), out_h);
+  job.bands = (out_h + job.band - 1) / job.band;
+  const int64_t rows_used = job.separable ? 1 : (s.taps_y + s.up_y - 1) / s.up_y;
+  const int64_t cost = job.band * row * (1 + rows_used * s.taps_x / s.up_x) / 4;
+  sg_for_each(parallel_for, pool, s.major * job.bands, cost,
+              s.dtype == SG_FLOAT32 ? do_bands<float>
+              : pairs               ? do_bands<bfloat16_pair> : do_bands<bfloat16>, &job);
+  return job.status;
+}

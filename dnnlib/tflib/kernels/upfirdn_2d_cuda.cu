@@ -1,0 +1,204 @@
+// upfirdn_2d.h for CUDA: tiles in shared memory for small filters and the usual factors on images
+// with channels first; for all else one thread per number of the result.
+#include "cuda_types.h"
+#include "upfirdn_2d.h"
+
+namespace stylegan2 {
+namespace {
+
+const int kTaps = 4;       // of small filters, at most
+const int kThreads = 256;  // per block
+const int kWide = 32;      // a block is so many threads wide
+const int kHigh = kThreads / kWide;
+
+struct Shape {
+  sg_upfirdn_2d_spec spec;
+  int64_t out_h, out_w;
+};
+
+SG_INLINE int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+
+// The tap with which the first pixel that output o looks at is multiplied, counted from the end of
+// the filter, and that pixel.
+SG_INLINE int first_step(int64_t o, int up, int down, int pad0, int64_t* pixel) {
+  const int64_t start = o * down - pad0;
+  *pixel = -floor_div(-start, up);
+  return static_cast<int>(*pixel * up - start);
+}
+
+template <class T, class Index>
+__global__ void any_filter(Shape shape, const T* x, const float* k, T* y, Index total) {
+  const Index at = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  if (at >= total) return;
+  const sg_upfirdn_2d_spec& s = shape.spec;
+  const Index minor = static_cast<Index>(s.minor), out_w = static_cast<Index>(shape.out_w);
+  const Index out_h = static_cast<Index>(shape.out_h), pixel = at / minor, row_at = pixel / out_w;
+  const int64_t channel = at - pixel * minor, ox = pixel - row_at * out_w;
+  const int64_t image = row_at / out_h, oy = row_at - row_at / out_h * out_h;
+  int64_t left, iy;
+  const int step_x = first_step(ox, s.up_x, s.down_x, s.pad_x0, &left);
+  float sum = 0.0f;
+  for (int i = first_step(oy, s.up_y, s.down_y, s.pad_y0, &iy); i < s.taps_y; i += s.up_y, iy++) {
+    if (iy < 0 || iy >= s.in_h) continue;
+    const T* row = x + (image * s.in_h + iy) * s.in_w * s.minor + channel;
+    const float* taps = k + (s.taps_y - 1 - i) * s.taps_x + s.taps_x - 1;
+    int64_t ix = left;
+    for (int j = step_x; j < s.taps_x; j += s.up_x, ix++) {
+      if (ix >= 0 && ix < s.in_w) sum += taps[-j] * to_float(row[ix * s.minor]);
+    }
+  }
+  from_float(sum, &y[at]);
+}
+
+// What a thread of small_filter makes: kRows cells, one above the other, of kUp x kUp numbers.
+template <int kUp, int kDown>
+struct Cells {
+  static const int kRows = kDown > 1 ? 4 : 8 / kUp;
+  static const int kSpan = kUp > 1 ? 3 : kTaps;  // pixels that one cell looks at, in either axis
+  static const int kTileW = (kWide - 1) * kDown + kSpan;
+  static const int kTileH = (kHigh * kRows - 1) * kDown + kSpan;
+  static const int kSeen = (kRows - 1) * kDown + kSpan;  // rows that one thread looks at
+};
+
+// Cell c of an axis with up 2 holds outputs 2 c + offset and the next: the first of them starts
+// with the filter's last tap. Cells of other axes are single outputs.
+SG_INLINE int cell_offset(int up, int pad0) { return up > 1 && pad0 % 2 != 0 ? -1 : 0; }
+
+// up and down are kUp and kDown in both axes, minor is 1, and the filter at most kTaps x kTaps.
+template <class T, int kUp, int kDown>
+__global__ void small_filter(Shape shape, const T* x, const float* k, T* y, int64_t tiles_x,
+                             int64_t tiles_y) {
+  typedef Cells<kUp, kDown> C;
+  __shared__ float tile[C::kTileH][C::kTileW];
+  __shared__ float flipped[kTaps][kTaps];  // as the pixels meet it; zeros after its end
+  const sg_upfirdn_2d_spec& s = shape.spec;
+  const int tx = threadIdx.x % kWide, ty = threadIdx.x / kWide;
+  const int64_t image = blockIdx.x / (tiles_x * tiles_y);
+  const int64_t cell_x = blockIdx.x % tiles_x * kWide;
+  const int64_t cell_y = blockIdx.x / tiles_x % tiles_y * (kHigh * C::kRows);
+  const int offset_x = cell_offset(kUp, s.pad_x0), offset_y = cell_offset(kUp, s.pad_y0);
+  const int64_t left = floor_div((cell_x * kUp + offset_x) * kDown - s.pad_x0, kUp);
+  const int64_t top = floor_div((cell_y * kUp + offset_y) * kDown - s.pad_y0, kUp);
+
+  if (threadIdx.x < kTaps * kTaps) {
+    const int i = threadIdx.x / kTaps, j = threadIdx.x % kTaps;
+    const bool inside = i < s.taps_y && j < s.taps_x;
+    flipped[i][j] = inside ? k[(s.taps_y - 1 - i) * s.taps_x + s.taps_x - 1 - j] : 0.0f;
+  }
+  for (int i = ty; i < C::kTileH; i += kHigh) {
+    const bool row_inside = top + i >= 0 && top + i < s.in_h;
+    const T* row = x + (image * s.in_h + top + i) * s.in_w + left;
+    for (int j = tx; j < C::kTileW; j += kWide) {
+      const bool inside = row_inside && left + j >= 0 && left + j < s.in_w;
+      tile[i][j] = inside ? to_float(row[j]) : 0.0f;
+    }
+  }
+  __syncthreads();
+
+  float f[kTaps][kTaps], sums[C::kRows][kUp][kUp] = {{{0}}};
+#pragma unroll
+  for (int i = 0; i < kTaps; i++) {
+#pragma unroll
+    for (int j = 0; j < kTaps; j++) f[i][j] = flipped[i][j];
+  }
+#pragma unroll
+  for (int i = 0; i < C::kSeen; i++) {
+    float seen[C::kSpan];
+#pragma unroll
+    for (int j = 0; j < C::kSpan; j++) {
+      seen[j] = tile[ty * C::kRows * kDown + i][tx * kDown + j];
+    }
+    // Output a of cell r sees row i as its row t; with up 2, tap 2 t - a, if there is one.
+#pragma unroll
+    for (int r = 0; r < C::kRows; r++) {
+      const int t = i - r * kDown;
+#pragma unroll
+      for (int a = 0; a < kUp; a++) {
+        const int tap_y = t * kUp - a;
+        if (t < 0 || tap_y < 0 || tap_y >= kTaps) continue;
+#pragma unroll
+        for (int b = 0; b < kUp; b++) {
+#pragma unroll
+          for (int j = 0; j < C::kSpan; j++) {
+            const int tap_x = j * kUp - b;
+            if (tap_x >= 0 && tap_x < kTaps) sums[r][a][b] += f[tap_y][tap_x] * seen[j];
+          }
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < C::kRows; r++) {
+#pragma unroll
+    for (int a = 0; a < kUp; a++) {
+      const int64_t oy = (cell_y + ty * C::kRows + r) * kUp + offset_y + a;
+      if (oy < 0 || oy >= shape.out_h) continue;
+      T* row = y + (image * shape.out_h + oy) * shape.out_w;
+#pragma unroll
+      for (int b = 0; b < kUp; b++) {
+        const int64_t ox = (cell_x + tx) * kUp + offset_x + b;
+        if (ox >= 0 && ox < shape.out_w) from_float(sums[r][a][b], &row[ox]);
+      }
+    }
+  }
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T, int kUp, int kDown>
+void launch_small(const Shape& shape, const T* x, const float* k, T* y, void* stream) {
+  const int64_t cells_x = ceil_div(shape.out_w + (kUp - 1), kUp);
+  const int64_t cells_y = ceil_div(shape.out_h + (kUp - 1), kUp);
+  const int64_t tiles_x = ceil_div(cells_x, kWide);
+  const int64_t tiles_y = ceil_div(cells_y, kHigh * Cells<kUp, kDown>::kRows);
+  const unsigned blocks = static_cast<unsigned>(shape.spec.major * tiles_x * tiles_y);
+  SG_LAUNCH((small_filter<T, kUp, kDown>), blocks, kThreads, stream, shape, x, k, y, tiles_x,
+            tiles_y);
+}
+
+template <class T>
+int launch(const Shape& shape, const void* from, const float* k, void* to, void* stream) {
+  const sg_upfirdn_2d_spec& s = shape.spec;
+  const T* x = static_cast<const T*>(from);
+  T* y = static_cast<T*>(to);
+  const int64_t total = s.major * shape.out_h * shape.out_w * s.minor;
+  if (total == 0) return SG_OK;
+  const bool square = s.up_x == s.up_y && s.down_x == s.down_y;
+  const bool small = s.taps_x <= kTaps && s.taps_y <= kTaps;
+  // Tiles of smaller images would be mostly empty.
+  const bool large = s.minor == 1 && shape.out_w > kWide / 2 && shape.out_h > kWide / 2;
+  if (square && small && large && s.up_x == 1 && s.down_x == 1) {
+    launch_small<T, 1, 1>(shape, x, k, y, stream);
+  } else if (square && small && large && s.up_x == 2 && s.down_x == 1) {
+    launch_small<T, 2, 1>(shape, x, k, y, stream);
+  } else if (square && small && large && s.up_x == 1 && s.down_x == 2) {
+    launch_small<T, 1, 2>(shape, x, k, y, stream);
+  } else {
+    const unsigned blocks = static_cast<unsigned>(ceil_div(total, kThreads));
+    if (total < (int64_t(1) << 31)) {
+      SG_LAUNCH((any_filter<T, uint32_t>), blocks, kThreads, stream, shape, x, k, y,
+                static_cast<uint32_t>(total));
+    } else {
+      SG_LAUNCH((any_filter<T, int64_t>), blocks, kThreads, stream, shape, x, k, y, total);
+    }
+  }
+  return launch_status();
+}
+
+}  // namespace
+}  // namespace stylegan2
+
+using namespace stylegan2;
+
+int sg_upfirdn_2d_cuda(const sg_upfirdn_2d_spec* spec, const void* x, const float* k, void* y,
+                       void* stream) {
+  const sg_upfirdn_2d_spec& s = *spec;
+  Shape shape = {s, 0, 0};
+  if (!sg_upfirdn_2d_output(&s, &shape.out_h, &shape.out_w)) return SG_BAD_ARGUMENT;
+  switch (s.dtype) {
+    case SG_FLOAT32: return launch<float>(shape, x, k, y, stream);
+    case SG_FLOAT16: return launch<__half>(shape, x, k, y, stream);
+    case SG_BFLOAT16: return launch<__nv_bfloat16>(shape, x, k, y, stream);
+  }
+  return SG_BAD_DTYPE;
+}

@@ -1,0 +1,90 @@
+"""Convolutions agree with NumPy in value and in gradients of first and second order."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import engine, layout
+from dnnlib.tflib.ops import conv2d
+
+RNG = np.random.RandomState(0)
+
+
+def conv_in_numpy(x, w, stride):
+    """Convolution of NHWC images without padding, float64."""
+    taps = w.shape[0]
+    out = [(n - taps) // stride + 1 for n in x.shape[1:3]]
+    y = np.zeros([x.shape[0]] + out + [w.shape[3]])
+    for i, j in np.ndindex(*out):
+        patch = x[:, i * stride:i * stride + taps, j * stride:j * stride + taps]
+        y[:, i, j] = np.tensordot(patch, w, axes=3)
+    return y
+
+
+def adjoints_in_numpy(x, w, dy, stride):
+    """Gradients of sum(conv(x, w) * dy): of a map linear in x and in w, entry by entry."""
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    taps = w.shape[0]
+    for i, j in np.ndindex(*dy.shape[1:3]):
+        rows, columns = [slice(k * stride, k * stride + taps) for k in (i, j)]
+        dx[:, rows, columns] += np.tensordot(dy[:, i, j], w, axes=[1, 3])
+        dw += np.tensordot(x[:, rows, columns], dy[:, i, j], axes=[0, 0])
+    return dx, dw
+
+
+CASES = [(5, 6, 3, 1, 'SAME'), (4, 4, 3, 1, 'SAME'), (9, 12, 5, 1, 'SAME'), (7, 7, 1, 1, 'SAME'),
+         (9, 9, 3, 2, 'VALID'), (10, 12, 3, 2, 'VALID'), (9, 10, 4, 2, 'VALID'),
+         (8, 9, 3, 1, 'VALID'), (11, 10, 2, 3, 'VALID'), (6, 5, 1, 2, 'VALID'),
+         (18, 19, 3, 2, 'VALID')]
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_values_and_gradients_of_both_orders(session, case, dtype):
+    if dtype == 'bfloat16' and (engine.ENGINE == 'tf1' or engine.gpu_devices()):
+        pytest.skip('TensorFlow has bfloat16 convolutions on CPUs, and in version 2 only')
+    height, width, taps, stride, padding = case
+    tolerance = 1e-5 if dtype == 'float32' else 0.02
+
+    def values(*shape):  # with few bits, so that bfloat16 holds them exactly
+        return RNG.randint(-8, 9, shape) / 8
+
+    x, w = values(2, height, width, 3), values(taps, taps, 3, 4)
+    ddx, ddw = values(*x.shape), values(*w.shape)
+    p = taps // 2 if padding == 'SAME' else 0
+
+    def pad(a):
+        return np.pad(a, [(0, 0), (p, p), (p, p), (0, 0)], 'constant')
+
+    def crop(a):
+        return a[:, p:a.shape[1] - p, p:a.shape[2] - p]
+
+    want_y = conv_in_numpy(pad(x), w, stride)
+    dy = values(*want_y.shape)
+    want_dx, want_dw = adjoints_in_numpy(pad(x), w, dy, stride)
+    # sum(dx * ddx) + sum(dw * ddw), the gradients of which are those of second order.
+    want_d_dy = conv_in_numpy(pad(ddx), w, stride) + conv_in_numpy(pad(x), ddw, stride)
+    want_d_x = adjoints_in_numpy(pad(x), ddw, dy, stride)[0]
+    want_d_w = adjoints_in_numpy(pad(ddx), w, dy, stride)[1]
+
+    # Minibatches have no static size in networks.
+    xt, wt, dyt = [tf.placeholder_with_default(tf.constant(a, dtype), [None] + list(a.shape[1:]))
+                   if a is not w else tf.constant(a, dtype) for a in (x, w, dy)]
+    y = conv2d.conv2d(xt, wt, stride, padding, layout.for_device())
+    dx, dw = tf.gradients(y, [xt, wt], dyt)
+    second = tf.gradients([dx, dw], [dyt, xt, wt],
+                          [tf.constant(ddx, dtype), tf.constant(ddw, dtype)])
+    got = tflib.run([tf.cast(t, tf.float32) for t in [y, dx, dw] + second])
+    want = [want_y, crop(want_dx), want_dw, want_d_dy, crop(want_d_x), want_d_w]
+    for a, b, name in zip(got, want, ['y', 'dx', 'dw', 'd_dy', 'd_x', 'd_w']):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(), err_msg=name)
+
+
+@pytest.mark.parametrize('taps,stride', [(3, 2), (4, 2), (2, 3), (3, 1)])
+def test_transpose_is_the_transpose(session, taps, stride):
+    x, w = RNG.randn(2, 4, 5, 3), RNG.randn(taps, taps, 4, 3)
+    shape = [2, 3 * stride + taps, 4 * stride + taps, 4]
+    want = adjoints_in_numpy(np.zeros(shape), w, x, stride)[0]
+    y = conv2d.conv2d_transpose(tf.constant(x, tf.float32), tf.constant(w, tf.float32), stride)
+    assert y.shape.as_list() == shape
+    np.testing.assert_allclose(tflib.run(y), want, rtol=0, atol=1e-5 * np.abs(want).max())
