@@ -10,8 +10,7 @@
 
 namespace stylegan2 {
 
-typedef uint16_t bfloat16;       // the upper half of a float32
-typedef uint32_t bfloat16_pair;  // two neighbours, the first in the lower half
+typedef uint16_t bfloat16;  // the upper half of a float32
 
 inline float float_of_bits(uint32_t bits) {
   float value;
@@ -27,23 +26,6 @@ inline uint32_t bits_of_float(float value) {
 
 inline float to_float(float value) { return value; }
 inline float to_float(bfloat16 value) { return float_of_bits(static_cast<uint32_t>(value) << 16); }
-
-// How many numbers a T holds, and number `half` of them.
-template <class T>
-struct Halves {
-  enum { kCount = 1 };
-};
-
-template <>
-struct Halves<bfloat16_pair> {
-  enum { kCount = 2 };
-};
-
-inline float half_of(float value, int) { return value; }
-inline float half_of(bfloat16 value, int) { return to_float(value); }
-inline float half_of(bfloat16_pair value, int half) {
-  return float_of_bits(half ? value & 0xffff0000u : value << 16);
-}
 
 inline void from_float(float value, float* result) { *result = value; }
 
@@ -67,7 +49,6 @@ inline const float* as_floats(const bfloat16* x, int64_t n, float* buffer) {
 // Where to write n float32 numbers that end up in y, and the step that puts them there.
 inline float* float_target(float* y, float*) { return y; }
 inline float* float_target(bfloat16*, float* buffer) { return buffer; }
-inline float* float_target(bfloat16_pair*, float* buffer) { return buffer; }
 
 inline void finish_target(float*, const float*, int64_t) {}
 
@@ -81,34 +62,6 @@ inline void finish_target(bfloat16* y, const float* buffer, int64_t n) {
 #else
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) from_float(buffer[i], &y[i]);
-#endif
-}
-
-// The same for numbers whose halves lie `stride` apart.
-template <class T>
-void finish_halves(T* y, const float* buffer, int64_t, int64_t n) {
-  finish_target(y, buffer, n);
-}
-
-inline void finish_halves(bfloat16_pair* y, const float* buffer, int64_t stride, int64_t n) {
-  const float *low = buffer, *high = buffer + stride;
-#ifdef __AVX512BF16__
-  for (int64_t i = 0; i < n; i += 16) {
-    const __mmask16 mask = n - i >= 16 ? 0xffff : (1u << (n - i)) - 1;
-    const __m256i lows = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, low + i));
-    const __m256i highs = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, high + i));
-    const __m512i shifted = _mm512_slli_epi32(_mm512_cvtepu16_epi32(highs), 16);
-    const __m512i pairs = _mm512_or_si512(_mm512_cvtepu16_epi32(lows), shifted);
-    _mm512_mask_storeu_epi32(y + i, mask, pairs);
-  }
-#else
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) {
-    bfloat16 first, second;
-    from_float(low[i], &first);
-    from_float(high[i], &second);
-    y[i] = first | static_cast<bfloat16_pair>(second) << 16;
-  }
 #endif
 }
 

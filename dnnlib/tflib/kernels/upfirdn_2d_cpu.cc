@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "cpu_fir.h"
+#include "cpu_types.h"
 
 namespace stylegan2 {
 namespace {
@@ -19,6 +19,88 @@ namespace {
 const int64_t kPieceFloats = 4096;   // of one row, handled at once
 const int64_t kBandFloats = 65536;   // of the result, computed by one work unit, about
 const int kManyChannels = 16;        // from here on pixels are handled one by one
+
+// ---- Inner loops.
+
+// out[s, i] (+)= sum_t weights[t] * in[t][s, i], segments s of n consecutive numbers.
+struct Segments {
+  int64_t count, n, in_stride, out_stride;
+};
+
+template <class T, int kTaps, bool kAdd>
+void fir(const T* const* in, const float* weights, const Segments& segments, float* out) {
+  float w[kTaps + 1];
+  for (int t = 0; t < kTaps; t++) w[t] = weights[t];
+  for (int64_t s = 0; s < segments.count; s++) {
+    const T* row[kTaps + 1];
+    for (int t = 0; t < kTaps; t++) row[t] = in[t] + s * segments.in_stride;
+    float* target = out + s * segments.out_stride;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < segments.n; i++) {
+      float sum = kAdd ? target[i] : 0.0f;
+#pragma GCC unroll 8
+      for (int t = 0; t < kTaps; t++) sum += w[t] * to_float(row[t][i]);
+      target[i] = sum;
+    }
+  }
+}
+
+template <class T>
+void any_fir(const T* const* in, const float* weights, int taps, bool add, Segments segments,
+             float* out) {
+  typedef void (*Function)(const T* const*, const float*, const Segments&, float*);
+  static const Function table[2][9] = {
+      {fir<T, 0, false>, fir<T, 1, false>, fir<T, 2, false>, fir<T, 3, false>, fir<T, 4, false>,
+       fir<T, 5, false>, fir<T, 6, false>, fir<T, 7, false>, fir<T, 8, false>},
+      {fir<T, 0, true>, fir<T, 1, true>, fir<T, 2, true>, fir<T, 3, true>, fir<T, 4, true>,
+       fir<T, 5, true>, fir<T, 6, true>, fir<T, 7, true>, fir<T, 8, true>}};
+  if (segments.n == segments.in_stride && segments.n == segments.out_stride) {
+    segments.n *= segments.count;
+    segments.count = 1;
+  }
+  do {
+    const int now = std::min(taps, 8);
+    table[add][now](in, weights, segments, out);
+    in += now;
+    weights += now;
+    taps -= now;
+    add = true;
+  } while (taps > 0);
+}
+
+// The same for two rows at once, of which the second starts kShift inputs later.
+template <class T, int kTaps, int kShift>
+void fir_pair(const T* const* in, const float* weights0, const float* weights1, int64_t n,
+              float* out0, float* out1) {
+  float w0[kTaps], w1[kTaps];
+  const T* row[kTaps + kShift];
+  for (int t = 0; t < kTaps; t++) w0[t] = weights0[t], w1[t] = weights1[t];
+  for (int t = 0; t < kTaps + kShift; t++) row[t] = in[t];
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) {
+    float sum0 = 0.0f, sum1 = 0.0f;
+#pragma GCC unroll 8
+    for (int t = 0; t < kTaps; t++) {
+      sum0 += w0[t] * to_float(row[t][i]);
+      sum1 += w1[t] * to_float(row[t + kShift][i]);
+    }
+    out0[i] = sum0;
+    out1[i] = sum1;
+  }
+}
+
+// Copies pixels of n numbers each: to[i * to_stride] = from[i * from_stride].
+void copy_pixels(const float* from, int64_t from_stride, float* to, int64_t to_stride,
+                 int64_t pixels, int64_t n) {
+  if (n == 1) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < pixels; i++) to[i * to_stride] = from[i * from_stride];
+    return;
+  }
+  for (int64_t i = 0; i < pixels; i++) {
+    for (int64_t c = 0; c < n; c++) to[i * to_stride + c] = from[i * from_stride + c];
+  }
+}
 
 // ---- One axis.
 
@@ -43,7 +125,7 @@ Support support_of(const Axis& axis, int64_t o) {
 // ---- The work: bands of rows of the result.
 
 struct Job {
-  int64_t channels;  // per pixel, in units of what the rows of x are read as
+  sg_upfirdn_2d_spec spec;
   Axis vertical, horizontal;
   const void* x;
   void* y;
@@ -94,7 +176,7 @@ struct Rows {
 template <class T>
 Rows<T> rows_of(const Job& job, int64_t image, int64_t oy) {
   const Axis& axis = job.vertical;
-  const int64_t stride = job.horizontal.in * job.channels;
+  const int64_t stride = job.horizontal.in * job.spec.minor;
   const Support support = support_of(axis, oy);
   Rows<T> result;
   result.count = 0;
@@ -127,64 +209,49 @@ Piece piece_at(const Job& job, int64_t ox) {
 }
 
 struct Scratch {
-  int64_t size;    // of each of these, and of each half
-  float* row[2];   // columns [low, high): sums of rows of x; for two rows of the result at most
-  float* planes;   // one of them, sorted by phase
-  float* sums;     // the result, sorted by phase
-  float* target;   // the result in float32
+  float *row[2];  // of columns [low, high): sums of rows of x; for two rows of the result at most
+  float *planes;  // row[.], sorted by phase
+  float *sums;    // the result, sorted by phase
+  float *target;  // the result in float32
 };
 
 int64_t floats_per_piece(const Job& job) {
   const Axis& axis = job.horizontal;
   const int64_t columns = job.piece * axis.down / axis.up + axis.taps + 2 + axis.down;
-  const int64_t floats = std::max(columns, job.piece + axis.up) * job.channels;
+  const int64_t floats = std::max(columns, job.piece + axis.up) * job.spec.minor;
   return (floats + 15) / 16 * 16;
 }
 
-// Adds up columns [low, high) of `count` rows of x into row0; zeros outside of x. With `other`:
-// also those that start `shift` rows later, with other weights, into row1.
+// Adds up columns [low, high) of `count` rows of x; zeros outside of x. With `other`: also those
+// that start `shift` rows later, with other weights, into row1.
 template <class T>
 void add_rows(const Job& job, const T* const* rows, const float* weights, int count, int64_t low,
-              int64_t high, int64_t half_stride, float* row0, const float* other, int64_t shift,
-              float* row1) {
-  typedef void (*Pair)(const T* const*, const float*, const float*, int64_t, int64_t, float*,
-                       float*);
+              int64_t high, float* row0, const float* other, int64_t shift, float* row1) {
+  typedef void (*Pair)(const T* const*, const float*, const float*, int64_t, float*, float*);
   static const Pair pairs[4][3] = {
       {fir_pair<T, 1, 0>, fir_pair<T, 1, 1>, fir_pair<T, 1, 2>},
       {fir_pair<T, 2, 0>, fir_pair<T, 2, 1>, fir_pair<T, 2, 2>},
       {fir_pair<T, 3, 0>, fir_pair<T, 3, 1>, fir_pair<T, 3, 2>},
       {fir_pair<T, 4, 0>, fir_pair<T, 4, 1>, fir_pair<T, 4, 2>}};
-  const int64_t channels = job.channels, width = high - low;
-  const int64_t begin = std::min(std::max<int64_t>(-low, 0), width) * channels;
-  const int64_t end = std::max(std::min(job.horizontal.in - low, width) * channels, begin);
-  for (int i = 0; i < 2 * Halves<T>::kCount; i++) {
-    float* row = i % 2 ? row1 : row0;
+  const int64_t channels = job.spec.minor, width = high - low;
+  const int64_t begin = std::min(std::max<int64_t>(-low, 0), width);
+  const int64_t end = std::max(std::min(job.horizontal.in - low, width), begin);
+  const int64_t n = (end - begin) * channels;
+  for (float* row : {row0, row1}) {
     if (!row) continue;
-    row += i / 2 * half_stride;
-    std::fill(row, row + begin, 0.0f);
-    std::fill(row + end, row + width * channels, 0.0f);
+    std::fill(row, row + begin * channels, 0.0f);
+    std::fill(row + end * channels, row + width * channels, 0.0f);
   }
-  const int64_t n = end - begin, at = low * channels + begin;
-  const int64_t stride = job.horizontal.in * channels;
   if (n == 0) return;
+  const int64_t at = (low + begin) * channels, stride = job.horizontal.in * channels;
   const T* from[SG_MAX_TAPS];
   if (other) {
     for (int t = 0; t < count + shift; t++) from[t] = rows[0] + t * stride + at;
-    pairs[count - 1][shift](from, weights, other, n, half_stride, row0 + begin, row1 + begin);
+    pairs[count - 1][shift](from, weights, other, n, row0 + begin * channels,
+                            row1 + begin * channels);
   } else {
     for (int t = 0; t < count; t++) from[t] = rows[t] + at;
-    any_fir(from, weights, count, false, Segments{1, n, n, n, half_stride}, row0 + begin);
-  }
-}
-
-// Fetches columns [low, high) of rows of x that the next rows of the result will need.
-template <class T>
-void fetch_rows(const Job& job, const T* row, int64_t count, int64_t low, int64_t high) {
-  const int64_t stride = job.horizontal.in * job.channels;
-  const int64_t begin = std::max<int64_t>(low, 0) * job.channels;
-  const int64_t end = std::min(high, job.horizontal.in) * job.channels;
-  for (int64_t i = 0; i < count; i++, row += stride) {
-    for (int64_t at = begin; at < end; at += 64 / sizeof(T)) __builtin_prefetch(row + at, 0, 2);
+    any_fir(from, weights, count, false, Segments{1, n, n, n}, row0 + begin * channels);
   }
 }
 
@@ -192,7 +259,7 @@ void fetch_rows(const Job& job, const T* row, int64_t count, int64_t low, int64_
 void filter_row(const Job& job, const float* taps, bool add, const Piece& piece, const float* row,
                 float* planes, float* sums) {
   const Axis& axis = job.horizontal;
-  const int64_t channels = job.channels, width = piece.high - piece.low;
+  const int64_t channels = job.spec.minor, width = piece.high - piece.low;
   const int64_t plane = (width / axis.down + 1) * channels;
   const bool sorted = job.planar && axis.down > 1;
   for (int phase = 0; sorted && phase < axis.down; phase++) {
@@ -211,7 +278,7 @@ void filter_row(const Job& job, const float* taps, bool add, const Piece& piece,
       in[t] = sorted ? planes + column % axis.down * plane + column / axis.down * channels
                      : row + column * channels;
     }
-    Segments segments = {count, channels, axis.down * channels, axis.up * channels, 0};
+    Segments segments = {count, channels, axis.down * channels, axis.up * channels};
     float* out = sums + phase * channels;
     if (job.planar) {
       segments.in_stride = segments.out_stride = channels;
@@ -226,48 +293,37 @@ template <class T>
 void make_piece(const Job& job, int64_t image, int64_t oy, const Piece& piece, const float* row,
                 const Rows<T>& rows, const Scratch& scratch) {
   const Axis& axis = job.horizontal;
-  const int64_t channels = job.channels, size = scratch.size;
+  const int64_t channels = job.spec.minor;
   const int64_t at = (image * job.vertical.out + oy) * axis.out + piece.begin;
   T* y = static_cast<T*>(job.y) + at * channels;
   const bool interleave = job.planar && axis.up > 1;
   float* target = float_target(y, scratch.target);
   float* sums = interleave ? scratch.sums : target;
-  for (int t = 0; t < (row ? 1 : rows.count); t++) {
+  if (row) filter_row(job, job.taps_x, false, piece, row, scratch.planes, sums);
+  for (int t = 0; !row && t < rows.count; t++) {
     const float one = 1.0f;
-    if (!row) {
-      add_rows<T>(job, &rows.rows[t], &one, 1, piece.low, piece.high, size, scratch.row[0], NULL,
-                  0, NULL);
-    }
-    for (int half = 0; half < Halves<T>::kCount; half++) {
-      filter_row(job, row ? job.taps_x : job.filter[rows.steps[t]], t > 0, piece,
-                 (row ? row : scratch.row[0]) + half * size, scratch.planes, sums + half * size);
-    }
+    add_rows<T>(job, &rows.rows[t], &one, 1, piece.low, piece.high, scratch.row[0], NULL, 0, NULL);
+    filter_row(job, job.filter[rows.steps[t]], t > 0, piece, scratch.row[0], scratch.planes, sums);
   }
   for (int phase = 0; interleave && phase < axis.up; phase++) {
     const int64_t pixels = (piece.end - piece.begin - phase + axis.up - 1) / axis.up;
-    for (int half = 0; half < Halves<T>::kCount; half++) {
-      copy_pixels(sums + half * size + phase * (job.piece / axis.up) * channels, channels,
-                  target + half * size + phase * channels, axis.up * channels, pixels, channels);
-    }
+    copy_pixels(sums + phase * (job.piece / axis.up) * channels, channels,
+                target + phase * channels, axis.up * channels, pixels, channels);
   }
-  finish_halves(y, target, size, (piece.end - piece.begin) * channels);
+  finish_target(y, target, (piece.end - piece.begin) * channels);
 }
 
 // Makes row oy, and the next one too where `limit` allows and one pass over x does for both.
 // Returns the number of rows made.
 template <class T>
 int make_rows(const Job& job, int64_t image, int64_t oy, int64_t limit, const Scratch& scratch) {
-  const int64_t channels = job.channels;
+  const int64_t channels = job.spec.minor;
   const bool separable = job.separable;
   const Rows<T> rows = rows_of<T>(job, image, oy);
   const Rows<T> next = oy + 1 < limit ? rows_of<T>(job, image, oy + 1) : rows;
-  const int64_t shift = next.first - rows.first, last = rows.count + (oy + 1 < limit ? shift : 0);
+  const int64_t shift = next.first - rows.first;
   const bool both = separable && oy + 1 < limit && rows.count == next.count && rows.count >= 1 &&
                     rows.count <= 4 && shift >= 0 && shift <= 2;
-  // The rows of x that come new with the next rows of the result.
-  const T* after = rows.count ? rows.rows[0] + last * job.horizontal.in * channels : NULL;
-  const int64_t step = std::max((1 + both) * job.vertical.down / job.vertical.up, 1);
-  const int64_t fresh = rows.count ? std::min(step, job.vertical.in - rows.first - last) : 0;
   int64_t low = 0, high = 0;  // what scratch.row holds
   for (int64_t ox = 0; ox < job.horizontal.out; ox += job.piece) {
     const Piece piece = piece_at(job, ox);
@@ -276,16 +332,15 @@ int make_rows(const Job& job, int64_t image, int64_t oy, int64_t limit, const Sc
       continue;
     }
     const int64_t keep = ox > 0 ? std::max<int64_t>(high - piece.low, 0) : 0;
-    for (int i = 0; keep && i < (1 + both) * Halves<T>::kCount; i++) {
-      float* row = scratch.row[i / Halves<T>::kCount] + i % Halves<T>::kCount * scratch.size;
-      memmove(row, row + (piece.low - low) * channels, keep * channels * sizeof(float));
+    for (int i = 0; keep && i <= both; i++) {
+      memmove(scratch.row[i], scratch.row[i] + (piece.low - low) * channels,
+              keep * channels * sizeof(float));
     }
     low = piece.low;
     high = piece.high;
-    add_rows<T>(job, rows.rows, rows.weights, rows.count, low + keep, high, scratch.size,
+    add_rows<T>(job, rows.rows, rows.weights, rows.count, low + keep, high,
                 scratch.row[0] + keep * channels, both ? next.weights : NULL, shift,
                 both ? scratch.row[1] + keep * channels : NULL);
-    if (fresh > 0) fetch_rows<T>(job, after, fresh, low + keep, high);
     for (int i = 0; i <= both; i++) {
       make_piece<T>(job, image, oy + i, piece, scratch.row[i], rows, scratch);
     }
@@ -298,14 +353,13 @@ void do_bands(void* arg, int64_t first_band, int64_t last_band) {
   Job& job = *static_cast<Job*>(arg);
   const int64_t size = floats_per_piece(job);
   void* memory = NULL;
-  if (posix_memalign(&memory, 64, 5 * Halves<T>::kCount * size * sizeof(float))) {
+  if (posix_memalign(&memory, 64, 5 * size * sizeof(float))) {
     job.status = SG_OUT_OF_MEMORY;
     return;
   }
   float* floats = static_cast<float*>(memory);
-  const int64_t all = size * Halves<T>::kCount;
-  const Scratch scratch = {size, {floats, floats + all}, floats + 2 * all, floats + 2 * all + size,
-                           floats + 3 * all + size};
+  const Scratch scratch = {{floats, floats + size}, floats + 2 * size, floats + 3 * size,
+                           floats + 4 * size};
   for (int64_t unit = first_band; unit < last_band; unit++) {
     const int64_t image = unit / job.bands, top = unit % job.bands * job.band;
     const int64_t limit = std::min(top + job.band, job.vertical.out);
@@ -326,11 +380,7 @@ int sg_upfirdn_2d_cpu(const sg_upfirdn_2d_spec* spec, const void* x, const float
   if (!sg_upfirdn_2d_output(&s, &out_h, &out_w)) return SG_BAD_ARGUMENT;
   if (s.dtype != SG_FLOAT32 && s.dtype != SG_BFLOAT16) return SG_BAD_DTYPE;
   Job job;
-  // Pairs of channels are faster to read than single ones.
-  const bool pairs = s.dtype == SG_BFLOAT16 && s.minor % 2 == 0 &&
-                     reinterpret_cast<uintptr_t>(x) % 4 == 0 &&
-                     reinterpret_cast<uintptr_t>(y) % 4 == 0;
-  job.channels = pairs ? s.minor / 2 : s.minor;
+  job.spec = s;
   job.x = x;
   job.y = y;
   job.status = SG_OK;
@@ -342,16 +392,15 @@ int sg_upfirdn_2d_cpu(const sg_upfirdn_2d_spec* spec, const void* x, const float
     }
   }
   job.separable = separate(&job);
-  job.planar = job.channels < kManyChannels && (s.up_x > 1 || s.down_x > 1);
-  const int64_t channels = std::max<int64_t>(job.channels, 1), row = out_w * channels;
-  job.piece = std::max<int64_t>(kPieceFloats / channels / s.down_x, 1);
+  job.planar = s.minor < kManyChannels && (s.up_x > 1 || s.down_x > 1);
+  const int64_t row = out_w * std::max<int64_t>(s.minor, 1);
+  job.piece = std::max<int64_t>(kPieceFloats / std::max<int64_t>(s.minor, 1) / s.down_x, 1);
   job.piece = (job.piece + s.up_x - 1) / s.up_x * s.up_x;
   job.band = std::min(std::max<int64_t>(kBandFloats / row, 2), out_h);
   job.bands = (out_h + job.band - 1) / job.band;
   const int64_t rows_used = job.separable ? 1 : (s.taps_y + s.up_y - 1) / s.up_y;
   const int64_t cost = job.band * row * (1 + rows_used * s.taps_x / s.up_x) / 4;
   sg_for_each(parallel_for, pool, s.major * job.bands, cost,
-              s.dtype == SG_FLOAT32 ? do_bands<float>
-              : pairs               ? do_bands<bfloat16_pair> : do_bands<bfloat16>, &job);
+              s.dtype == SG_FLOAT32 ? do_bands<float> : do_bands<bfloat16>, &job);
   return job.status;
 }
