@@ -17,6 +17,7 @@ from metrics import feature_nets
 from metrics.features import to_rgb
 from metrics.latent_space import limit_size
 from training import projection, vgg16
+from training.labels import check_class
 
 # Attributes of a Projector by method. A ramp of length 0 is none; a weight of 0 is that of a
 # loss that is only reported.
@@ -117,9 +118,8 @@ class Projector:
         if self.optimize_alpha is None:
             self.optimize_alpha = num_alphas > 0
         label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
-        if self.class_index is not None and not 0 <= self.class_index < label_size:
-            raise UserError('--class is %d; the network %r has %d classes'
-                            % (self.class_index, Gs.name, label_size))
+        if self.class_index is not None:
+            check_class(self.class_index, label_size)
         used = self.lambda_mse, self.lambda_lpips, self.vgg16_weights and self.lambda_perceptual
         if not any(used):
             raise UserError("all losses have weight 0; give --lambda-mse, or VGG16's weights")

@@ -272,7 +272,7 @@ def test_networks_without_w_are_searched_in_z(session, toy_lpips, capsys):
     for attributes, message in [
             (dict(space='wplus'), 'has no W .*--space is wplus'),
             (dict(optimize_alpha=True), 'has no alpha in'),
-            (dict(class_index=1), '--class is 1; the network .* has 0 classes')]:
+            (dict(class_index=1), '--class is 1, but the network was trained without labels')]:
         with pytest.raises(UserError, match=message):
             make_projector('w-lpips', **attributes).set_network(net)
 

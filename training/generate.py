@@ -16,6 +16,7 @@ from dnnlib import tflib
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+from training.labels import check_class
 
 NOISE_HELP = ('noise of the images: random (that of each image\'s own seed), const (as stored in\n'
               'the network), none, or seed:N (that of seed N for all)')
@@ -58,7 +59,11 @@ class Generator:
     def __init__(self, Gs: Network, truncation_psi: float = 0.5, noise: str = 'random',
                  class_index: Optional[int] = None, minibatch_size: int = 4):
         label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
-        _check_class(class_index, label_size)
+        if class_index is not None:
+            check_class(class_index, label_size)
+        elif label_size:
+            raise UserError('the network knows %d classes; choose one from 0 to %d by --class'
+                            % (label_size, label_size - 1))
         self._Gs = Gs
         self._noise = noise
         self._truncation_psi = truncation_psi
@@ -253,13 +258,3 @@ def _noise_walk(generator, first, second, times):
     begin, end = generator.noise_of(first), generator.noise_of(second)
     for t in times:
         yield [slerp(a, b, t) for a, b in zip(begin, end)]
-
-
-def _check_class(class_index, label_size):
-    if class_index is None and label_size:
-        raise UserError('the network knows %d classes; choose one from 0 to %d by --class'
-                        % (label_size, label_size - 1))
-    if class_index is not None and not label_size:
-        raise UserError('--class is %d, but the network was trained without labels' % class_index)
-    if class_index is not None and not 0 <= class_index < label_size:
-        raise UserError('--class is %d; it must be from 0 to %d' % (class_index, label_size - 1))
