@@ -139,6 +139,8 @@ def find_source(args: argparse.Namespace) -> Tuple[str, Dict[str, Any]]:
     network = pretrained_networks.get_path_or_url(network)
     if not util.is_url(network):
         network = os.path.abspath(os.path.expanduser(network))
+        if not os.path.isfile(network):
+            raise UserError('there is no file %r; name a network by --network' % network)
         run_dir = os.path.dirname(network)
     if args.command == 'project-generated-images':
         return network, dict(kind='generated', seeds=args.seeds, class_index=args.class_index,

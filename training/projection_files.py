@@ -64,8 +64,8 @@ def load_projection(path: str) -> EasyDict:
                 curves={key[len('curve_'):]: file[key] for key in file.files
                         if key.startswith('curve_')})
     except Exception as error:  # zip files that are broken raise nearly anything
-        raise UserError('%r cannot be read as a result of run_projector.py: %s'
-                        % (path, getattr(error, 'strerror', None) or error))
+        reason = getattr(error, 'strerror', None) or 'it is another kind of file, or broken'
+        raise UserError('%r cannot be read as a result of run_projector.py: %s' % (path, reason))
 
 
 def load_run(run_dir: str) -> List[EasyDict]:
