@@ -2,15 +2,16 @@
 """Times the custom ops in each implementation on this machine, forward and with their gradients.
 
 GB/s count what has to be moved at least: forward, the input read and the result written; with
-gradients also dy and y (or x, where sums over it are wanted) read and dx written. Their share is of
-this machine's copy bandwidth: two buffers that exist already, copied by all cores, or on the GPU.
-Ops that make new tensors also wait for the operating system to hand out memory, as `new tensor`, a
-copy by TensorFlow, shows; bias_act works in place where nobody else needs its input, as here.
+gradients also dy and y (or x, where sums over it are wanted) read and dx written. Shares are of the
+speed of a copy that moves as many bytes between two buffers that exist already, by all cores or on
+the GPU; it takes turns with the op, so that both find the caches alike. `new tensor` is a copy by
+TensorFlow. bias_act works in place where nobody else needs its input, as here.
 """
 import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -46,21 +47,21 @@ def _ops(axis, data_format):
     return ops
 
 
-def copy_bandwidth(num_bytes: int, repeats: int) -> float:
-    """Bytes per second, read and written, of copying as many bytes between two buffers."""
+def _copy(session, bytes_moved):
+    """A function that copies between two buffers, so that so many bytes are read or written."""
+    size = int(bytes_moved) // 2
     if engine.gpu_devices():
-        with tf.Graph().as_default(), tf.Session() as session:
-            x = _variable([num_bytes // 4], tf.float32)
-            session.run(tf.global_variables_initializer())
-            copy = tf.raw_ops.DeepCopy(x=x)
-            return 2 * num_bytes / measure.best_time(lambda: session.run(copy.op), repeats)
-    source, target = np.ones(num_bytes, np.uint8), np.ones(num_bytes, np.uint8)
+        copy = tf.raw_ops.DeepCopy(x=_variable([size // 4], tf.float32)).op
+        session.run(tf.global_variables()[-1].initializer)
+        return lambda: session.run(copy)
+    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
     cores = len(os.sched_getaffinity(0))
-    parts = [slice(num_bytes * i // cores, num_bytes * (i + 1) // cores) for i in range(cores)]
-    with ThreadPoolExecutor(cores) as pool:
-        def copy_all():
-            list(pool.map(lambda part: np.copyto(target[part], source[part]), parts))
-        return 2 * num_bytes / measure.best_time(copy_all, repeats)
+    parts = [slice(size * i // cores, size * (i + 1) // cores) for i in range(cores)]
+    pool = ThreadPoolExecutor(cores)
+
+    def copy_part(part):
+        np.copyto(target[part], source[part])
+    return lambda: list(pool.map(copy_part, parts))
 
 
 def _variable(shape, dtype):
@@ -69,14 +70,14 @@ def _variable(shape, dtype):
     return new.read_value()
 
 
-def _best_times(session, fetches, repeats):
-    """Seconds of the fastest runs; all take turns, so that other programs slow all down alike."""
+def _best_times(functions, repeats):
+    """Seconds of the fastest calls; all take turns, so that other programs slow all down alike."""
     times = []
     for _ in range(repeats + 1):
         times.append([])
-        for tensors in fetches:
+        for function in functions:
             start = time.perf_counter()
-            session.run([tensor.op for tensor in tensors])
+            function()
             times[-1].append(time.perf_counter() - start)
     return np.min(times[1:], axis=0)
 
@@ -88,25 +89,29 @@ def _measure(shape, dtype, data_format, implementations, repeats):
     x_shape = [shape['NHWC'.index(letter)] for letter in data_format]
     pixels = [1 if i == axis else size for i, size in enumerate(x_shape)]
     x_bytes = dtype.size * n * h * w * c
-    copy_rate = copy_bandwidth(x_bytes, repeats)
-
-    def record(name, impl, forward, both=None, moved=2 * x_bytes, moved_both=None):
-        result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
-        for key, seconds, size in [('forward', forward, moved), ('both', both, moved_both)]:
-            if seconds is not None:
-                seconds = max(float(seconds), 1e-5)  # what is less cannot be told from noise
-                result.update({key + '_ms': 1e3 * seconds, key + '_gb_per_s': size / seconds / 1e9,
-                               key + '_share': size / seconds / copy_rate})
-        return result
-
-    yield record('copy', '', 2 * x_bytes / copy_rate)
     with tf.Graph().as_default(), tf.device(engine.device(0)), tf.Session() as session:
+        def runs(*tensors):
+            return partial(session.run, [tensor.op for tensor in tensors])
+
+        def record(name, impl, **calls):
+            """calls: key -> (bytes to be moved, function, function of what it does besides)."""
+            functions = [function for moved, *pair in calls.values()
+                         for function in pair + [_copy(session, moved)]]
+            times = _best_times(functions, repeats)
+            result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
+            for i, (key, (moved, _, _)) in enumerate(calls.items()):
+                whole, base, copy = times[3 * i:3 * i + 3]
+                seconds = max(whole - base, 1e-5)  # what is less cannot be told from noise
+                result.update({key + '_ms': 1e3 * seconds, key + '_share': copy / seconds,
+                               key + '_gb_per_s': moved / seconds / 1e9})
+            return result
+
         inputs = {'x': _variable(x_shape, dtype)}
         for name, size in dict(b=[c], style=[n, c], scale=pixels, shift=pixels).items():
             inputs[name] = _variable(size, tf.float32)
         session.run(tf.global_variables_initializer())
         temporary = tf.raw_ops.DeepCopy(x=inputs['x'])  # what an op may overwrite
-        yield record('new tensor', '', _best_times(session, [[temporary]], repeats)[0])
+        yield record('new tensor', '', forward=(2 * x_bytes, runs(temporary), runs(inputs['x'])))
         for name, (others, op, reads_x) in _ops(axis, data_format).items():
             for impl in implementations:
                 chosen = {key: inputs[key] for key in others}
@@ -116,12 +121,11 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 session.run(tf.global_variables()[-1].initializer)
                 grads = [g for g in tf.gradients(y, [temporary] + list(chosen.values()), dy)
                          if g is not None]
-                base, forward, dy_base, both = _best_times(
-                    session, [[temporary], [y], [temporary, dy], [y] + grads], repeats)
                 moved = x_bytes + y_bytes
                 extra = x_bytes + y_bytes * (1 if 'sum' in name or '2d' in name else 2)
-                yield record(name, impl, forward - base, both - dy_base, moved,
-                             moved + extra + (x_bytes if reads_x else 0))
+                yield record(name, impl, forward=(moved, runs(y), runs(temporary)), both=(
+                    moved + extra + (x_bytes if reads_x else 0), runs(y, *grads),
+                    runs(temporary, dy)))
 
 
 def main(argv=None) -> int:
