@@ -2,10 +2,12 @@
 """Times the generator's images on this machine, and says how near that is to its own peak.
 
 GFLOP are counted from the layer shapes, see `measure.forward_flops`; the peak is that of a plain
-512-channel 3x3 convolution in float32, measured in the same run.
+512-channel 3x3 convolution in float32, which takes turns with the generators.
 """
 import os
 import sys
+import time
+from functools import partial
 
 import numpy as np
 
@@ -20,17 +22,27 @@ from dnnlib.tflib import engine
 from training import configs
 
 
-def measure_generation(options: dict, resolution: int, minibatch: int, repeats: int) -> dict:
-    """Seconds per minibatch and GFLOP per image of a generator of some options."""
-    with tf.device(engine.device(0)):
-        G = tflib.Network('G', num_channels=3, resolution=resolution, label_size=0, **options)
-        latents = tf.placeholder(tf.float32, [None] + G.input_shape[1:])
-        images = tflib.convert_images_to_uint8(G.get_output_for(latents, None, is_validation=True))
-    feed = {latents: np.random.RandomState(0).randn(minibatch, *G.input_shape[1:])}
-    seconds = measure.best_time(lambda: tflib.run(images, feed), repeats)
-    memory = measure.peak_memory(images.op, feed)
-    return dict(seconds=seconds, gflop_per_image=measure.forward_flops(G) / 1e9,
-                images_per_s=minibatch / seconds, peak_memory_bytes=memory)
+class _Generation:
+    """A generator with some options, the best time of a minibatch and the memory it takes."""
+
+    def __init__(self, options, resolution, minibatch):
+        with tf.device(engine.device(0)):
+            G = tflib.Network('G', num_channels=3, resolution=resolution, label_size=0, **options)
+            latents = tf.placeholder(tf.float32, [None] + G.input_shape[1:])
+            images = tflib.convert_images_to_uint8(
+                G.get_output_for(latents, None, is_validation=True))
+        feed = {latents: np.random.RandomState(0).randn(minibatch, *G.input_shape[1:])}
+        self._run = partial(tflib.run, images, feed)
+        self._run()
+        self.memory = measure.peak_memory(images.op, feed)
+        self.flops_per_image = measure.forward_flops(G)
+        self.seconds = float('inf')
+
+    def sample(self):
+        """Measure once more; the best counts."""
+        start = time.perf_counter()
+        self._run()
+        self.seconds = min(self.seconds, time.perf_counter() - start)
 
 
 def main(argv=None) -> int:
@@ -51,27 +63,35 @@ def main(argv=None) -> int:
         parser.error('--repeats and --minibatch must be at least 1')
 
     tflib.init_tf({'rnd.np_random_seed': 0})
-    results = []
+    generations = []
     for precision in args.precision:
         options = configs.resolve(args.config)['G_args']
         options['precision'] = precision
         if args.noise_injection:
             options['noise_injection'] = args.noise_injection
-        results.append(dict(precision=precision, **measure_generation(
-            options, args.resolution, args.minibatch, args.repeats)))
-    peak = measure.convolution_peak('float32')
+        generations.append(_Generation(options, args.resolution, args.minibatch))
+    peak = measure.ConvolutionPeak('float32')
+    for _ in range(args.repeats):
+        for each in [peak] + generations:
+            each.sample()
     print('TensorFlow %s; %s, %dx%d, minibatch %d; peak of convolutions %.0f GFLOP/s' % (
-        tf.__version__, args.config, args.resolution, args.resolution, args.minibatch, peak / 1e9))
+        tf.__version__, args.config, args.resolution, args.resolution, args.minibatch,
+        peak.flops_per_s / 1e9))
     print('%-10s %10s %10s %10s %8s %10s' % (
         'precision', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'))
-    for r in results:
-        r['share_of_peak'] = r['images_per_s'] * r['gflop_per_image'] * 1e9 / peak
-        memory = r['peak_memory_bytes']
+    results = []
+    for precision, each in zip(args.precision, generations):
+        rate = args.minibatch / each.seconds
+        flops_per_s = rate * each.flops_per_image
+        results.append(dict(
+            precision=precision, images_per_s=rate, seconds=each.seconds,
+            gflop_per_image=each.flops_per_image / 1e9, peak_memory_bytes=each.memory,
+            share_of_peak=flops_per_s / peak.flops_per_s))
         print('%-10s %10.2f %10.1f %10.0f %7.0f%% %10s' % (
-            r['precision'], r['images_per_s'], r['gflop_per_image'],
-            r['images_per_s'] * r['gflop_per_image'], 100 * r['share_of_peak'],
-            '' if memory is None else memory >> 20))
-    measure.write_json(args.json, results, peak=peak)
+            precision, rate, each.flops_per_image / 1e9, flops_per_s / 1e9,
+            100 * flops_per_s / peak.flops_per_s,
+            '' if each.memory is None else each.memory >> 20))
+    measure.write_json(args.json, results, peak=peak.flops_per_s)
     return 0
 
 

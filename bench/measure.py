@@ -27,21 +27,34 @@ def best_time(function: Callable, repeats: int) -> float:
     return min(times)
 
 
-def convolution_peak(dtype: str, repeats: int = 4) -> float:
-    """FLOP/s of plain 3x3 convolutions from 512 to 512 channels, the faster of two image sizes."""
-    rates = []
-    for n, height, width, channels in _PEAK_SHAPES:
-        with tf.Graph().as_default(), tf.device(engine.device(0)), layout.use(layout.for_device()):
-            shape = layout.arrange(n, channels, height, width)
-            x = tf.Variable(tf.zeros(shape, dtype), use_resource=True)
-            w = tf.Variable(tf.zeros([3, 3, channels, channels], dtype), use_resource=True)
-            y = tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME',
-                             data_format=layout.current())
-            with tf.Session() as session:
+class ConvolutionPeak:
+    """The fastest of plain 3x3 convolutions from 512 to 512 channels, of two image sizes.
+
+    Sampled in turns with what it is compared with: the speed of a machine shared with others, above
+    all of its matrix units, changes from second to second.
+    """
+
+    def __init__(self, dtype: str):
+        self.flops_per_s = 0.0
+        self._runs = []
+        for n, height, width, channels in _PEAK_SHAPES:
+            with tf.Graph().as_default(), tf.device(engine.device(0)), \
+                    layout.use(layout.for_device()):
+                shape = layout.arrange(n, channels, height, width)
+                x = tf.Variable(tf.cast(tf.random_normal(shape), dtype), use_resource=True)
+                w = tf.Variable(tf.cast(tf.random_normal([3, 3, channels, channels]), dtype),
+                                use_resource=True)
+                y = tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME',
+                                 data_format=layout.current())
+                session = tf.Session()
                 session.run([x.initializer, w.initializer])
-                seconds = best_time(partial(session.run, y.op), repeats)
-        rates.append(2 * 9 * n * height * width * channels ** 2 / seconds)
-    return max(rates)
+            self._runs.append((2 * 9 * n * height * width * channels ** 2,
+                               partial(session.run, y.op)))
+
+    def sample(self) -> None:
+        """Measure once more."""
+        for flops, run in self._runs:
+            self.flops_per_s = max(self.flops_per_s, flops / best_time(run, 1))
 
 
 def forward_flops(net: tflib.Network) -> int:

@@ -9,7 +9,7 @@ order goes through forward pass and gradient once more, 2 each. So
     G path lengths   6 G, on half the minibatch      D R1     6 D
 
 per image. The training mix is G + D + path lengths / 4 + R1 / 16, as lazy regularization does it.
-Peak: a plain 512-channel 3x3 convolution in float32, measured in the same run, before and after.
+Peak: a plain 512-channel 3x3 convolution in float32, which takes turns with the steps.
 """
 import os
 import sys
@@ -101,15 +101,18 @@ class _Training:
                 'moving average': 0}
 
 
-def measure_trainings(trainings: list, repeats: int) -> list:
-    """For each training ({step: seconds}, {step: bytes}).
+def measure_trainings(trainings: list, repeats: int, peaks: list) -> list:
+    """For each training ({step: seconds}, {step: bytes}), the best of several rounds.
 
-    All take turns, since what else goes on in a machine changes from minute to minute.
+    All take turns, the samples of the peaks too, since what else goes on in a machine changes from
+    second to second.
     """
     steps = [training.steps() for training in trainings]
     results = [({}, {}) for _ in trainings]
     for repeat in range(repeats):
         for (seconds, memory), calls in zip(results, steps):
+            for peak in peaks:
+                peak.sample()
             for name, step in calls.items():
                 if repeat == 0:
                     tflib.run(*step)
@@ -167,12 +170,12 @@ def main(argv=None) -> int:
         parser.error('--repeats and --minibatch must be at least 1')
 
     tflib.init_tf({'rnd.np_random_seed': 0})
-    peaks = {dtype: measure.convolution_peak(dtype) for dtype in _dtypes()}
+    samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
     variants = [(form, precision) for form in args.noise_injection for precision in args.precision]
     trainings = [_Training(args.config, args.resolution, args.minibatch, *variant)
                  for variant in variants]
-    measured = measure_trainings(trainings, args.repeats)
-    peaks = {dtype: max(peak, measure.convolution_peak(dtype)) for dtype, peak in peaks.items()}
+    measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
+    peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     print('TensorFlow %s; peak of convolutions: %s' % (tf.__version__, ', '.join(
         '%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items())))
     results = []
