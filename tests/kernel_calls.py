@@ -52,6 +52,8 @@ Grads = _structure('Grads', ptr='dx dbias dstyle dscale dshift')
 Upfirdn = _structure(
     'Upfirdn', i64='major in_h in_w minor',
     i32='taps_y taps_x up_y up_x down_y down_x pad_y0 pad_y1 pad_x0 pad_x1 dtype')
+Winograd = _structure('Winograd', i64='images height width channels tile_rows tile_columns',
+                      i32='pad matrix')
 
 
 class HostMemory:
@@ -129,6 +131,23 @@ class Kernels:
                  ctypes.byref(self._fill(Inputs, copies)), self._pointer(copies.get('dy')),
                  self._pointer(copies.get('ref')), ctypes.byref(grads), self._pointer(workspace))
         return {name: self._memory.get(copy) for name, copy in results.items()}
+
+    def winograd(self, spec, x, num_planes):
+        """[planes, tiles of all images, channels]."""
+        tiles = spec['images'] * spec['tile_rows'] * spec['tile_columns']
+        planes = np.full([num_planes, tiles, spec['channels']], np.nan, np.float32)
+        copies = self._put_all(dict(x=x, planes=planes))
+        self.run('winograd', ctypes.byref(Winograd(**spec)), self._pointer(copies['x']),
+                 self._pointer(copies['planes']))
+        return self._memory.get(copies['planes'])
+
+    def winograd_adjoint(self, spec, planes):
+        """[images, height, width, channels]."""
+        shape = [spec[name] for name in ['images', 'height', 'width', 'channels']]
+        copies = self._put_all(dict(planes=planes, x=np.full(shape, np.nan, np.float32)))
+        self.run('winograd_adjoint', ctypes.byref(Winograd(**spec)),
+                 self._pointer(copies['planes']), self._pointer(copies['x']))
+        return self._memory.get(copies['x'])
 
     def channel_sum(self, spec, x, style):
         """[pixels]: sums over the channels of x * style."""

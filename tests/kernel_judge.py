@@ -108,14 +108,20 @@ def random_bias_act(rng, dtype, acts=ACTS):
 
 
 def random_upfirdn(rng, dtype):
-    """x, k, up, down, pad and the result; half of the filters are products of two 1-D filters."""
+    """x, k, up, down, pad and the result.
+
+    Most filters are products of two 1-D filters; some are like those of StyleGAN2, with 4 x 4 taps.
+    """
     while True:
-        taps = rng.randint(1, 33 if rng.rand() < 0.2 else 6, 2)
+        taps, is_like_stylegan2 = rng.randint(1, 33 if rng.rand() < 0.2 else 6, 2), rng.rand() < 0.4
+        if is_like_stylegan2:
+            taps = [4, 4]
         k = rng.randn(*taps)
-        if rng.rand() < 0.5:
+        if is_like_stylegan2 or rng.rand() < 0.5:
             k = np.outer(rng.randn(taps[0]), rng.randn(taps[1]))
-        usual = [(1, 1), (2, 1), (1, 2)][rng.randint(3)]
-        up, down = rng.randint(1, 4, [2, 2]) if rng.rand() < 0.5 else ([v, v] for v in usual)
+        up, down = ([v, v] for v in [(1, 1), (2, 1), (1, 2)][rng.randint(3)])
+        if not is_like_stylegan2 and rng.rand() < 0.5:
+            up, down = rng.randint(1, 4, [2, 2])
         pad = [tuple(p) for p in rng.randint(-3, 5, [2, 2])]
         size = rng.randint(1, 24 if rng.rand() < 0.7 else 45, 2)
         minor = rng.choice([1, 1, 2, 3, 16, 20, 520 if size.prod() < 300 else 40])
@@ -177,3 +183,38 @@ def check_upfirdn(kernels, rng, dtype):
     if dtype == 'float32':  # <dy, op(x)> = <dx, x>
         np.testing.assert_allclose(np.sum(decode(dx) * decode(x)), np.sum(decode(dy) * want),
                                    rtol=1e-5, atol=1e-5 * np.linalg.norm(dx) * np.linalg.norm(x))
+
+
+# Planes of one axis, each from the pixels of a tile; and the distance of tiles. The first two as in
+# Lavin and Gray 2015, section 4.1; the others worked out by hand for every other output.
+_WINOGRAD = [
+    ([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], 2),
+    ([[1, 0], [1, 1], [1, -1], [0, -1]], 2),
+    ([[1, 0, -1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, -1], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]], 4),
+    ([[1, 0], [1, 1], [0, -1], [1, 0], [0, 1]], 2)]
+
+
+def check_winograd(kernels, rng, matrix):
+    """Planes of random images agree with NumPy, and the adjoint is the adjoint."""
+    axis, step = np.array(_WINOGRAD[matrix][0]), _WINOGRAD[matrix][1]
+    num, size = axis.shape
+    spec = dict(images=rng.randint(1, 4), height=rng.randint(1, 12), width=rng.randint(1, 12),
+                channels=16 * rng.randint(1, 4), tile_rows=rng.randint(1, 7),
+                tile_columns=rng.randint(1, 7), pad=rng.randint(0, 2), matrix=matrix)
+    shape = [spec[name] for name in ['images', 'height', 'width', 'channels']]
+    x = rng.randn(*shape).astype(np.float32)
+    y = np.zeros([shape[0]] + [40] * 2 + [shape[3]])  # zeros wherever tiles lie
+    p = spec['pad']
+    y[:, p:p + shape[1], p:p + shape[2]] = x
+    want = np.stack([np.einsum('pi,qj,nijc->pqnc', axis, axis, y[:, i:i + size, j:j + size])
+                     for i in range(0, step * spec['tile_rows'], step)
+                     for j in range(0, step * spec['tile_columns'], step)], axis=3)
+    got = kernels.winograd(spec, x, num ** 2)
+    assert_near(got, np.reshape(want, [num ** 2, -1, shape[3]]), what=spec)
+
+    planes = rng.randn(*got.shape).astype(np.float32)
+    image = kernels.winograd_adjoint(spec, planes)
+    left = np.sum(planes.astype(np.float64) * got)
+    right = np.sum(image.astype(np.float64) * x)
+    scale = np.linalg.norm(planes) * np.linalg.norm(got)
+    assert abs(left - right) <= 1e-6 * scale, spec

@@ -4,8 +4,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
-from dnnlib.tflib import engine, layout
-from dnnlib.tflib.ops import conv2d
+from dnnlib.tflib import custom_ops, engine, layout
+from dnnlib.tflib.ops import conv2d, winograd
 
 RNG = np.random.RandomState(0)
 
@@ -37,19 +37,39 @@ CASES = [(5, 6, 3, 1, 'SAME'), (4, 4, 3, 1, 'SAME'), (9, 12, 5, 1, 'SAME'), (7, 
          (8, 9, 3, 1, 'VALID'), (11, 10, 2, 3, 'VALID'), (6, 5, 1, 2, 'VALID'),
          (18, 19, 3, 2, 'VALID')]
 
+# By Winograd's algorithm; sizes that are no multiple of its tiles too.
+WIDE_CASES = [(6, 8, 3, 1, 'SAME'), (5, 7, 3, 1, 'SAME'), (7, 6, 3, 1, 'VALID'),
+              (9, 13, 3, 2, 'VALID'), (11, 9, 3, 2, 'VALID'), (10, 12, 3, 2, 'VALID')]
+
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 @pytest.mark.parametrize('case', CASES, ids=str)
 def test_values_and_gradients_of_both_orders(session, case, dtype):
     if dtype == 'bfloat16' and (engine.ENGINE == 'tf1' or engine.gpu_devices()):
         pytest.skip('TensorFlow has bfloat16 convolutions on CPUs, and in version 2 only')
+    check_values_and_gradients(case, dtype, channels=(3, 4))
+
+
+@pytest.mark.parametrize('case', WIDE_CASES, ids=str)
+def test_wide_convolutions_and_gradients_of_both_orders(session, case, monkeypatch):
+    # Whatever the sizes that make it worth it are.
+    monkeypatch.setattr(conv2d, '_is_for_winograd', lambda x, channels, how, least_for_stride_2:
+                        winograd.can_do(x.dtype, how, *channels))
+    check_values_and_gradients(case, 'float32', channels=(16, 32))
+    used = {op.type for op in tf.get_default_graph().get_operations()}
+    compiled = custom_ops.implementation_of('Winograd')[0] == 'native'
+    assert ('WinogradAdjoint' in used) == (compiled and layout.for_device() == 'NHWC')
+
+
+def check_values_and_gradients(case, dtype, channels):
+    """Compare a convolution and all gradients with NumPy's."""
     height, width, taps, stride, padding = case
     tolerance = 1e-5 if dtype == 'float32' else 0.02
 
     def values(*shape):  # with few bits, so that bfloat16 holds them exactly
         return RNG.randint(-8, 9, shape) / 8
 
-    x, w = values(2, height, width, 3), values(taps, taps, 3, 4)
+    x, w = values(2, height, width, channels[0]), values(taps, taps, *channels)
     ddx, ddw = values(*x.shape), values(*w.shape)
     p = taps // 2 if padding == 'SAME' else 0
 

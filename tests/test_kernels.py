@@ -13,14 +13,16 @@ from tests.kernel_calls import (
     ACTS,
     PARALLEL_FOR,
     TYPES,
+    HostMemory,
     Inputs,
     Kernels,
     Spec,
     compile_library,
+    decode,
     encode,
 )
 
-_CPU_SOURCES = ['bias_act_cpu.cc', 'upfirdn_2d_cpu.cc']
+_CPU_SOURCES = ['bias_act_cpu.cc', 'upfirdn_2d_cpu.cc', 'winograd_cpu.cc']
 _CUDA_SOURCES = ['bias_act_cuda.cu', 'upfirdn_2d_cuda.cu']
 _BUILDS = {
     'native': ('cpu', ['-std=c++11', '-O3', '-march=native'], _CPU_SOURCES),
@@ -39,12 +41,12 @@ def build(tmp_path_factory):
         pytest.skip('no g++ here')
     folder, made = tmp_path_factory.mktemp('kernels'), {}
 
-    def get(name):
+    def get(name, memory=None):
         if name not in made:
             device, flags, sources = _BUILDS[name]
             command = ['g++', '-Wall', '-Werror=return-type', '-fPIC', '-shared'] + flags
             made[name] = compile_library(command, sources, folder / (name + '.so'))
-        return Kernels(made[name], _BUILDS[name][0])
+        return Kernels(made[name], _BUILDS[name][0], memory)
     return get
 
 
@@ -97,6 +99,57 @@ def test_upfirdn_of_stylegan2_on_large_images(build, minor):
             kernel_judge.assert_near(got, want, what='%s up %d down %d' % (name, up, down))
 
 
+@pytest.mark.parametrize('matrix', range(4))
+@pytest.mark.parametrize('name', ['native', 'portable'])
+def test_winograd_agrees_with_numpy_and_its_adjoint_is_one(build, name, matrix):
+    rng = np.random.RandomState(4)
+    for count in list(range(1, 5)) * 5:
+        kernels = build(name)
+        kernels.parallel_for = threads(count)
+        kernel_judge.check_winograd(kernels, rng, matrix)
+
+
+class AlignedMemory(HostMemory):
+    """Like that of TensorFlow: arrays begin with a cache line."""
+
+    def put(self, array):
+        copy = np.empty(array.nbytes + 64, np.uint8)
+        start = -copy.ctypes.data % 64
+        copy = copy[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+        np.copyto(copy, array)
+        return copy
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_upfirdn_of_stylegan2_makes_results_larger_than_caches(build, dtype):
+    kernels, rng = build('native', AlignedMemory()), np.random.RandomState(8)
+    k = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16
+    kernels.parallel_for = threads(2)
+    x = encode(rng.randn(1, 24, 30, 96), dtype)
+    for up, down in [(2, 1), (1, 1), (1, 2)]:
+        how = ([up] * 2, [down] * 2, [(2, 1)] * 2)
+        want = kernel_judge.upfirdn(decode(x), k, *how)
+        copies = 2 ** 24 // (want.size * x.itemsize) + 1
+        got = kernels.upfirdn(np.tile(x, [copies, 1, 1, 1]), k, *(how + (list(want.shape[1:3]),)))
+        kernel_judge.assert_near(got[:1], want, dtype)
+        np.testing.assert_array_equal(got, np.broadcast_to(got[:1], got.shape))
+
+
+@pytest.mark.parametrize('name,dtype', [('native', 'float32'), ('native', 'bfloat16'),
+                                        ('portable', 'bfloat16')])
+@pytest.mark.parametrize('minor', [1, 40])
+def test_upfirdn_of_stylegan2_spreads_nan_no_further_than_the_filter(build, name, dtype, minor):
+    kernels, k = build(name), np.ones([4, 4], np.float32)
+    x = np.zeros([2, 9, 20, minor])
+    x[1, 4, 15, minor // 2] = np.nan
+    x = np.uint16(0x7fff) * np.isnan(x) if dtype == 'bfloat16' else x.astype(np.float32)
+    for up, down in [(1, 1), (2, 1), (1, 2)]:
+        how = ([up] * 2, [down] * 2, [(2, 1)] * 2)
+        want = kernel_judge.upfirdn(decode(x), k, *how)
+        got = kernels.upfirdn(x, k, *(how + (list(want.shape[1:3]),)))
+        np.testing.assert_array_equal(decode(got), want)
+
+
 def test_derivatives_of_the_judge_are_those_of_its_functions():
     z, step = np.random.RandomState(4).randn(1000) * 3, 1e-5
     z = z[np.abs(z) > 2 * step]
@@ -131,12 +184,15 @@ def test_bits_do_not_depend_on_the_number_of_threads(native, dtype, inner):
     image = x.ravel()[:40 * 6000].reshape(2, 50, 60, 40)
     style = rng.randn(2, 40).astype(np.float32)
     k = rng.randn(4, 4).astype(np.float32)
+    separable, plane = np.outer(k[0], k[1]), image.reshape(20, 100, 120, 1)
     results = []
     for count in [0, 1, 2, 3]:
         native.parallel_for = threads(count) if count else None
         inputs = dict(x=x, style=style)
         results.append([native.bias_act(spec, inputs), native.channel_sum(spec, x, style),
                         native.upfirdn(image, k, (2, 1), (1, 2), [(1, 2), (3, 0)], [100, 30])])
+        results[-1] += [native.upfirdn(a, separable, (1, 1), (2, 2), [(1, 1), (1, 1)],
+                                       [a.shape[1] // 2, a.shape[2] // 2]) for a in [image, plane]]
         results[-1] += [native.backward(spec, inputs, dy, x, names)[name] for name in names]
     native.parallel_for = None
     for other in results[1:]:

@@ -18,10 +18,16 @@ def get_weight(shape, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
     Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al.
     2018, section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
     """
+    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
+    return w * factor
+
+
+def _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var):
+    """The variable of `get_weight`, and the factor."""
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
     init = tf.initializers.random_normal(0, init_std / lrmul)
-    return tf.get_variable(weight_var, shape=shape, initializer=init) * (scale * lrmul)
+    return tf.get_variable(weight_var, shape=shape, initializer=init), scale * lrmul
 
 
 def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
@@ -89,9 +95,11 @@ def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
-    w = get_weight([kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var)
+    w, factor = _get_unscaled_weight([kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul,
+                                     weight_var)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
+    s *= factor  # instead of w: styles are smaller
     if fused_modconv and layout.current() == 'NCHW':
         return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel), None
 
@@ -100,8 +108,14 @@ def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
     if not demodulate:
         return x, None
     # Eq. 3 without a weight per sample: the sum over the kernel does not depend on the style.
-    power = tf.matmul(tf.square(s), tf.reduce_sum(tf.square(w), axis=[0, 1]))
+    power = tf.matmul(tf.square(s), _sum_of_squares(w))
     return x, tf.rsqrt(power + 1e-8)
+
+
+@tf.custom_gradient
+def _sum_of_squares(w):
+    """[k, k, in, out] -> [in, out], in one pass over w; its own gradient would divide by 0."""
+    return tf.square(tf.math.reduce_euclidean_norm(w, axis=[0, 1])), lambda dy: 2 * w * dy
 
 
 def _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel):

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
-OP_NAMES = ('FusedBiasAct', 'UpFirDn2D')
+OP_NAMES = ('FusedBiasAct', 'UpFirDn2D', 'Winograd')
 IMPLEMENTATIONS = ('auto', 'ref', 'cuda', 'native')
 
 # Plain TensorFlow in place of compiled ops is an error if this is set in the environment.

@@ -2,6 +2,8 @@
 
 All that differs between them stands here, so that every other module is written once.
 """
+import contextlib
+import ctypes
 import os
 import re
 from typing import List
@@ -17,6 +19,24 @@ tf.enable_resource_variables()  # reads and writes of one run happen in a define
 ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
 
 _gpus = None
+
+
+def _keep_freed_memory():
+    """Let the C library use memory again instead of handing it back to the system.
+
+    TensorFlow 1.14 asks it for every tensor on CPUs. Large ones would come from the system each
+    time, page by page, which takes longer than to fill them.
+    """
+    trim_threshold, mmap_max, arena_max = -1, -4, -8  # parameters of glibc's mallopt
+    with contextlib.suppress(OSError, AttributeError):  # another system, another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, -1)
+        mallopt(arena_max, 1)  # since others than the first cannot hold large tensors
+
+
+if ENGINE == 'tf1':
+    _keep_freed_memory()
 
 
 def _local_gpus() -> list:

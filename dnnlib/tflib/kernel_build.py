@@ -51,7 +51,7 @@ def cpu_recipe() -> Recipe:
     kernel = [compiler, '-c', '-fPIC', '-O3', '-std=c++11', '-march=native']
     binding = [compiler, '-c', '-fPIC', '-O2', '-w'] + _engine_flags()
     compile_commands = {'tf_cpu_ops.cc': binding, 'bias_act_cpu.cc': kernel,
-                        'upfirdn_2d_cpu.cc': kernel}
+                        'upfirdn_2d_cpu.cc': kernel, 'winograd_cpu.cc': kernel}
     # With -### it prints all that it would be called with, for -march=native as well.
     compiler_id = _output([compiler, '-###', '-march=native', '-E', '-x', 'c++', os.devnull])
     return Recipe('cpu', compile_commands, [compiler, '-shared'], tf.sysconfig.get_link_flags(),

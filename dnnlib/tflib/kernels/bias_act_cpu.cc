@@ -1,6 +1,10 @@
 // bias_act.h for CPUs: plain loops over pieces of images that stay in the first-level cache.
 #include <algorithm>
 
+#if defined __AVX512VBMI__ && defined __GNUC__ && __GNUC__ >= 8 && !defined __clang__
+#pragma GCC target("prefer-vector-width=512")  // here it does not slow the clock down
+#endif
+
 #include "cpu_pieces.h"
 
 namespace stylegan2 {
@@ -45,48 +49,48 @@ struct Job {
   int64_t blocks() const { return groups * blocks_per_group; }
 };
 
-// x to y; or dy to u, with u written to y times mul_of and mul, and returned in `u`.
+// Where to prefetch number `at`, which need not exist. Without numbers: where it costs nothing.
 template <class T>
-void piece(const Job<T>& job, int64_t at, int64_t n, const Affine& affine, float* u) {
+char* ahead_of(const T* numbers, int64_t at, const float* unused) {
+  const uintptr_t start = reinterpret_cast<uintptr_t>(numbers) + at * sizeof(T);
+  return reinterpret_cast<char*>(numbers ? start : reinterpret_cast<uintptr_t>(unused));
+}
+
+// x to y; or dy to u, with u written to y times mul_of and mul, and returned in `u`.
+// The next piece starts at next_at.
+template <class T>
+void piece(const Job<T>& job, int64_t at, int64_t n, int64_t next_at, const Affine& affine,
+           float* u) {
   alignas(64) float z[kPiece], buffer[kPiece];
-  const float* ref = NULL;
+  const float* ref = z;  // not looked at
+  const bool is_swish = job.spec.act == SG_SWISH;
+  const Ahead ahead = {ahead_of(job.backward ? job.dy : job.x, next_at, z),
+                       ahead_of(job.backward && is_swish ? job.x : job.ref, next_at, z),
+                       ahead_of(job.y, next_at, z), sizeof(T)};
   if (!job.backward) {
     apply_affine(affine, job.x + at, n, z);
     if (job.ref) ref = as_floats(job.ref + at, n, buffer);
     float* target = float_target(job.y + at, z);
-    job.curve(z, ref, job.spec, n, target);
+    job.curve(z, ref, job.spec, n, ahead, target);
     finish_target(job.y + at, target, n);
     return;
   }
   if (job.u_is_one) return;
-  if (job.spec.act == SG_SWISH) {
+  if (is_swish) {
     apply_affine(affine, job.x + at, n, buffer);
     ref = buffer;
   } else if (job.ref) {
     ref = as_floats(job.ref + at, n, buffer);
   }
-  if (job.dy) {
-    job.curve(as_floats(job.dy + at, n, z), ref, job.spec, n, u);
-  } else {
-    std::fill(z, z + n, 1.0f);
-    job.curve(z, ref, job.spec, n, u);
-  }
+  if (!job.dy) std::fill(z, z + n, 1.0f);
+  const float* dy = job.dy ? as_floats(job.dy + at, n, z) : z;
+  job.curve(dy, ref, job.spec, n, ahead, u);
   if (job.y) {
     float* target = float_target(job.y + at, z);
     const Affine slope = {affine.mul_of, NULL, affine.mul, 0.0f};
     apply_affine(slope, u, n, target);
     finish_target(job.y + at, target, n);
   }
-}
-
-// u * x for the sums that need it.
-template <class T>
-const float* times_x(const Job<T>& job, int64_t at, int64_t n, const float* u, float* buffer) {
-  const T* x = job.x + at;
-  if (job.u_is_one) return as_floats(x, n, buffer);
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) buffer[i] = u[i] * to_float(x[i]);
-  return buffer;
 }
 
 // Channels last: channels [first, first + count) of pixels [begin, end), several pixels at once.
@@ -98,9 +102,12 @@ void block_channels_last(const Job<T>& job, int64_t block, int64_t begin, int64_
   const float *scale = job.in.scale, *shift = job.in.shift;
   const float *bias = job.in.bias ? job.in.bias + first : NULL;
   if (style) style += first;
-  alignas(64) float mul_tile[kPiece], add_tile[kPiece], u[kPiece], buffer[kPiece];
+  alignas(64) float mul_tile[kPiece], add_tile[kPiece], u[kPiece];
   const bool tile_mul = together > 1 && (style || scale);
   const bool tile_add = together > 1 && (bias || shift);
+  float* const u_sums = job.bias_partials ? job.bias_partials + block * channels + first : NULL;
+  float* const ux_sums = job.style_partials ? job.style_partials + block * channels + first : NULL;
+  RowSums sums = {u_sums, ux_sums, 1.0f, job.out.dshift, job.out.dscale, style};
   for (int64_t p = begin; p < end; p += together) {
     const int64_t pixels = std::min(together, end - p), at = p * channels + first;
     Affine affine = {style, bias, 1.0f, 0.0f};
@@ -118,19 +125,19 @@ void block_channels_last(const Job<T>& job, int64_t block, int64_t begin, int64_
     }
     if (tile_mul) affine.mul_of = mul_tile;
     if (tile_add) affine.add_of = add_tile;
-    piece(job, at, pixels * count, affine, u);
+    piece(job, at, pixels * count, at + pixels * channels, affine, u);
     if (!job.backward) continue;
-    const bool wants_ux = job.style_partials || job.out.dscale;
-    const float* ux = wants_ux ? times_x(job, at, pixels * count, u, buffer) : u;
+    const T* x = sums.wants_x() ? job.x + at : NULL;
     for (int64_t i = 0; i < pixels; i++) {
-      const float *ui = u + i * count, *uxi = ux + i * count;
-      if (job.bias_partials) add_to(job.bias_partials + block * channels + first, ui, 1.0f, count);
-      if (job.style_partials) {
-        add_to(job.style_partials + block * channels + first, uxi, scale ? scale[p + i] : 1.0f,
-               count);
+      if (scale) sums.factor = scale[p + i];
+      if (job.out.dshift) sums.u_total = job.out.dshift + p + i;
+      if (job.out.dscale) sums.ux_total = job.out.dscale + p + i;
+      const T* ahead = x ? x + pixels * channels + i * count : job.dy;
+      if (job.u_is_one) {
+        row_sums<true>(sums, NULL, x + i * count, ahead, count);
+      } else {
+        row_sums<false>(sums, u + i * count, x ? x + i * count : NULL, ahead, count);
       }
-      if (job.out.dshift) job.out.dshift[p + i] += weighted_sum(ui, NULL, count);
-      if (job.out.dscale) job.out.dscale[p + i] += weighted_sum(uxi, style, count);
     }
   }
 }
@@ -143,20 +150,26 @@ void block_channels_first(const Job<T>& job, int64_t block, int64_t group, int64
   const int64_t first_pixel = group * spec.inner + begin;
   const float* scale = job.in.scale ? job.in.scale + first_pixel : NULL;
   const float* shift = job.in.shift ? job.in.shift + first_pixel : NULL;
-  alignas(64) float u[kPiece], buffer[kPiece];
+  alignas(64) float u[kPiece];
   for (int64_t c = 0; c < spec.channels; c++) {
     const int64_t at = (group * spec.channels + c) * spec.inner + begin;
     const float factor = style ? style[c] : 1.0f;
     const Affine affine = {scale, shift, factor, job.in.bias ? job.in.bias[c] : 0.0f};
-    piece(job, at, n, affine, u);
+    piece(job, at, n, at + spec.inner, affine, u);
     if (!job.backward) continue;
-    const bool wants_ux = job.style_partials || job.out.dscale;
-    const float* ux = wants_ux ? times_x(job, at, n, u, buffer) : u;
     const int64_t partial = block * spec.channels + c;
-    if (job.bias_partials) job.bias_partials[partial] += weighted_sum(u, NULL, n);
-    if (job.style_partials) job.style_partials[partial] += weighted_sum(ux, scale, n);
-    if (job.out.dshift) add_to(job.out.dshift + first_pixel, u, 1.0f, n);
-    if (job.out.dscale) add_to(job.out.dscale + first_pixel, ux, factor, n);
+    float* const u_sum = job.bias_partials ? job.bias_partials + partial : NULL;
+    float* const ux_sum = job.style_partials ? job.style_partials + partial : NULL;
+    float* const u_sums = job.out.dshift ? job.out.dshift + first_pixel : NULL;
+    float* const ux_sums = job.out.dscale ? job.out.dscale + first_pixel : NULL;
+    const RowSums sums = {u_sums, ux_sums, factor, u_sum, ux_sum, scale};
+    const T* x = sums.wants_x() ? job.x + at : NULL;
+    const T* ahead = x ? x + spec.inner : job.dy;
+    if (job.u_is_one) {
+      row_sums<true>(sums, NULL, x, ahead, n);
+    } else {
+      row_sums<false>(sums, u, x, ahead, n);
+    }
   }
 }
 
@@ -235,6 +248,8 @@ int run(Job<T>* job, const void* dy, const void* ref, void* y, const sg_bias_act
     job->out = *out;
     job->u_is_one = !dy && spec.act == SG_LINEAR && spec.gain == 1 && !out->dx && !out->dbias &&
                     !out->dshift;
+    const bool reads_x = spec.act == SG_SWISH || out->dstyle || out->dscale;
+    if (!reads_x) job->x = NULL;
     const int64_t partials = job->blocks() * spec.channels;
     if (out->dbias) job->bias_partials = workspace;
     if (out->dstyle) job->style_partials = workspace + (out->dbias ? partials : 0);

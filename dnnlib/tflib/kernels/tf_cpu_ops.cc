@@ -3,6 +3,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tf_ops.h"
 #include "tf_parallel.h"
+#include "winograd.h"
 
 namespace stylegan2 {
 
@@ -62,6 +63,27 @@ REGISTER_OP("UpFirDn2D")
     .Attr("data_format: {'NHWC', 'NCHW'}")
     .Doc("Upsample, pad, filter and downsample; see upfirdn_2d.h");
 
+REGISTER_OP("Winograd")
+    .Input("x: float")
+    .Output("planes: float")
+    .Attr("matrix: int")
+    .Attr("pad: int")
+    .Attr("tiles: list(int)")
+    .Doc("The planes of an image's tiles; see winograd.h");
+
+REGISTER_OP("WinogradAdjoint")
+    .Input("planes: float")
+    .Output("x: float")
+    .Attr("matrix: int")
+    .Attr("pad: int")
+    .Attr("tiles: list(int)")
+    .Attr("size: list(int)")
+    .Doc("The image that planes add up to; see winograd.h");
+
+tensorflow::thread::ThreadPool* pool(OpKernelContext* context) {
+  return context->device()->tensorflow_cpu_worker_threads()->workers;
+}
+
 // Calls the CPU kernels with TensorFlow's thread pool.
 struct Cpu {
   static constexpr bool kWorksInPlace = true;
@@ -91,12 +113,51 @@ struct Cpu {
                         const float* k, void* y) {
     return sg_upfirdn_2d_cpu(&spec, x, k, y, parallel_for, pool(context));
   }
+};
+
+// x -> planes, or planes -> x; tiles: [rows, columns], size: [height, width] of x.
+template <bool kAdjoint>
+class WinogradOp : public tensorflow::OpKernel {
+ public:
+  explicit WinogradOp(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("matrix", &spec_.matrix));
+    OP_REQUIRES_OK(context, context->GetAttr("pad", &spec_.pad));
+    OP_REQUIRES_OK(context, context->GetAttr("tiles", &tiles_));
+    if (kAdjoint) OP_REQUIRES_OK(context, context->GetAttr("size", &size_));
+    OP_REQUIRES(context, tiles_.size() == 2 && size_.size() == (kAdjoint ? 2 : 0),
+                tensorflow::errors::InvalidArgument("two numbers of tiles and two sizes, please"));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& from = context->input(0);
+    OP_REQUIRES(context, from.dims() == (kAdjoint ? 3 : 4),
+                tensorflow::errors::InvalidArgument("images of rank 4, planes of rank 3, please"));
+    sg_winograd_spec spec = spec_;
+    spec.tile_rows = tiles_[0];
+    spec.tile_columns = tiles_[1];
+    const int64_t tiles = spec.tile_rows * spec.tile_columns;
+    spec.images = kAdjoint ? from.dim_size(1) / tiles : from.dim_size(0);
+    spec.height = kAdjoint ? size_[0] : from.dim_size(1);
+    spec.width = kAdjoint ? size_[1] : from.dim_size(2);
+    spec.channels = from.dim_size(kAdjoint ? 2 : 3);
+    const int64_t planes = sg_winograd_planes(spec.matrix);
+    Tensor* to = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(
+        0, kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
+                    : TensorShape({planes * planes, spec.images * tiles, spec.channels}), &to));
+    if (to->NumElements() == 0) return;
+    const auto transform = kAdjoint ? sg_winograd_adjoint_cpu : sg_winograd_cpu;
+    check_status(context, transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for,
+                                    pool(context)), "Winograd");
+  }
 
  private:
-  static tensorflow::thread::ThreadPool* pool(OpKernelContext* context) {
-    return context->device()->tensorflow_cpu_worker_threads()->workers;
-  }
+  sg_winograd_spec spec_;
+  std::vector<int> tiles_, size_;
 };
+
+REGISTER_KERNEL_BUILDER(Name("Winograd").Device(tensorflow::DEVICE_CPU), WinogradOp<false>);
+REGISTER_KERNEL_BUILDER(Name("WinogradAdjoint").Device(tensorflow::DEVICE_CPU), WinogradOp<true>);
 
 REGISTER_STYLEGAN2_KERNELS(Cpu, tensorflow::DEVICE_CPU, float);
 REGISTER_STYLEGAN2_KERNELS(Cpu, tensorflow::DEVICE_CPU, tensorflow::bfloat16);

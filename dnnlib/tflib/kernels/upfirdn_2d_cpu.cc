@@ -2,7 +2,8 @@
 //
 // A separable filter first adds up rows of x, with the vertical taps, and then filters that one
 // row; any other filter works through the rows one by one. All inner loops run over consecutive
-// numbers: channels, or pixels where the images have few channels.
+// numbers: channels, or pixels where the images have few channels. The filters of StyleGAN2 have
+// faster ways of their own: cpu_resample.h.
 #include "upfirdn_2d.h"
 
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 #include <atomic>
 #include <cmath>
 
+#include "cpu_fir.h"
+#include "cpu_resample_pixels.h"
+#include "cpu_resample_planes.h"
 #include "cpu_types.h"
 
 namespace stylegan2 {
@@ -20,110 +24,7 @@ const int64_t kPieceFloats = 4096;   // of one row, handled at once
 const int64_t kBandFloats = 65536;   // of the result, computed by one work unit, about
 const int kManyChannels = 16;        // from here on pixels are handled one by one
 
-// ---- Inner loops.
-
-// out[s, i] (+)= sum_t weights[t] * in[t][s, i], segments s of n consecutive numbers.
-struct Segments {
-  int64_t count, n, in_stride, out_stride;
-};
-
-template <class T, int kTaps, bool kAdd>
-void fir(const T* const* in, const float* weights, const Segments& segments, float* out) {
-  float w[kTaps + 1];
-  for (int t = 0; t < kTaps; t++) w[t] = weights[t];
-  for (int64_t s = 0; s < segments.count; s++) {
-    const T* row[kTaps + 1];
-    for (int t = 0; t < kTaps; t++) row[t] = in[t] + s * segments.in_stride;
-    float* target = out + s * segments.out_stride;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < segments.n; i++) {
-      float sum = kAdd ? target[i] : 0.0f;
-#pragma GCC unroll 8
-      for (int t = 0; t < kTaps; t++) sum += w[t] * to_float(row[t][i]);
-      target[i] = sum;
-    }
-  }
-}
-
-template <class T>
-void any_fir(const T* const* in, const float* weights, int taps, bool add, Segments segments,
-             float* out) {
-  typedef void (*Function)(const T* const*, const float*, const Segments&, float*);
-  static const Function table[2][9] = {
-      {fir<T, 0, false>, fir<T, 1, false>, fir<T, 2, false>, fir<T, 3, false>, fir<T, 4, false>,
-       fir<T, 5, false>, fir<T, 6, false>, fir<T, 7, false>, fir<T, 8, false>},
-      {fir<T, 0, true>, fir<T, 1, true>, fir<T, 2, true>, fir<T, 3, true>, fir<T, 4, true>,
-       fir<T, 5, true>, fir<T, 6, true>, fir<T, 7, true>, fir<T, 8, true>}};
-  if (segments.n == segments.in_stride && segments.n == segments.out_stride) {
-    segments.n *= segments.count;
-    segments.count = 1;
-  }
-  do {
-    const int now = std::min(taps, 8);
-    table[add][now](in, weights, segments, out);
-    in += now;
-    weights += now;
-    taps -= now;
-    add = true;
-  } while (taps > 0);
-}
-
-// The same for two rows at once, of which the second starts kShift inputs later.
-template <class T, int kTaps, int kShift>
-void fir_pair(const T* const* in, const float* weights0, const float* weights1, int64_t n,
-              float* out0, float* out1) {
-  float w0[kTaps], w1[kTaps];
-  const T* row[kTaps + kShift];
-  for (int t = 0; t < kTaps; t++) w0[t] = weights0[t], w1[t] = weights1[t];
-  for (int t = 0; t < kTaps + kShift; t++) row[t] = in[t];
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) {
-    float sum0 = 0.0f, sum1 = 0.0f;
-#pragma GCC unroll 8
-    for (int t = 0; t < kTaps; t++) {
-      sum0 += w0[t] * to_float(row[t][i]);
-      sum1 += w1[t] * to_float(row[t + kShift][i]);
-    }
-    out0[i] = sum0;
-    out1[i] = sum1;
-  }
-}
-
-// Copies pixels of n numbers each: to[i * to_stride] = from[i * from_stride].
-void copy_pixels(const float* from, int64_t from_stride, float* to, int64_t to_stride,
-                 int64_t pixels, int64_t n) {
-  if (n == 1) {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < pixels; i++) to[i * to_stride] = from[i * from_stride];
-    return;
-  }
-  for (int64_t i = 0; i < pixels; i++) {
-    for (int64_t c = 0; c < n; c++) to[i * to_stride + c] = from[i * from_stride + c];
-  }
-}
-
-// ---- One axis.
-
-struct Axis {
-  int64_t in, out;
-  int taps, up, down, pad0;
-};
-
-// What makes output o: inputs first, first + 1, ... times the taps step, step + up, ...
-struct Support {
-  int64_t first;
-  int step, count;
-};
-
-Support support_of(const Axis& axis, int64_t o) {
-  const int64_t start = o * axis.down - axis.pad0;  // of the filter, in upsampled pixels
-  const int step = static_cast<int>(((-start) % axis.up + axis.up) % axis.up);
-  const int count = step < axis.taps ? (axis.taps - step + axis.up - 1) / axis.up : 0;
-  return Support{(start + step) / axis.up, step, count};
-}
-
-// ---- The work: bands of rows of the result.
-
+// The work: bands of rows of the result.
 struct Job {
   sg_upfirdn_2d_spec spec;
   Axis vertical, horizontal;
@@ -191,21 +92,6 @@ Rows<T> rows_of(const Job& job, int64_t image, int64_t oy) {
     result.count++;
   }
   return result;
-}
-
-// Columns [begin, end) of the result, and the columns [low, high) of x they need.
-struct Piece {
-  int64_t begin, end, low, high;
-};
-
-Piece piece_at(const Job& job, int64_t ox) {
-  const Axis& axis = job.horizontal;
-  Piece piece = {ox, std::min(ox + job.piece, axis.out), 0, 0};
-  const int64_t start = ox * axis.down - axis.pad0;
-  const int64_t stop = (piece.end - 1) * axis.down - axis.pad0 + axis.taps - 1;
-  piece.low = start >= 0 ? start / axis.up : -((-start + axis.up - 1) / axis.up);
-  piece.high = std::max(stop >= 0 ? stop / axis.up + 1 : 0, piece.low);
-  return piece;
 }
 
 struct Scratch {
@@ -326,7 +212,7 @@ int make_rows(const Job& job, int64_t image, int64_t oy, int64_t limit, const Sc
                     rows.count <= 4 && shift >= 0 && shift <= 2;
   int64_t low = 0, high = 0;  // what scratch.row holds
   for (int64_t ox = 0; ox < job.horizontal.out; ox += job.piece) {
-    const Piece piece = piece_at(job, ox);
+    const Piece piece = piece_at(job.horizontal, ox, job.piece);
     if (!separable && rows.count > 0) {
       make_piece<T>(job, image, oy, piece, NULL, rows, scratch);
       continue;
@@ -368,6 +254,43 @@ void do_bands(void* arg, int64_t first_band, int64_t last_band) {
   free(memory);
 }
 
+template <class T, int kUp, int kDown>
+sg_range_fn resampling_of(const Job& job) {
+  if (job.spec.minor == 1) return resample_planes<T, kUp, kDown>;
+  if (is_streamed<T>(job.spec, job.vertical.out, job.horizontal.out, job.y)) {
+    return resample_pixels<T, kUp, kDown, true>;
+  }
+  return resample_pixels<T, kUp, kDown, false>;
+}
+
+// The function for a job of cpu_resample.h; NULL if it is none of these.
+template <class T>
+sg_range_fn resampling_of(const Job& job) {
+  const sg_upfirdn_2d_spec& s = job.spec;
+  const bool can = s.minor == 1 || s.minor >= Wide<T>::kCount;
+  if (!can || !job.separable || !resamples_by_4_taps(s)) return NULL;
+  if (s.up_x == 2) return resampling_of<T, 2, 1>(job);
+  return s.down_x == 2 ? resampling_of<T, 1, 2>(job) : resampling_of<T, 1, 1>(job);
+}
+
+int resample(const Job& job, sg_range_fn function, sg_parallel_for parallel_for, void* pool) {
+  const sg_upfirdn_2d_spec& s = job.spec;
+  const int64_t out_h = job.vertical.out, out_w = job.horizontal.out;
+  Resampling resampling;
+  resampling.spec = s;
+  resampling.out_h = out_h;
+  resampling.out_w = out_w;
+  resampling.x = job.x;
+  resampling.y = job.y;
+  std::copy(job.taps_y, job.taps_y + 4, resampling.taps_y);
+  std::copy(job.taps_x, job.taps_x + 4, resampling.taps_x);
+  resampling.pairs = (out_h - first_output(s.up_y, s.pad_y0) + 1) / 2;
+  resampling.status = SG_OK;
+  const int64_t cost = 100 + 2 * out_w * s.minor;
+  sg_for_each(parallel_for, pool, s.major * resampling.pairs, cost, function, &resampling);
+  return resampling.status;
+}
+
 }  // namespace
 }  // namespace stylegan2
 
@@ -392,6 +315,9 @@ int sg_upfirdn_2d_cpu(const sg_upfirdn_2d_spec* spec, const void* x, const float
     }
   }
   job.separable = separate(&job);
+  const sg_range_fn function =
+      s.dtype == SG_FLOAT32 ? resampling_of<float>(job) : resampling_of<bfloat16>(job);
+  if (function) return resample(job, function, parallel_for, pool);
   job.planar = s.minor < kManyChannels && (s.up_x > 1 || s.down_x > 1);
   const int64_t row = out_w * std::max<int64_t>(s.minor, 1);
   job.piece = std::max<int64_t>(kPieceFloats / std::max<int64_t>(s.minor, 1) / s.down_x, 1);

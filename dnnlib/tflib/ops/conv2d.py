@@ -1,19 +1,16 @@
 """Convolution, its transpose and their gradients, each done the way that is fastest on a device.
 
 On GPUs these are TensorFlow's own. On CPUs in NHWC, TensorFlow's gradients are several times slower
-than its convolution in some cases (measured: see docs/performance.md), so that they are put
-together from convolutions and matrix products here. Three maps are closed under differentiation:
-y = conv(x, w), which is linear in both, and its gradients with respect to x and w.
+than its convolution in some cases, and wide convolutions in float32 take less than half of the
+multiplications (measured: see docs/performance.md), so that they are put together from convolutions
+and matrix products here. Three maps are closed under differentiation: y = conv(x, w), which is
+linear in both, and its gradients with respect to x and w.
 """
-from typing import NamedTuple, Tuple
-
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine, layout
-
-_Geometry = NamedTuple('_Geometry', [
-    ('taps', int), ('stride', int), ('padding', str),
-    ('x_size', Tuple[int, int]), ('y_size', Tuple[int, int])])
+from dnnlib.tflib.ops import winograd
+from dnnlib.tflib.ops.winograd import Geometry
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, stride: int = 1, padding: str = 'SAME',
@@ -29,7 +26,7 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, stride: int = 1, padding: str = 'SAME',
     taps, size = w.shape.as_list()[0], tuple(x.shape.as_list()[1:3])
     assert padding == 'VALID' or stride == 1 and taps % 2 == 1
     out = size if padding == 'SAME' else tuple((n - taps) // stride + 1 for n in size)
-    return _conv(x, w, _Geometry(taps, stride, padding, size, out))
+    return _conv(x, w, Geometry(taps, stride, padding, size, out))
 
 
 def conv2d_transpose(x: tf.Tensor, w: tf.Tensor, stride: int) -> tf.Tensor:
@@ -40,7 +37,7 @@ def conv2d_transpose(x: tf.Tensor, w: tf.Tensor, stride: int) -> tf.Tensor:
     """
     taps, size = w.shape.as_list()[0], tuple(x.shape.as_list()[1:3])
     out = tuple((n - 1) * stride + taps for n in size)
-    return _input_gradient(x, w, _Geometry(taps, stride, 'VALID', out, size))
+    return _input_gradient(x, w, Geometry(taps, stride, 'VALID', out, size))
 
 
 def flipped(w: tf.Tensor) -> tf.Tensor:
@@ -90,10 +87,14 @@ def _evaluate_conv(x, w, how):
     # Few pixels: to rearrange the weights, as a convolution does, costs more than to use them.
     if engine.ENGINE == 'tf2' and how.taps > 1 and pixels <= (16 if x.dtype == tf.float32 else 64):
         return _conv_by_matmul(x, w, how)
+    if _is_for_winograd(x, w.shape.as_list()[2:], how, least_for_stride_2=512):
+        return winograd.conv2d(x, w, how)
     return tf.nn.conv2d(x, w, strides=[1, how.stride, how.stride, 1], padding=how.padding)
 
 
 def _evaluate_input_gradient(dy, w, how):
+    if _is_for_winograd(dy, w.shape.as_list()[2:], how, least_for_stride_2=256):
+        return winograd.input_gradient(dy, w, how)
     if engine.ENGINE == 'tf1' and how.stride == 1 and how.padding == 'SAME':
         return tf.nn.conv2d(dy, flipped(w), strides=[1, 1, 1, 1], padding='SAME')
     if engine.ENGINE == 'tf1' and how.taps >= how.stride > 1:
@@ -109,10 +110,21 @@ def _evaluate_input_gradient(dy, w, how):
 def _evaluate_weight_gradient(x, dy, how):
     shape = [how.taps, how.taps, x.shape.as_list()[3], dy.shape.as_list()[3]]
     pixels = how.y_size[0] * how.y_size[1]
+    if _is_for_winograd(x, shape[2:], how, least_for_stride_2=128):
+        return winograd.weight_gradient(x, dy, how)
     if x.dtype == tf.bfloat16 and how.taps > 1 and (how.stride > 1 or pixels <= 256):
         return tf.reshape(_weight_gradient_by_taps(x, dy, how), shape)
     return tf.nn.conv2d_backprop_filter(
         x, shape, dy, strides=[1, how.stride, how.stride, 1], padding=how.padding)
+
+
+def _is_for_winograd(x, channels, how, least_for_stride_2):
+    """Whether that is faster for [in, out] channels; its planes are too much traffic for few."""
+    pixels = how.y_size[0] * how.y_size[1]
+    least = 64 if engine.ENGINE == 'tf2' else {1: 256, 2: 1024}.get(how.stride)
+    return (how.stride <= 2 and pixels >= least
+            and min(channels) >= (128 if how.stride == 1 else least_for_stride_2)
+            and winograd.can_do(x.dtype, how, *channels))
 
 
 def _conv_by_matmul(x, w, how):
