@@ -17,7 +17,7 @@ import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import tflib
-from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
+from dnnlib.cli import run_cli
 from dnnlib.tflib import engine
 from training import configs
 
@@ -47,20 +47,12 @@ class _Generation:
 
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = ArgumentParser(description='Time generation, and compare with the peak of plain '
-                                        'convolutions on this machine.')
-    add = parser.add_argument
-    add('--config', default='config-e', help='configuration (default: %(default)s)')
-    add('--resolution', type=int, default=64, help='of the images (default: %(default)s)')
-    add('--minibatch', type=int, default=4, help='images at a time (default: %(default)s)')
-    add('--noise-injection', metavar='FORM', help='form of the noise (default: by --config)')
-    add('--precision', type=parse_name_list, default=['float32'], metavar='LIST',
-        help='float32, mixed or both (default: float32)')
-    add('--repeats', type=int, default=5, help='the best of so many runs counts')
-    add('--json', metavar='FILE', help='write the numbers to this file as well')
+    parser = measure.network_arguments(
+        'Time generation, and compare with the peak of plain convolutions on this machine.',
+        repeats=5)
+    parser.add_argument('--noise-injection', metavar='FORM',
+                        help='form of the noise (default: by --config)')
     args = parser.parse_args(argv)
-    if min(args.repeats, args.minibatch) < 1:
-        parser.error('--repeats and --minibatch must be at least 1')
 
     tflib.init_tf({'rnd.np_random_seed': 0})
     generations = []

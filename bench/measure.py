@@ -3,6 +3,7 @@ import ctypes
 import json
 import re
 import time
+from argparse import ArgumentTypeError
 from functools import partial
 from typing import Callable, Dict, List, Optional
 
@@ -10,10 +11,33 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.cli import ArgumentParser, parse_name_list
 from dnnlib.tflib import engine, layout
 from dnnlib.util import atomic_write
 
 _PEAK_SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512)]  # N, H, W, C
+
+
+def network_arguments(description: str, repeats: int) -> ArgumentParser:
+    """A parser of the flags that the benchmarks of networks share."""
+    parser = ArgumentParser(description=description)
+    add = parser.add_argument
+    add('--config', default='config-e', help='configuration (default: %(default)s)')
+    add('--resolution', type=int, default=64, help='of the images (default: %(default)s)')
+    add('--minibatch', type=positive_int, default=4, help='images at a time (default: %(default)s)')
+    add('--precision', type=parse_name_list, default=['float32'], metavar='LIST',
+        help='float32, mixed or both (default: float32)')
+    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
+    add('--json', metavar='FILE', help='write the numbers to this file as well')
+    return parser
+
+
+def positive_int(text: str) -> int:
+    """The number that a flag gives, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError('%d is not at least 1' % number)
+    return number
 
 
 def best_time(function: Callable, repeats: int) -> float:
@@ -99,7 +123,7 @@ def peak_memory(fetches, feed_dict: dict) -> Optional[int]:
             file.write('5')  # forget the highest resident size so far
         tflib.run(fetches, feed_dict)
         return _status('VmHWM') - before
-    except (OSError, AttributeError):  # another system, another C library
+    except (OSError, AttributeError, TypeError):  # not Linux, not glibc
         return None
 
 

@@ -133,11 +133,10 @@ def main(argv=None) -> int:
     parser = ArgumentParser(description='Time the custom ops, forward and with gradients.')
     parser.add_argument('--data-format', choices=['NCHW', 'NHWC'], default=layout.for_device(),
                         help='layout of the images (default here: %(default)s)')
-    parser.add_argument('--repeats', type=int, default=10, help='the best of so many runs counts')
+    parser.add_argument('--repeats', type=measure.positive_int, default=10,
+                        help='the best of so many runs counts')
     parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
-    if args.repeats < 1:
-        parser.error('--repeats is %d; it must be at least 1' % args.repeats)
 
     print('TensorFlow %s, %s' % (tf.__version__, args.data_format))
     for name in custom_ops.OP_NAMES:

@@ -23,7 +23,7 @@ import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import tflib
-from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
+from dnnlib.cli import parse_name_list, run_cli
 from dnnlib.tflib import engine
 from dnnlib.tflib.precision import half_type
 from dnnlib.util import EasyDict, UserError
@@ -153,21 +153,12 @@ def _print_table(records):
 
 def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
-    parser = ArgumentParser(description='Time training steps, and compare with the peak of plain '
-                                        'convolutions on this machine.')
-    add = parser.add_argument
-    add('--config', default='config-e', help='configuration (default: %(default)s)')
-    add('--resolution', type=int, default=64, help='of the images (default: %(default)s)')
-    add('--minibatch', type=int, default=4, help='images per step (default: %(default)s)')
-    add('--noise-injection', type=parse_name_list, default=[None], metavar='LIST',
-        help='forms of the noise, one after the other (default: by --config)')
-    add('--precision', type=parse_name_list, default=['float32'], metavar='LIST',
-        help='float32, mixed or both (default: float32)')
-    add('--repeats', type=int, default=3, help='the best of so many runs counts')
-    add('--json', metavar='FILE', help='write the numbers to this file as well')
+    parser = measure.network_arguments(
+        'Time training steps, and compare with the peak of plain convolutions on this machine.',
+        repeats=3)
+    parser.add_argument('--noise-injection', type=parse_name_list, default=[None], metavar='LIST',
+                        help='forms of the noise, one after the other (default: by --config)')
     args = parser.parse_args(argv)
-    if min(args.repeats, args.minibatch) < 1:
-        parser.error('--repeats and --minibatch must be at least 1')
 
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}

@@ -57,8 +57,20 @@ def test_wide_convolutions_and_gradients_of_both_orders(session, case, monkeypat
                         winograd.can_do(x.dtype, how, *channels))
     check_values_and_gradients(case, 'float32', channels=(16, 32))
     used = {op.type for op in tf.get_default_graph().get_operations()}
-    compiled = custom_ops.implementation_of('Winograd')[0] == 'native'
-    assert ('WinogradAdjoint' in used) == (compiled and layout.for_device() == 'NHWC')
+    assert ('WinogradAdjoint' in used) == custom_ops.has_native()
+
+
+def test_wide_convolutions_of_no_images_have_zero_gradients(session, monkeypatch):
+    monkeypatch.setattr(conv2d, '_is_for_winograd', lambda x, channels, how, least_for_stride_2:
+                        winograd.can_do(x.dtype, how, *channels))
+    x = tf.placeholder_with_default(tf.zeros([0, 6, 6, 16]), [None, 6, 6, 16])
+    w = tf.ones([3, 3, 16, 16])
+    if layout.for_device() == 'NCHW':
+        x = tf.transpose(x, [0, 3, 1, 2])
+    y = conv2d.conv2d(x, w, data_format=layout.for_device())
+    dx, dw = tflib.run(tf.gradients(y, [x, w]))
+    assert dx.shape[0] == 0
+    np.testing.assert_array_equal(dw, np.zeros([3, 3, 16, 16]))
 
 
 def check_values_and_gradients(case, dtype, channels):

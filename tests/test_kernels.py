@@ -233,6 +233,14 @@ def test_nonsense_is_refused(build, name):
             kernels.bias_act(dict(good, **wrong), dict(x=x))
     with pytest.raises(AssertionError, match='returns -1'):
         kernels.bias_act(good, dict(x=x), grad=1)  # without a reference
+    if name != 'cuda':
+        good = dict(images=1, height=4, width=4, channels=16, tile_rows=2, tile_columns=2, pad=0,
+                    matrix=0)
+        image = np.zeros([1, 4, 4, 16], np.float32)
+        for wrong in [dict(matrix=4), dict(matrix=-1), dict(channels=15), dict(tile_rows=0),
+                      dict(pad=-1)]:
+            with pytest.raises(AssertionError, match='returns -1'):
+                kernels.winograd(dict(good, **wrong), image, 16)
     image = np.zeros([1, 2, 2, 1], np.float32)
     for size in [3, 33]:  # larger than the image; larger than any filter
         with pytest.raises(AssertionError, match='returns -1'):

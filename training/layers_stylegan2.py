@@ -99,7 +99,10 @@ def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
                                      weight_var)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
-    s *= factor  # instead of w: styles are smaller
+    if x.dtype == tf.float16:
+        w *= factor  # or its gradient in float16 would lack it
+    else:
+        s *= factor  # styles are smaller than w
     if fused_modconv and layout.current() == 'NCHW':
         return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel), None
 

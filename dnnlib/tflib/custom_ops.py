@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
-OP_NAMES = ('FusedBiasAct', 'UpFirDn2D', 'Winograd')
+OP_NAMES = ('FusedBiasAct', 'UpFirDn2D')
 IMPLEMENTATIONS = ('auto', 'ref', 'cuda', 'native')
 
 # Plain TensorFlow in place of compiled ops is an error if this is set in the environment.
@@ -56,8 +56,15 @@ def resolve_impl(impl: str, op_name: str) -> str:
     return available
 
 
+def has_native() -> bool:
+    """Whether the current scope is a CPU's and the compiled ops for CPUs are there."""
+    return _compiled_kind() == 'native' and _ensure_built('native') is None
+
+
 def library() -> object:
-    """Module of the compiled ops' functions, where `resolve_impl` chose 'native' or 'cuda'."""
+    """Module of the compiled ops' functions, where `resolve_impl` chose 'native' or 'cuda', or
+    `has_native` is true.
+    """
     assert _library is not None
     return _library
 

@@ -25,10 +25,11 @@ def _keep_freed_memory():
     """Let the C library use memory again instead of handing it back to the system.
 
     TensorFlow 1.14 asks it for every tensor on CPUs. Large ones would come from the system each
-    time, page by page, which takes longer than to fill them.
+    time, page by page, which takes longer than to fill them. The price: what a process has used at
+    most it keeps until its end.
     """
     trim_threshold, mmap_max, arena_max = -1, -4, -8  # parameters of glibc's mallopt
-    with contextlib.suppress(OSError, AttributeError):  # another system, another C library
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not Linux, not glibc
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(mmap_max, 0)
         mallopt(trim_threshold, -1)

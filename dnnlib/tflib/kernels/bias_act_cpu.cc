@@ -246,7 +246,7 @@ int run(Job<T>* job, const void* dy, const void* ref, void* y, const sg_bias_act
   job->y = static_cast<T*>(y);
   if (out) {
     job->out = *out;
-    job->u_is_one = !dy && spec.act == SG_LINEAR && spec.gain == 1 && !out->dx && !out->dbias &&
+    job->u_is_one = (out->dstyle || out->dscale) && !dy && spec.act == SG_LINEAR && spec.gain == 1 && !out->dx && !out->dbias &&
                     !out->dshift;
     const bool reads_x = spec.act == SG_SWISH || out->dstyle || out->dscale;
     if (!reads_x) job->x = NULL;

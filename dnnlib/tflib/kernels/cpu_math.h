@@ -33,7 +33,7 @@ SG_INLINE Floats split_exp(Floats x, Floats* scale) {
   x = at_most(at_least(x, -87.0f), 88.3f);
   const Floats shifted = x * 1.44269504f + shifter;
   const Floats n = shifted - shifter;
-  const Floats r = x - n * 0.693147181f;
+  const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;  // exact without FMA too
   Floats p = r * 1.39487e-3f + 8.36922e-3f;
   p = p * r + 4.166624e-2f;
   p = p * r + 0.16666505f;

@@ -5,11 +5,9 @@
 #ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
 #define STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
 
-#include <stdlib.h>
-#include <string.h>
-
 #include <atomic>
 
+#include "cpu_memory.h"
 #include "cpu_types.h"
 #include "upfirdn_2d.h"
 
@@ -47,7 +45,7 @@ inline bool resamples_by_4_taps(const sg_upfirdn_2d_spec& s) {
 // of two neighbours starts at a zero: then both meet the same pixels.
 inline int64_t first_output(int up, int pad0) { return up == 2 && pad0 % 2 == 0 ? -1 : 0; }
 
-// The first pixel of x that the filter meets for that output, or one of the same parity.
+// The first pixel of x that the filter meets for that output; with it there is no remainder.
 inline int64_t first_input(int up, int down, int pad0, int64_t output) {
   return up == 2 ? (output - pad0 + 1) / 2 : output * down - pad0;
 }
@@ -57,24 +55,6 @@ template <int kUp>
 inline int tap_of(int i, int t) {
   return kUp == 2 ? 1 - i + 2 * t : t;
 }
-
-// Memory that starts at a cache line, all zeros; freed with its owner.
-class Zeros {
- public:
-  explicit Zeros(size_t bytes) {
-    if (posix_memalign(&memory_, 64, bytes)) memory_ = NULL;
-    if (memory_) memset(memory_, 0, bytes);
-  }
-  ~Zeros() { free(memory_); }
-  char* bytes() const { return static_cast<char*>(memory_); }
-
- private:
-  Zeros(const Zeros&);
-  void operator=(const Zeros&);
-  void* memory_;
-};
-
-inline int64_t whole_lines(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 }  // namespace stylegan2

@@ -22,7 +22,7 @@ const int64_t kStreamedBytes = 16 << 20;
 template <class T>
 bool is_streamed(const sg_upfirdn_2d_spec& s, int64_t out_h, int64_t out_w, const void* y) {
   const int64_t pixel = s.minor * sizeof(T);
-  return s.major * out_h * out_w * pixel >= kStreamedBytes && pixel % 64 == 0 &&
+  return kCanStream && s.major * out_h * out_w * pixel >= kStreamedBytes && pixel % 64 == 0 &&
          reinterpret_cast<uintptr_t>(y) % 64 == 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "cpu_fir.h"
 #include "cpu_resample.h"
 
 namespace stylegan2 {
@@ -24,37 +25,17 @@ struct PlaneScratch {
   const void* zeros;
 };
 
-// The two sums of rows.
-template <class T, int kTaps, int kShift>
-void add_row_pair(const T* const* given, const float (*weights)[4], int64_t n, float* sums0,
-                  float* sums1) {
-  const T* row[kTaps + kShift];
-  float w0[kTaps], w1[kTaps];
-  for (int t = 0; t < kTaps + kShift; t++) row[t] = given[t];
-  for (int t = 0; t < kTaps; t++) w0[t] = weights[0][t], w1[t] = weights[1][t];
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) {
-    float sum0 = 0.0f, sum1 = 0.0f;
-#pragma GCC unroll 4
-    for (int t = 0; t < kTaps; t++) {
-      sum0 += w0[t] * to_float(row[t][i]);
-      sum1 += w1[t] * to_float(row[t + kShift][i]);
-    }
-    sums0[i] = sum0;
-    sums1[i] = sum1;
-  }
-}
-
-// The same in whole blocks, which takes a fraction of the time; the last may overlap.
+// fir_pair in whole blocks, which takes a fraction of the time; the last may overlap.
 template <class T, int kTaps, int kShift>
 void add_row_pair_in_blocks(const T* const* rows, const float (*weights)[4], int64_t n,
                             float* sums0, float* sums1) {
   const int64_t whole = n < kBlock ? n : n / kBlock * kBlock;
-  add_row_pair<T, kTaps, kShift>(rows, weights, whole, sums0, sums1);
+  fir_pair<T, kTaps, kShift>(rows, weights[0], weights[1], whole, sums0, sums1);
   if (whole == n) return;
   const T* last[kTaps + kShift];
   for (int t = 0; t < kTaps + kShift; t++) last[t] = rows[t] + n - kBlock;
-  add_row_pair<T, kTaps, kShift>(last, weights, kBlock, sums0 + n - kBlock, sums1 + n - kBlock);
+  fir_pair<T, kTaps, kShift>(last, weights[0], weights[1], kBlock, sums0 + n - kBlock,
+                             sums1 + n - kBlock);
 }
 
 // Columns of a row of y.

@@ -15,11 +15,11 @@ namespace stylegan2 {
 namespace {
 
 #if defined(__AVX512F__)
-enum { kVectorBytes = 64 };
+enum { kVectorBytes = 64, kCanStream = 1 };
 #elif defined(__AVX__)
-enum { kVectorBytes = 32 };
+enum { kVectorBytes = 32, kCanStream = 0 };
 #else
-enum { kVectorBytes = 16 };
+enum { kVectorBytes = 16, kCanStream = 0 };
 #endif
 enum { kLanes = kVectorBytes / 4 };
 
@@ -43,7 +43,7 @@ inline void load(const bfloat16* from, Wide<bfloat16>* to) {
   to->part[1] = (Floats)(pairs & 0xffff0000u);
 }
 
-// Writes a register. kStream: to memory, past the caches, where that is possible; `to` is aligned.
+// Writes a register. kStream: to memory, past the caches, if kCanStream; `to` is aligned.
 template <bool kStream>
 inline void write(const Words& from, void* to) {
 #ifdef __AVX512F__

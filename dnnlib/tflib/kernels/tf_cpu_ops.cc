@@ -1,5 +1,7 @@
 // Registers the ops with TensorFlow, and the CPU kernels for them. They work in TensorFlow's own
 // threads.
+#include <string.h>
+
 #include "tensorflow/core/framework/op.h"
 #include "tf_ops.h"
 #include "tf_parallel.h"
@@ -88,6 +90,8 @@ tensorflow::thread::ThreadPool* pool(OpKernelContext* context) {
 struct Cpu {
   static constexpr bool kWorksInPlace = true;
 
+  static void set_zero(OpKernelContext*, void* data, size_t bytes) { memset(data, 0, bytes); }
+
   static int bias_act(OpKernelContext* context, const sg_bias_act_spec& spec,
                       const sg_bias_act_inputs& inputs, int grad, const void* ref, void* y) {
     return sg_bias_act_cpu(&spec, &inputs, grad, ref, y, parallel_for, pool(context));
@@ -126,25 +130,30 @@ class WinogradOp : public tensorflow::OpKernel {
     if (kAdjoint) OP_REQUIRES_OK(context, context->GetAttr("size", &size_));
     OP_REQUIRES(context, tiles_.size() == 2 && size_.size() == (kAdjoint ? 2 : 0),
                 tensorflow::errors::InvalidArgument("two numbers of tiles and two sizes, please"));
+    planes_ = sg_winograd_planes(spec_.matrix) * sg_winograd_planes(spec_.matrix);
+    OP_REQUIRES(context, planes_ > 0 && std::min(tiles_[0], tiles_[1]) > 0,
+                tensorflow::errors::InvalidArgument("matrices 0 to 3 and some tiles, please"));
   }
 
   void Compute(OpKernelContext* context) override {
     const Tensor& from = context->input(0);
-    OP_REQUIRES(context, from.dims() == (kAdjoint ? 3 : 4),
-                tensorflow::errors::InvalidArgument("images of rank 4, planes of rank 3, please"));
     sg_winograd_spec spec = spec_;
     spec.tile_rows = tiles_[0];
     spec.tile_columns = tiles_[1];
     const int64_t tiles = spec.tile_rows * spec.tile_columns;
+    OP_REQUIRES(context, kAdjoint ? from.dims() == 3 && from.dim_size(0) == planes_ &&
+                                        from.dim_size(1) % tiles == 0
+                                  : from.dims() == 4,
+                tensorflow::errors::InvalidArgument("images of rank 4, or the planes of all tiles, "
+                                                    "please"));
     spec.images = kAdjoint ? from.dim_size(1) / tiles : from.dim_size(0);
     spec.height = kAdjoint ? size_[0] : from.dim_size(1);
     spec.width = kAdjoint ? size_[1] : from.dim_size(2);
     spec.channels = from.dim_size(kAdjoint ? 2 : 3);
-    const int64_t planes = sg_winograd_planes(spec.matrix);
     Tensor* to = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(
         0, kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
-                    : TensorShape({planes * planes, spec.images * tiles, spec.channels}), &to));
+                    : TensorShape({planes_, spec.images * tiles, spec.channels}), &to));
     if (to->NumElements() == 0) return;
     const auto transform = kAdjoint ? sg_winograd_adjoint_cpu : sg_winograd_cpu;
     check_status(context, transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for,
@@ -153,6 +162,7 @@ class WinogradOp : public tensorflow::OpKernel {
 
  private:
   sg_winograd_spec spec_;
+  int64_t planes_ = 0;
   std::vector<int> tiles_, size_;
 };
 

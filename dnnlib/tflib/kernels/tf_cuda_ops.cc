@@ -1,5 +1,7 @@
 // Registers the CUDA kernels for the ops that tf_cpu_ops.cc defines; they work in TensorFlow's stream.
 #define EIGEN_USE_GPU
+#include <cuda_runtime_api.h>
+
 #include "tf_ops.h"
 #include "unsupported/Eigen/CXX11/Tensor"
 
@@ -8,6 +10,10 @@ namespace stylegan2 {
 // Calls the CUDA kernels.
 struct Cuda {
   static constexpr bool kWorksInPlace = false;  // its loads may go through the read-only cache
+
+  static void set_zero(OpKernelContext* context, void* data, size_t bytes) {
+    cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream(context)));
+  }
 
   static int bias_act(OpKernelContext* context, const sg_bias_act_spec& spec,
                       const sg_bias_act_inputs& inputs, int grad, const void* ref, void* y) {

@@ -149,17 +149,21 @@ class FusedBiasActGradOp : public BiasActBase {
     const TensorShape shapes[] = {dy.shape(), TensorShape({spec.channels}),
                                   TensorShape({spec.samples, spec.channels}), pixels, pixels};
     void* outputs[5];
+    const bool is_empty = dy.NumElements() == 0;
     for (int i = 0; i < 5; ++i) {
       Tensor* output = nullptr;
       OP_REQUIRES_OK(context, i == 0 && wanted_[0]
           ? allocate_over<Device>(context, shapes[0], &output)
           : context->allocate_output(i, wanted_[i] ? shapes[i] : TensorShape({0}), &output));
       outputs[i] = wanted_[i] ? data_of(*output) : nullptr;
+      if (is_empty && output->TotalBytes() > 0) {  // sums of nothing
+        Device::set_zero(context, data_of(*output), output->TotalBytes());
+      }
     }
     const sg_bias_act_grads grads = {
         outputs[0], static_cast<float*>(outputs[1]), static_cast<float*>(outputs[2]),
         static_cast<float*>(outputs[3]), static_cast<float*>(outputs[4])};
-    if (dy.NumElements() == 0) return;
+    if (is_empty) return;
 
     Tensor workspace;
     const int64_t size = Device::bias_act_workspace(spec, grads);

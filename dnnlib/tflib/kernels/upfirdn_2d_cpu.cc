@@ -238,12 +238,12 @@ template <class T>
 void do_bands(void* arg, int64_t first_band, int64_t last_band) {
   Job& job = *static_cast<Job*>(arg);
   const int64_t size = floats_per_piece(job);
-  void* memory = NULL;
-  if (posix_memalign(&memory, 64, 5 * size * sizeof(float))) {
+  const Zeros memory(5 * size * sizeof(float));
+  float* floats = reinterpret_cast<float*>(memory.bytes());
+  if (!floats) {
     job.status = SG_OUT_OF_MEMORY;
     return;
   }
-  float* floats = static_cast<float*>(memory);
   const Scratch scratch = {{floats, floats + size}, floats + 2 * size, floats + 3 * size,
                            floats + 4 * size};
   for (int64_t unit = first_band; unit < last_band; unit++) {
@@ -251,7 +251,6 @@ void do_bands(void* arg, int64_t first_band, int64_t last_band) {
     const int64_t limit = std::min(top + job.band, job.vertical.out);
     for (int64_t oy = top; oy < limit;) oy += make_rows<T>(job, image, oy, limit, scratch);
   }
-  free(memory);
 }
 
 template <class T, int kUp, int kDown>

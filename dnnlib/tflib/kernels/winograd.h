@@ -13,6 +13,9 @@
 //   convolution  planes  B: size, step  A: size, step  products per output  of a plain one's
 //   stride 1       16         4, 2           2, 2              4                   9
 //   stride 2       25         5, 4           2, 2              6.25                9
+//
+// The rows of G: stride 1: (1, 0, 0), (1, 1, 1) / 2, (1, -1, 1) / 2, (0, 0, 1); stride 2: (1, 0, 0),
+// (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0).
 #ifndef STYLEGAN2_KERNELS_WINOGRAD_H_
 #define STYLEGAN2_KERNELS_WINOGRAD_H_
 
@@ -22,8 +25,6 @@
 extern "C" {
 #endif
 
-// G, for the planes of weights: stride 1: rows (1, 0, 0), (1, 1, 1) / 2, (1, -1, 1) / 2, (0, 0, 1);
-// stride 2: (1, 0, 0), (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0).
 enum sg_winograd_matrix {
   SG_WINOGRAD_INPUT_1 = 0, SG_WINOGRAD_OUTPUT_1 = 1,  // stride 1
   SG_WINOGRAD_INPUT_2 = 2, SG_WINOGRAD_OUTPUT_2 = 3   // stride 2

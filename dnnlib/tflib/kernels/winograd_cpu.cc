@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include <algorithm>
-#include <vector>
+#include <atomic>
 
+#include "cpu_memory.h"
 #include "cpu_vectors.h"
 
 namespace stylegan2 {
@@ -83,6 +84,7 @@ struct Job {
   sg_winograd_spec spec;
   const float* from;
   float* to;
+  std::atomic<int> status;
 
   int64_t tiles() const { return spec.images * spec.tile_rows * spec.tile_columns; }
 };
@@ -91,10 +93,15 @@ struct Job {
 
 template <class L>
 void transform_rows(void* arg, int64_t begin, int64_t end) {
-  const Job& job = *static_cast<const Job*>(arg);
+  Job& job = *static_cast<Job*>(arg);
   const sg_winograd_spec& s = job.spec;
   const int64_t plane = job.tiles() * s.channels;
-  const std::vector<float> zeros(s.channels);
+  const Zeros memory(s.channels * sizeof(float));
+  const float* zeros = reinterpret_cast<const float*>(memory.bytes());
+  if (!zeros) {
+    job.status = SG_OUT_OF_MEMORY;
+    return;
+  }
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t image = unit / s.tile_rows, top = unit % s.tile_rows * L::kStep - s.pad;
     for (int64_t tile = 0; tile < s.tile_columns; tile++) {
@@ -105,7 +112,7 @@ void transform_rows(void* arg, int64_t begin, int64_t end) {
           const int64_t y = top + i, x = left + j;
           const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
           pixels[i][j] = inside
-              ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros.data();
+              ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros;
         }
       }
       float* target = job.to + (unit * s.tile_columns + tile) * s.channels;
@@ -152,16 +159,22 @@ void add_tile(const float* planes, int64_t plane, Floats (*sums)[L::kSize]) {
 
 template <class L>
 void adjoint_rows(void* arg, int64_t begin, int64_t end) {
-  const Job& job = *static_cast<const Job*>(arg);
+  Job& job = *static_cast<Job*>(arg);
   const sg_winograd_spec& s = job.spec;
   const int kOverlap = L::kSize - L::kStep;
   const int64_t plane = job.tiles() * s.channels;
   const int64_t rows = (s.height + s.pad + L::kStep - 1) / L::kStep;
   const int64_t columns = (s.width + s.pad + L::kStep - 1) / L::kStep;
-  std::vector<float> carry(L::kStep * kOverlap * s.channels);  // what tiles have right of them
+  const int64_t carried = L::kStep * kOverlap * s.channels;  // what tiles have right of them
+  const Zeros memory((carried + 1) * sizeof(float));
+  float* const carry = reinterpret_cast<float*>(memory.bytes());
+  if (!carry) {
+    job.status = SG_OUT_OF_MEMORY;
+    return;
+  }
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t image = unit / rows, row = unit % rows;
-    std::fill(carry.begin(), carry.end(), 0.0f);
+    std::fill(carry, carry + carried, 0.0f);
     for (int64_t column = 0; column < columns; column++) {
       const float* tile = NULL;
       if (row < s.tile_rows && column < s.tile_columns) {
@@ -204,12 +217,16 @@ void adjoint_rows(void* arg, int64_t begin, int64_t end) {
 template <class L>
 int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,
         sg_parallel_for parallel_for, void* pool) {
-  Job job = {s, from, to};
+  Job job;
+  job.spec = s;
+  job.from = from;
+  job.to = to;
+  job.status = SG_OK;
   const int64_t rows = adjoint ? (s.height + s.pad + L::kStep - 1) / L::kStep : s.tile_rows;
   const int64_t cost = s.tile_columns * s.channels * L::kPlanes * L::kPlanes / 2;
   sg_for_each(parallel_for, pool, s.images * rows, cost,
               adjoint ? adjoint_rows<L> : transform_rows<L>, &job);
-  return SG_OK;
+  return job.status;
 }
 
 int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,

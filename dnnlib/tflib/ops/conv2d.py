@@ -1,7 +1,7 @@
 """Convolution, its transpose and their gradients, each done the way that is fastest on a device.
 
 On GPUs these are TensorFlow's own. On CPUs in NHWC, TensorFlow's gradients are several times slower
-than its convolution in some cases, and wide convolutions in float32 take less than half of the
+than its convolution in some cases, and wide convolutions in float32 can do with fewer
 multiplications (measured: see docs/performance.md), so that they are put together from convolutions
 and matrix products here. Three maps are closed under differentiation: y = conv(x, w), which is
 linear in both, and its gradients with respect to x and w.
@@ -119,10 +119,12 @@ def _evaluate_weight_gradient(x, dy, how):
 
 
 def _is_for_winograd(x, channels, how, least_for_stride_2):
-    """Whether that is faster for [in, out] channels; its planes are too much traffic for few."""
+    """Whether that is faster for [in, out] channels; its planes are too much traffic for few, and
+    too much memory for large images.
+    """
     pixels = how.y_size[0] * how.y_size[1]
     least = 64 if engine.ENGINE == 'tf2' else {1: 256, 2: 1024}.get(how.stride)
-    return (how.stride <= 2 and pixels >= least
+    return (how.stride <= 2 and pixels >= least and pixels * max(channels) <= 1 << 21
             and min(channels) >= (128 if how.stride == 1 else least_for_stride_2)
             and winograd.can_do(x.dtype, how, *channels))
 

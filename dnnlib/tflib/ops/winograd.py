@@ -14,13 +14,13 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import custom_ops
 
-_LANES = 16  # channels come in multiples of this
+_CHANNEL_MULTIPLE = 16  # as in kernels/winograd.h
 
 # Per axis: planes of the three weights of a row.
 _WEIGHT_PLANES = {
     1: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
     2: np.array([[1, 0, 0], [1, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0]])}
-_INPUT_MATRIX, _OUTPUT_MATRIX = {1: 0, 2: 2}, {1: 1, 2: 3}
+_INPUT_MATRIX, _OUTPUT_MATRIX = {1: 0, 2: 2}, {1: 1, 2: 3}  # by stride: sg_winograd_matrix
 
 # padding: 'SAME' with a stride of 1, or 'VALID'; sizes are (height, width).
 Geometry = NamedTuple('Geometry', [
@@ -31,20 +31,20 @@ Geometry = NamedTuple('Geometry', [
 def can_do(dtype: tf.DType, how: Geometry, in_channels: int, out_channels: int) -> bool:
     """Whether there is a way for such a convolution, and the compiled ops it needs are there."""
     return (dtype == tf.float32 and how.taps == 3 and how.stride in _WEIGHT_PLANES
-            and in_channels % _LANES == 0 and out_channels % _LANES == 0
-            and custom_ops.resolve_impl('auto', 'Winograd') == 'native')
+            and in_channels % _CHANNEL_MULTIPLE == 0 and out_channels % _CHANNEL_MULTIPLE == 0
+            and custom_ops.has_native())
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
     """Convolve images [N, H, W, in] with w [3, 3, in, out]."""
     products = tf.matmul(_input_planes(x, how), _weight_planes(w, how))
-    return _adjoint(products, _OUTPUT_MATRIX, 0, how.y_size, how)
+    return _adjoint(products, _OUTPUT_MATRIX, 0, [x.shape[0]] + list(how.y_size), how)
 
 
 def input_gradient(dy: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
     """Gradient of sum(conv2d(x, w) * dy) with respect to x."""
     products = tf.matmul(_output_planes(dy, how), _weight_planes(w, how), transpose_b=True)
-    return _adjoint(products, _INPUT_MATRIX, _pad(how), how.x_size, how)
+    return _adjoint(products, _INPUT_MATRIX, _pad(how), [dy.shape[0]] + list(how.x_size), how)
 
 
 def weight_gradient(x: tf.Tensor, dy: tf.Tensor, how: Geometry) -> tf.Tensor:
@@ -79,10 +79,10 @@ def _planes(x, matrix, pad, how):
     return planes
 
 
-def _adjoint(planes, matrix, pad, size, how):
+def _adjoint(planes, matrix, pad, shape, how):
     x = custom_ops.library().winograd_adjoint(
-        planes, matrix=matrix[how.stride], pad=pad, tiles=_tiles(how), size=list(size))
-    x.set_shape([None] + list(size) + [planes.shape.as_list()[2]])
+        planes, matrix=matrix[how.stride], pad=pad, tiles=_tiles(how), size=shape[1:])
+    x.set_shape(shape + [planes.shape[2]])
     return x
 
 
