@@ -23,7 +23,7 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
     parser = ArgumentParser(description=description)
     add = parser.add_argument
     add('--config', default='config-e', help='configuration (default: %(default)s)')
-    add('--resolution', type=int, default=64, help='of the images (default: %(default)s)')
+    add('--resolution', type=_resolution, default=64, help='of the images (default: %(default)s)')
     add('--minibatch', type=positive_int, default=4, help='images at a time (default: %(default)s)')
     add('--precision', type=parse_name_list, default=['float32'], metavar='LIST',
         help='float32, mixed or both (default: float32)')
@@ -34,9 +34,15 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
 
 def positive_int(text: str) -> int:
     """The number that a flag gives, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ArgumentTypeError('%d is not at least 1' % number)
+    if not re.match(r'0*[1-9]\d*$', text):
+        raise ArgumentTypeError('%r is not a whole number from 1' % text)
+    return int(text)
+
+
+def _resolution(text):
+    number = positive_int(text)
+    if number < 4 or number & (number - 1):
+        raise ArgumentTypeError('%d is not a power of two from 4' % number)
     return number
 
 

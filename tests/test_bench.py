@@ -5,6 +5,7 @@ import pytest
 
 from bench import generate, measure
 from dnnlib import tflib
+from dnnlib.cli import run_cli
 
 
 def test_arithmetic_of_a_network_is_counted_by_hand(session):
@@ -27,3 +28,12 @@ def test_generation_is_reported_in_consistent_units(session, tmp_path, capsys):
     assert result['share_of_peak'] == pytest.approx(
         result['images_per_s'] * result['gflop_per_image'] * 1e9 / report['peak'])
     assert '%10.2f' % result['images_per_s'] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('flag,reason', [
+    ('--resolution=63', 'power of two'), ('--resolution=2', 'power of two'),
+    ('--minibatch=0', 'whole number'), ('--repeats=x', 'whole number')])
+def test_wrong_numbers_are_one_line_and_exit_status_2(flag, reason, capsys):
+    assert run_cli(generate.main, [flag]) == 2
+    error = capsys.readouterr().err
+    assert flag.split('=')[0] in error and reason in error and error.count('\n') == 1
