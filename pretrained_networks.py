@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Published networks by name, and what is in network files (see --help)."""
+
 import argparse
 import difflib
 import itertools
@@ -22,8 +23,13 @@ _PREFIX = 'gdrive:networks/'
 
 def _published_paths():
     """File names of official StyleGAN2: systems by data set, and table 2 of the paper."""
-    for data, systems in [('car', 'abcdef'), ('cat', 'af'), ('church', 'af'), ('ffhq', 'abcdef'),
-                          ('horse', 'af')]:
+    for data, systems in [
+        ('car', 'abcdef'),
+        ('cat', 'af'),
+        ('church', 'af'),
+        ('ffhq', 'abcdef'),
+        ('horse', 'af'),
+    ]:
         for system in systems:
             yield 'stylegan2-%s-config-%s.pkl' % (data, system)
     architectures = ['orig', 'resnet', 'skip']
@@ -35,7 +41,7 @@ gdrive_urls = {_PREFIX + path: _URL + path for path in _published_paths()}
 
 _loaded = {}  # (path or URL, trusted, graph) -> content of the file
 
-_EXAMPLES = '''examples:
+_EXAMPLES = """examples:
   # What is inside of a file, without running anything of it:
   python pretrained_networks.py info gdrive:networks/stylegan2-ffhq-config-f.pkl
 
@@ -45,7 +51,7 @@ _EXAMPLES = '''examples:
 
 published networks:
   %s
-''' % '\n  '.join(gdrive_urls)
+""" % '\n  '.join(gdrive_urls)
 
 
 def get_path_or_url(path_or_gdrive_path: str) -> str:
@@ -61,13 +67,16 @@ def open_network_file(path_or_gdrive_path: str):
     """
     if path_or_gdrive_path.startswith('gdrive:') and path_or_gdrive_path not in gdrive_urls:
         similar = difflib.get_close_matches(path_or_gdrive_path, gdrive_urls, cutoff=0)
-        raise UserError('%r is not a published network; did you mean %s? (pretrained_networks.py '
-                        '--help lists all)' % (path_or_gdrive_path, ' or '.join(similar)))
+        raise UserError(
+            '%r is not a published network; did you mean %s? (pretrained_networks.py '
+            '--help lists all)' % (path_or_gdrive_path, ' or '.join(similar))
+        )
     return misc.open_file_or_url(get_path_or_url(path_or_gdrive_path))
 
 
-def load_networks(path_or_gdrive_path: str,
-                  trust_network_code: bool = False) -> Tuple[Network, Network, Network]:
+def load_networks(
+    path_or_gdrive_path: str, trust_network_code: bool = False
+) -> Tuple[Network, Network, Network]:
     """Load (G, D, Gs) of a published network, a URL or a file, once for each graph.
 
     Args:
@@ -118,17 +127,21 @@ def _lines(key, record):
         code = 'local, %s.%s' % (module.__name__, record.build_func_name)
     else:
         code = 'only in the file; loads with --trust-network-code'
-    lines = ['%s: network %r, format version %d' % (key, record.name, record.version),
-             '  build function: %s' % record.build_func_name,
-             '  code: ' + code,
-             '  embedded source: %d lines' % len(record.source.splitlines()),
-             '  static kwargs:%s' % ('' if record.static_kwargs else ' none')]
+    lines = [
+        '%s: network %r, format version %d' % (key, record.name, record.version),
+        '  build function: %s' % record.build_func_name,
+        '  code: ' + code,
+        '  embedded source: %d lines' % len(record.source.splitlines()),
+        '  static kwargs:%s' % ('' if record.static_kwargs else ' none'),
+    ]
     lines += ['    %s = %r' % item for item in sorted(record.static_kwargs.items())]
     width = max([len(name) for name in record.variables] or [0])
     total = sum(value.size for value in record.variables.values())
     lines.append('  variables: %d with %d numbers' % (len(record.variables), total))
-    lines += ['    %-*s  %-8s %s' % (width, name, value.dtype, list(value.shape))
-              for name, value in record.variables.items()]
+    lines += [
+        '    %-*s  %-8s %s' % (width, name, value.dtype, list(value.shape))
+        for name, value in record.variables.items()
+    ]
     for name, component in record.components.items():
         lines += _lines('%s.%s' % (key, name), component)
     if record.components:
@@ -137,8 +150,10 @@ def _lines(key, record):
 
 
 def _total(record):
-    return int(sum(np.size(value) for value in record.variables.values())
-               + sum(_total(component) for component in record.components.values()))
+    return int(
+        sum(np.size(value) for value in record.variables.values())
+        + sum(_total(component) for component in record.components.values())
+    )
 
 
 def export_weights(network: str, file: str) -> None:
@@ -150,22 +165,29 @@ def export_weights(network: str, file: str) -> None:
 
 def import_weights(file: str, network: str) -> None:
     """Build the networks of an .npz file by local code and save them as a pickle."""
-    with misc.open_file_or_url(file) as stream, tf.Graph().as_default(), \
-            tflib.create_session().as_default():
+    with misc.open_file_or_url(
+        file
+    ) as stream, tf.Graph().as_default(), tflib.create_session().as_default():
         misc.save_pkl(weights.import_npz(stream), os.path.expanduser(network))
     print('Wrote "%s".' % network)
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = cli.ArgumentParser(description='Look into and convert network files.',
-                                epilog=_EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+    parser = cli.ArgumentParser(
+        description='Look into and convert network files.',
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     commands = parser.add_subparsers(metavar='<command>')
     command = commands.add_parser('info', help='print what is inside of a file')
     command.set_defaults(function=info)
     command.add_argument('file', help='network pickle, URL or published network')
-    command.add_argument('--build', action='store_true', help='also build the networks by the '
-                         'local code, to see whether all variables fit it')
+    command.add_argument(
+        '--build',
+        action='store_true',
+        help='also build the networks by the local code, to see whether all variables fit it',
+    )
     command = commands.add_parser('export', help='write the weights of a pickle to an .npz file')
     command.set_defaults(function=export_weights)
     command.add_argument('network', help='network pickle, URL or published network')
@@ -176,8 +198,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     command.add_argument('network', help='network pickle to write')
     args = parser.parse_args(argv)
     if 'function' not in args:
-        raise UserError('missing sub-command; choose from %s (see --help)'
-                        % ', '.join(commands.choices))
+        raise UserError(
+            'missing sub-command; choose from %s (see --help)' % ', '.join(commands.choices)
+        )
     return args
 
 

@@ -3,6 +3,7 @@
 `Projector` has the interface and numbers of official StyleGAN2's. It has two methods, the official
 one, and Image2StyleGAN (Abdal et al. 2019) with the paper's alpha reparameterization.
 """
+
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
@@ -13,25 +14,43 @@ from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import SimpleAdam
 from dnnlib.util import UserError
-from metrics import feature_nets
 from metrics.features import to_rgb
 from metrics.latent_space import limit_size
-from training import projection, vgg16
-from training.labels import check_class
+from training.data.labels import check_class
+from training.inversion import arithmetic
+from training.perception import feature_nets, vgg16
 
 # Attributes of a Projector by method. A ramp of length 0 is none; a weight of 0 is that of a
 # loss that is only reported.
 METHODS = {
     # Karras et al. 2019, appendix D, as in official StyleGAN2.
     'w-lpips': dict(
-        space='w', optimize_noise=True, optimize_alpha=False, initial_learning_rate=0.1,
-        initial_noise_factor=0.05, lr_rampdown_length=0.25, lr_rampup_length=0.05,
-        noise_ramp_length=0.75, lambda_mse=0.0, lambda_perceptual=0.0, lambda_lpips=1.0),
+        space='w',
+        optimize_noise=True,
+        optimize_alpha=False,
+        initial_learning_rate=0.1,
+        initial_noise_factor=0.05,
+        lr_rampdown_length=0.25,
+        lr_rampup_length=0.05,
+        noise_ramp_length=0.75,
+        lambda_mse=0.0,
+        lambda_perceptual=0.0,
+        lambda_lpips=1.0,
+    ),
     # Abdal et al. 2019; optimize_alpha None: if the network has an alpha.
     'wplus-alpha': dict(
-        space='wplus', optimize_noise=False, optimize_alpha=None, initial_learning_rate=0.01,
-        initial_noise_factor=0.0, lr_rampdown_length=0.0, lr_rampup_length=0.0,
-        noise_ramp_length=0.0, lambda_mse=0.5, lambda_perceptual=0.5, lambda_lpips=0.0),
+        space='wplus',
+        optimize_noise=False,
+        optimize_alpha=None,
+        initial_learning_rate=0.01,
+        initial_noise_factor=0.0,
+        lr_rampdown_length=0.0,
+        lr_rampup_length=0.0,
+        noise_ramp_length=0.0,
+        lambda_mse=0.5,
+        lambda_perceptual=0.5,
+        lambda_lpips=0.0,
+    ),
 }
 
 
@@ -53,9 +72,9 @@ class Projector:
         optimize_alpha: also search t of all layers with alpha_t = alpha^t / (alpha^t + (1 -
             alpha)^t); None: if there are such layers.
         initial_learning_rate, lr_rampdown_length, lr_rampup_length: for latents and noise, see
-            `projection.learning_rate`. alpha_learning_rate: the same for t.
-        initial_noise_factor, noise_ramp_length: noise on the latents, see `projection.noise_level`.
-        regularize_noise_weight: weight of `projection.noise_regularization`.
+            `arithmetic.learning_rate`. alpha_learning_rate: the same for t.
+        initial_noise_factor, noise_ramp_length: noise on the latents, see `arithmetic.noise_level`.
+        regularize_noise_weight: weight of `arithmetic.noise_regularization`.
         lambda_mse, lambda_perceptual, lambda_lpips: weights of the losses: mean squared error of
             images in [-1, 1]; that of VGG16 features; the LPIPS network's distance.
         vgg16_weights: file of VGG16's weights; None: no perceptual loss.
@@ -95,7 +114,7 @@ class Projector:
         if Gs is None:
             return
         self.check_network(Gs)
-        num_alphas = projection.num_alphas(Gs)
+        num_alphas = arithmetic.num_alphas(Gs)
         self._Gs = Gs.clone() if self.clone_net else Gs
         self._minibatch_size = minibatch_size
         with tf.device(engine.device(0)):
@@ -109,12 +128,14 @@ class Projector:
     def check_network(self, Gs: Network) -> None:
         """Settle attributes that depend on the network; UserError if it lacks what they ask for."""
         if self.space is None:
-            self.space = projection.default_space(Gs, METHODS[self.method]['space'])
-        projection.check_space(Gs, self.space)
-        num_alphas = projection.num_alphas(Gs)
+            self.space = arithmetic.default_space(Gs, METHODS[self.method]['space'])
+        arithmetic.check_space(Gs, self.space)
+        num_alphas = arithmetic.num_alphas(Gs)
         if self.optimize_alpha and not num_alphas:
-            raise UserError('--optimize-alpha is true, but the noise injection of network %r has '
-                            'no alpha in (0, 1)' % Gs.name)
+            raise UserError(
+                '--optimize-alpha is true, but the noise injection of network %r has '
+                'no alpha in (0, 1)' % Gs.name
+            )
         if self.optimize_alpha is None:
             self.optimize_alpha = num_alphas > 0
         label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
@@ -149,40 +170,48 @@ class Projector:
         self._points = _variable('dlatents_var', shape)
         # Noise of the schedule, on top of the latents; zero unless fed.
         self._offset = tf.placeholder_with_default(tf.zeros(shape), shape)
-        self._stored_noises = projection.noise_variables(self._Gs)
-        self._noises = [_variable('noise%d' % i, [size] + var.shape.as_list()[1:])
-                        for i, var in enumerate(self._stored_noises)]
+        self._stored_noises = arithmetic.noise_variables(self._Gs)
+        self._noises = [
+            _variable('noise%d' % i, [size] + var.shape.as_list()[1:])
+            for i, var in enumerate(self._stored_noises)
+        ]
         self._alpha_powers = (
-            _variable('alpha_powers', [size, num_alphas]) if self.optimize_alpha else None)
+            _variable('alpha_powers', [size, num_alphas]) if self.optimize_alpha else None
+        )
         self._targets = _variable('target', [size] + self._Gs.output_shape[1:])
 
     def _build_images(self):
         self._latents = self._points + self._offset
-        self._images = projection.images_at(
-            self._Gs, self.space, self._latents, self._noises, self._alpha_powers)
+        self._images = arithmetic.images_at(
+            self._Gs, self.space, self._latents, self._noises, self._alpha_powers
+        )
 
     def _build_losses(self):
         """Losses by name, [N] each."""
-        self._losses = {'mse': projection.mean_squared_error(self._images, self._targets)}
+        self._losses = {'mse': arithmetic.mean_squared_error(self._images, self._targets)}
         self._features = self._target_features = []
         if self.vgg16_weights is not None:
             weights = vgg16.load_weights(self.vgg16_weights)
             self._features = vgg16.features(limit_size(self._images), weights)
-            self._target_features = [_variable('target_features', feature.shape.as_list())
-                                     for feature in self._features]
-            self._losses['perceptual'] = projection.perceptual_distance(
-                self._features, self._target_features)
+            self._target_features = [
+                _variable('target_features', feature.shape.as_list()) for feature in self._features
+            ]
+            self._losses['perceptual'] = arithmetic.perceptual_distance(
+                self._features, self._target_features
+            )
         if self.lambda_lpips:
             net = feature_nets.load(feature_nets.LPIPS)
             pair = [to_rgb(limit_size((x + 1) * (255 / 2))) for x in (self._images, self._targets)]
-            self._losses['lpips'] = tf.reshape(
-                net.get_output_for(*pair), [self._minibatch_size])
-        weights = dict(mse=self.lambda_mse, perceptual=self.lambda_perceptual,
-                       lpips=self.lambda_lpips)
-        self._dist = tf.add_n([weights[name] * loss for name, loss in self._losses.items()
-                               if weights[name]])
-        self._watched = {name: loss for name, loss in self._losses.items()
-                         if weights[name] or name == 'mse'}
+            self._losses['lpips'] = tf.reshape(net.get_output_for(*pair), [self._minibatch_size])
+        weights = dict(
+            mse=self.lambda_mse, perceptual=self.lambda_perceptual, lpips=self.lambda_lpips
+        )
+        self._dist = tf.add_n(
+            [weights[name] * loss for name, loss in self._losses.items() if weights[name]]
+        )
+        self._watched = {
+            name: loss for name, loss in self._losses.items() if weights[name] or name == 'mse'
+        }
 
     def _build_step(self):
         """The op of a step of Adam, one after the other for what has another learning rate."""
@@ -197,7 +226,7 @@ class Projector:
             noises = []
         self._loss = self._dist
         if noises:
-            penalty = tf.add_n([projection.noise_regularization(noise) for noise in noises])
+            penalty = tf.add_n([arithmetic.noise_regularization(noise) for noise in noises])
             self._loss += self.regularize_noise_weight * penalty
             for noise, grad in zip(noises, tf.gradients(self._loss - self._dist, noises)):
                 gradients[id(noise)] += grad
@@ -205,15 +234,22 @@ class Projector:
         for rate, group in [(self._lr, [self._points] + noises), (self._alpha_lr, alphas)]:
             if group:
                 optimizer = SimpleAdam('ProjectorAdam', rate)
-                updates.append(optimizer.apply_gradients(
-                    [(gradients[id(var)], var) for var in group]))
+                updates.append(
+                    optimizer.apply_gradients([(gradients[id(var)], var) for var in group])
+                )
                 self._optimizers.append(optimizer)
         with tf.control_dependencies(updates):
-            self._step_op = tf.group(*updates + [
-                noise.assign(projection.normalize_noise(noise.read_value())) for noise in noises])
+            self._step_op = tf.group(
+                *updates
+                + [noise.assign(arithmetic.normalize_noise(noise.read_value())) for noise in noises]
+            )
 
-    def start(self, target_images: np.ndarray, seeds: Optional[Sequence[int]] = None,
-              noises: Optional[Sequence[np.ndarray]] = None) -> None:
+    def start(
+        self,
+        target_images: np.ndarray,
+        seeds: Optional[Sequence[int]] = None,
+        noises: Optional[Sequence[np.ndarray]] = None,
+    ) -> None:
         """Begin with new targets.
 
         Args:
@@ -236,10 +272,13 @@ class Projector:
         self._random = [np.random.RandomState(seed) for seed in self._fill(seeds)]
         if noises is None:
             noises = self._first_noises()
-        tflib.run([var.initializer for optimizer in self._optimizers
-                   for var in optimizer.variables()])
-        values = {self._targets: self._fill(targets),
-                  self._points: np.broadcast_to(self._mean, self._points.shape.as_list())}
+        tflib.run(
+            [var.initializer for optimizer in self._optimizers for var in optimizer.variables()]
+        )
+        values = {
+            self._targets: self._fill(targets),
+            self._points: np.broadcast_to(self._mean, self._points.shape.as_list()),
+        }
         values.update((var, self._fill(value)) for var, value in zip(self._noises, noises))
         if self.optimize_alpha:
             values[self._alpha_powers] = np.ones(self._alpha_powers.shape.as_list())
@@ -251,10 +290,19 @@ class Projector:
 
     def _first_noises(self):
         if not self.optimize_noise:
-            return [np.repeat(value, self._num_images, axis=0)
-                    for value in tflib.run(self._stored_noises)]
-        return [np.stack([random.randn(*var.shape.as_list()[1:])
-                          for random in self._random[:self._num_images]]) for var in self._noises]
+            return [
+                np.repeat(value, self._num_images, axis=0)
+                for value in tflib.run(self._stored_noises)
+            ]
+        return [
+            np.stack(
+                [
+                    random.randn(*var.shape.as_list()[1:])
+                    for random in self._random[: self._num_images]
+                ]
+            )
+            for var in self._noises
+        ]
 
     def _fill(self, values):
         """Repeat the last value until the minibatch is full."""
@@ -268,23 +316,33 @@ class Projector:
         if self._cur_step == 0:
             self._info('%-8s%-12s%-12s' % ('Step', 'Dist', 'Loss'))
         t = self._cur_step / self.num_steps
-        level = projection.noise_level(
-            t, self._std, self.initial_noise_factor, self.noise_ramp_length)
+        level = arithmetic.noise_level(
+            t, self._std, self.initial_noise_factor, self.noise_ramp_length
+        )
         ramps = self.lr_rampdown_length, self.lr_rampup_length
-        feed = {self._lr: projection.learning_rate(t, self.initial_learning_rate, *ramps),
-                self._alpha_lr: projection.learning_rate(t, self.alpha_learning_rate, *ramps)}
+        feed = {
+            self._lr: arithmetic.learning_rate(t, self.initial_learning_rate, *ramps),
+            self._alpha_lr: arithmetic.learning_rate(t, self.alpha_learning_rate, *ramps),
+        }
         if level > 0:
-            feed[self._offset] = level * np.stack([
-                random.randn(*self._offset.shape.as_list()[1:]) for random in self._random])
+            feed[self._offset] = level * np.stack(
+                [random.randn(*self._offset.shape.as_list()[1:]) for random in self._random]
+            )
         _, dist, values = tflib.run(
-            [self._step_op, self._dist, dict(self._watched, loss=self._loss)], feed)
+            [self._step_op, self._dist, dict(self._watched, loss=self._loss)], feed
+        )
         for name, value in values.items():
             self._curves[name].append(value)
         self._cur_step += 1
         if self._cur_step % 10 == 0 or self._cur_step == self.num_steps:
-            self._info('%-8d%-12g%-12g' % (
-                self._cur_step, np.sum(dist[:self._num_images]),
-                np.sum(values['loss'][:self._num_images])))
+            self._info(
+                '%-8d%-12g%-12g'
+                % (
+                    self._cur_step,
+                    np.sum(dist[: self._num_images]),
+                    np.sum(values['loss'][: self._num_images]),
+                )
+            )
 
     def run(self, target_images: np.ndarray, **kwargs) -> EasyDict:
         """Take all steps for targets; arguments are those of `start`.
@@ -294,8 +352,9 @@ class Projector:
         self.start(target_images, **kwargs)
         while self._cur_step < self.num_steps:
             self.step()
-        return EasyDict(dlatents=self.get_dlatents(), noises=self.get_noises(),
-                        images=self.get_images())
+        return EasyDict(
+            dlatents=self.get_dlatents(), noises=self.get_noises(), images=self.get_images()
+        )
 
     def get_cur_step(self) -> Optional[int]:
         """Number of steps taken."""
@@ -322,13 +381,13 @@ class Projector:
 
     def get_losses(self) -> Dict[str, np.ndarray]:
         """All losses as they are now: [N] each."""
-        return {name: value[:self._num_images]
-                for name, value in tflib.run(self._losses).items()}
+        return {name: value[: self._num_images] for name, value in tflib.run(self._losses).items()}
 
     def get_curves(self) -> Dict[str, np.ndarray]:
         """Losses as they were before each step so far: [N, steps] each."""
-        return {name: np.transpose(values)[:self._num_images]
-                for name, values in self._curves.items()}
+        return {
+            name: np.transpose(values)[: self._num_images] for name, values in self._curves.items()
+        }
 
     def get_distances(self) -> np.ndarray:
         """Squared distance of the latents from the mean, over all layers: [N]."""
@@ -336,7 +395,7 @@ class Projector:
         return np.sum(np.square(points - self._mean), axis=tuple(range(1, points.ndim)))
 
     def _get(self, tensor):
-        return tflib.run(tensor)[:self._num_images]
+        return tflib.run(tensor)[: self._num_images]
 
     def _info(self, text):
         if self.verbose:

@@ -6,6 +6,7 @@ writing every result once, as a fraction of that of a copy within the GPU that m
 Where PyTorch is installed, the last column is its time for the same, with its own operators
 (leaky_relu; depthwise conv2d and conv_transpose2d), divided by the kernel's.
 """
+
 import ctypes
 import json
 import os
@@ -17,28 +18,40 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from bench import kernel_judge
+from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, compile_library
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.util import UserError, atomic_write
-from tests import kernel_judge
-from tests.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, compile_library
 
-_SOURCES = ['bias_act_cuda.cu', 'upfirdn_2d_cuda.cu']
-_SHAPES = [(4, 512, 8, 8), (32, 512, 32, 32), (32, 512, 64, 64), (32, 256, 128, 128),
-           (16, 128, 256, 256), (4, 32, 1024, 1024)]  # N, C, H, W
+_SOURCES = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
+_SHAPES = [
+    (4, 512, 8, 8),
+    (32, 512, 32, 32),
+    (32, 512, 64, 64),
+    (32, 256, 128, 128),
+    (16, 128, 256, 256),
+    (4, 32, 1024, 1024),
+]  # N, C, H, W
 _FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
-_RESAMPLINGS = [('upfirdn_2d 4x4', 1, 1, (2, 1)), ('upfirdn_2d 4x4 up 2', 2, 1, (2, 1)),
-                ('upfirdn_2d 4x4 down 2', 1, 2, (1, 1))]
+_RESAMPLINGS = [
+    ('upfirdn_2d 4x4', 1, 1, (2, 1)),
+    ('upfirdn_2d 4x4 up 2', 2, 1, (2, 1)),
+    ('upfirdn_2d 4x4 down 2', 1, 2, (1, 1)),
+]
 _TO_DEVICE, _TO_HOST, _DEVICE_TO_DEVICE = 1, 2, 3  # cudaMemcpyKind
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # device attributes of the driver
 
 
 def _find_nvcc():
     places = [os.path.join(os.environ.get(name, ''), 'bin') for name in ['CUDA_HOME', 'CUDA_PATH']]
-    nvcc = shutil.which('nvcc', path=os.pathsep.join(
-        [os.environ.get('PATH', '')] + places + ['/usr/local/cuda/bin']))
+    nvcc = shutil.which(
+        'nvcc',
+        path=os.pathsep.join([os.environ.get('PATH', '')] + places + ['/usr/local/cuda/bin']),
+    )
     if not nvcc:
-        raise UserError('there is no nvcc here; install the CUDA toolkit, or name its folder in '
-                        'CUDA_HOME')
+        raise UserError(
+            'there is no nvcc here; install the CUDA toolkit, or name its folder in CUDA_HOME'
+        )
     return nvcc
 
 
@@ -60,10 +73,22 @@ def _find_gpu():
 
 def _build(nvcc, capability, folder):
     toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
-    rpaths = [option for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
-              for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]]
-    command = [nvcc, '-std=c++14', '-O3', '-shared', '-Xcompiler', '-fPIC', '-cudart', 'shared',
-               '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability)] + rpaths
+    rpaths = [
+        option
+        for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
+        for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
+    ]
+    command = [
+        nvcc,
+        '-std=c++14',
+        '-O3',
+        '-shared',
+        '-Xcompiler',
+        '-fPIC',
+        '-cudart',
+        'shared',
+        '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability),
+    ] + rpaths
     try:
         return compile_library(command, _SOURCES, os.path.join(folder, 'kernels.so'))
     except AssertionError as error:
@@ -94,8 +119,13 @@ class CudaMemory:
         array = np.ascontiguousarray(array)
         copy = self.empty(array.nbytes)
         copy.like = array
-        self._call('cudaMemcpy', copy.address, ctypes.c_void_p(array.ctypes.data),
-                   ctypes.c_size_t(array.nbytes), _TO_DEVICE)
+        self._call(
+            'cudaMemcpy',
+            copy.address,
+            ctypes.c_void_p(array.ctypes.data),
+            ctypes.c_size_t(array.nbytes),
+            _TO_DEVICE,
+        )
         return copy
 
     def empty(self, size):
@@ -105,8 +135,13 @@ class CudaMemory:
     def get(self, copy):
         """The array that a copy holds now."""
         array = np.empty_like(copy.like)
-        self._call('cudaMemcpy', ctypes.c_void_p(array.ctypes.data), copy.address,
-                   ctypes.c_size_t(array.nbytes), _TO_HOST)
+        self._call(
+            'cudaMemcpy',
+            ctypes.c_void_p(array.ctypes.data),
+            copy.address,
+            ctypes.c_size_t(array.nbytes),
+            _TO_HOST,
+        )
         return array
 
     def address(self, copy):
@@ -132,9 +167,17 @@ class CudaMemory:
     def seconds_of_copy(self, size, repeats):
         """The best time of copying so many bytes within the GPU."""
         to, source = self.empty(size), self.empty(size)
-        return self.seconds(lambda: self._call(
-            'cudaMemcpyAsync', to.address, source.address, ctypes.c_size_t(size),
-            _DEVICE_TO_DEVICE, None), repeats)
+        return self.seconds(
+            lambda: self._call(
+                'cudaMemcpyAsync',
+                to.address,
+                source.address,
+                ctypes.c_size_t(size),
+                _DEVICE_TO_DEVICE,
+                None,
+            ),
+            repeats,
+        )
 
     def _call(self, name, *args):
         status = getattr(self.runtime, name)(*args)
@@ -159,13 +202,18 @@ def _torch_ops():
 
     def resampling(up, down):
         def make(shape, dtype):
-            x = torch.zeros([shape[0] * shape[1], 1] + list(shape[2:]), device='cuda',
-                            dtype=getattr(torch, dtype))
+            x = torch.zeros(
+                [shape[0] * shape[1], 1] + list(shape[2:]),
+                device='cuda',
+                dtype=getattr(torch, dtype),
+            )
             k = torch.tensor(_FILTER[None, None], dtype=x.dtype, device='cuda')
             if up > 1:
                 return lambda: functional.conv_transpose2d(x, k, stride=up, padding=1)
             return lambda: functional.conv2d(x, k, stride=down, padding=1)
+
         return make
+
     ops = {name: resampling(up, down) for name, up, down, _ in _RESAMPLINGS}
     return dict(ops, **{'bias_act lrelu': bias_act})
 
@@ -177,36 +225,60 @@ def _kernel_ops(kernels, memory, shape, dtype):
     pixels, image = n * h * w, n * c * h * w * np.dtype(kind).itemsize
     x, dy, y = [memory.put(np.zeros(shape, kind)) for _ in range(3)]
     large = memory.empty(4 * image + 4096)
-    vectors = {name: memory.put(np.ones(size, np.float32)) for name, size in
-               dict(bias=c, style=n * c, scale=pixels, shift=pixels, m=pixels).items()}
+    vectors = {
+        name: memory.put(np.ones(size, np.float32))
+        for name, size in dict(bias=c, style=n * c, scale=pixels, shift=pixels, m=pixels).items()
+    }
     k = memory.put(_FILTER)
     spec = Spec(outer=n, channels=c, inner=h * w, samples=n, dtype=code, act=3, alpha=0.2, gain=1.4)
 
     def inputs(*names):
         return Inputs(x=x.address, **{name: vectors[name].address for name in names})
+
     plain, full = inputs('bias'), inputs('bias', 'style', 'scale', 'shift')
     grads = Grads(dx=y.address, dbias=vectors['bias'].address)
-    workspace = memory.empty(kernels.function('bias_act_workspace')(
-        ctypes.byref(spec), ctypes.byref(grads)))
+    workspace = memory.empty(
+        kernels.function('bias_act_workspace')(ctypes.byref(spec), ctypes.byref(grads))
+    )
     ref = ctypes.byref
     ops = {
-        'bias_act lrelu': (lambda: kernels.run('bias_act', ref(spec), ref(plain), 0, None,
-                                               y.address), 2 * image),
-        'bias_act with style, noise': (lambda: kernels.run('bias_act', ref(spec), ref(full), 0,
-                                                           None, y.address),
-                                       2 * image + 8 * pixels),
-        'bias_act gradients': (lambda: kernels.run('bias_act_backward', ref(spec), ref(plain),
-                                                   dy.address, x.address, ref(grads),
-                                                   workspace.address), 3 * image),
-        'channel_sum': (lambda: kernels.run('channel_sum', ref(spec), x.address,
-                                            vectors['style'].address, vectors['m'].address),
-                        image + 4 * pixels)}
+        'bias_act lrelu': (
+            lambda: kernels.run('bias_act', ref(spec), ref(plain), 0, None, y.address),
+            2 * image,
+        ),
+        'bias_act with style, noise': (
+            lambda: kernels.run('bias_act', ref(spec), ref(full), 0, None, y.address),
+            2 * image + 8 * pixels,
+        ),
+        'bias_act gradients': (
+            lambda: kernels.run(
+                'bias_act_backward',
+                ref(spec),
+                ref(plain),
+                dy.address,
+                x.address,
+                ref(grads),
+                workspace.address,
+            ),
+            3 * image,
+        ),
+        'channel_sum': (
+            lambda: kernels.run(
+                'channel_sum', ref(spec), x.address, vectors['style'].address, vectors['m'].address
+            ),
+            image + 4 * pixels,
+        ),
+    }
     for name, up, down, pad in _RESAMPLINGS:
         how = Upfirdn(n * c, h, w, 1, 4, 4, up, up, down, down, *(pad + pad + (code,)))
         made = [(size * up + sum(pad) - 4) // down + 1 for size in (h, w)]
         moved = image + image * made[0] * made[1] // (h * w)
-        ops[name] = (lambda how=how: kernels.run('upfirdn_2d', ref(how), x.address, k.address,
-                                                 large.address), moved)
+        ops[name] = (
+            lambda how=how: kernels.run(
+                'upfirdn_2d', ref(how), x.address, k.address, large.address
+            ),
+            moved,
+        )
     return ops
 
 
@@ -215,9 +287,16 @@ def _measure(kernels, memory, shape, dtype, repeats):
     for name, (function, moved) in _kernel_ops(kernels, memory, shape, dtype).items():
         copy = memory.seconds_of_copy(moved // 2, repeats)
         seconds = memory.seconds(function, repeats)
-        record = dict(shape=list(shape), dtype=dtype, op=name, ms=1e3 * seconds,
-                      gb_per_s=moved / seconds / 1e9, copy_gb_per_s=moved / copy / 1e9,
-                      of_copy=copy / seconds, torch_ms=None)
+        record = dict(
+            shape=list(shape),
+            dtype=dtype,
+            op=name,
+            ms=1e3 * seconds,
+            gb_per_s=moved / seconds / 1e9,
+            copy_gb_per_s=moved / copy / 1e9,
+            of_copy=copy / seconds,
+            torch_ms=None,
+        )
         if name in torch_ops:
             call = torch_ops[name](shape, dtype)
             record['torch_ms'] = 1e3 * memory.seconds(call, repeats)
@@ -250,13 +329,18 @@ def main(argv=None) -> int:
             print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
         for dtype in TYPES:
             for shape in _SHAPES:
-                print('\n%s %s\n%-28s %10s %9s %9s %9s' % (dtype, list(shape), '', 'ms', 'GB/s',
-                                                           'of copy', 'PyTorch'))
+                print(
+                    '\n%s %s\n%-28s %10s %9s %9s %9s'
+                    % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
+                )
                 for r in _measure(kernels, memory, shape, dtype, args.repeats):
                     records.append(r)
                     other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
-                    print('%-28s %10.4f %9.0f %9.2f %9s' % (r['op'], r['ms'], r['gb_per_s'],
-                                                            r['of_copy'], other), flush=True)
+                    print(
+                        '%-28s %10.4f %9.0f %9.2f %9s'
+                        % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
+                        flush=True,
+                    )
     if args.json:
         with atomic_write(args.json, 'w') as file:
             json.dump(dict(gpu=gpu, capability=capability, results=records), file, indent=2)

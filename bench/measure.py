@@ -1,4 +1,5 @@
 """What the benchmarks share: times, memory, arithmetic of networks, this machine's own peak."""
+
 import ctypes
 import json
 import re
@@ -25,8 +26,13 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
     add('--config', default='config-e', help='configuration (default: %(default)s)')
     add('--resolution', type=_resolution, default=64, help='of the images (default: %(default)s)')
     add('--minibatch', type=positive_int, default=4, help='images at a time (default: %(default)s)')
-    add('--precision', type=parse_name_list, default=['float32'], metavar='LIST',
-        help='float32, mixed or both (default: float32)')
+    add(
+        '--precision',
+        type=parse_name_list,
+        default=['float32'],
+        metavar='LIST',
+        help='float32, mixed or both (default: float32)',
+    )
     add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
     add('--json', metavar='FILE', help='write the numbers to this file as well')
     return parser
@@ -68,18 +74,22 @@ class ConvolutionPeak:
         self.flops_per_s = 0.0
         self._runs = []
         for n, height, width, channels in _PEAK_SHAPES:
-            with tf.Graph().as_default(), tf.device(engine.device(0)), \
-                    layout.use(layout.for_device()):
+            with tf.Graph().as_default(), tf.device(engine.device(0)), layout.use(
+                layout.for_device()
+            ):
                 shape = layout.arrange(n, channels, height, width)
                 x = tf.Variable(tf.cast(tf.random_normal(shape), dtype), use_resource=True)
-                w = tf.Variable(tf.cast(tf.random_normal([3, 3, channels, channels]), dtype),
-                                use_resource=True)
-                y = tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME',
-                                 data_format=layout.current())
+                w = tf.Variable(
+                    tf.cast(tf.random_normal([3, 3, channels, channels]), dtype), use_resource=True
+                )
+                y = tf.nn.conv2d(
+                    x, w, strides=[1, 1, 1, 1], padding='SAME', data_format=layout.current()
+                )
                 session = tf.Session()
                 session.run([x.initializer, w.initializer])
-            self._runs.append((2 * 9 * n * height * width * channels ** 2,
-                               partial(session.run, y.op)))
+            self._runs.append(
+                (2 * 9 * n * height * width * channels**2, partial(session.run, y.op))
+            )
 
     def sample(self) -> None:
         """Measure once more."""
@@ -115,10 +125,18 @@ def peak_memory(fetches, feed_dict: dict) -> Optional[int]:
     counts this process's resident memory.
     """
     metadata = tf.RunMetadata()
-    tflib.run(fetches, feed_dict, run_metadata=metadata,
-              options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE))
-    in_use = [memory.allocator_bytes_in_use for device in metadata.step_stats.dev_stats
-              for node in device.node_stats for memory in node.memory]
+    tflib.run(
+        fetches,
+        feed_dict,
+        run_metadata=metadata,
+        options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE),
+    )
+    in_use = [
+        memory.allocator_bytes_in_use
+        for device in metadata.step_stats.dev_stats
+        for node in device.node_stats
+        for memory in node.memory
+    ]
     in_use = [number for number in in_use if number]
     if in_use:
         return max(in_use) - min(in_use)

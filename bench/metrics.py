@@ -6,6 +6,7 @@ replaced by ones that cost next to nothing, so what is told of them is a limit: 
 own time for each image on top. Statistics are timed with random features of the real size, with
 fewer images where all would take minutes, and scaled.
 """
+
 import os
 import sys
 import tempfile
@@ -17,11 +18,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tensorflow.compat.v1 as tf
 
-from bench import measure
+from bench import measure, metric_toys
 from dnnlib import tflib
 from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
 from dnnlib.util import UserError
-from metrics import feature_nets, sliced_wasserstein
+from metrics import sliced_wasserstein
 from metrics.evaluation import Evaluation
 from metrics.features import Feature
 from metrics.frechet_inception_distance import frechet_distance, gaussian_of
@@ -30,9 +31,9 @@ from metrics.kernel_inception_distance import kernel_distance
 from metrics.metric_base import FeatureMetric, MetricGroup
 from metrics.metric_defaults import check_metrics, metric_defaults
 from metrics.precision_recall import knn_precision_recall_features
-from tests import metric_toys
 from training import runs
-from training.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecord_exporter import TFRecordExporter
+from training.perception import feature_nets
 
 _WARM_UP_UNITS = 3
 _NUM_REALS = 64
@@ -43,8 +44,9 @@ _METRICS = ['fid50k', 'is50k', 'pr50k3', 'swd16k', 'ppl_zend', 'ppl_wend', 'cond
 class _TimedEvaluation(Evaluation):
     """Notes when the values of each unit of generated samples came, and when they were stored."""
 
-    def collect(self, title, name, num_samples, unit_size, make_inputs, make_outputs, convert=None,
-                key=None):
+    def collect(
+        self, title, name, num_samples, unit_size, make_inputs, make_outputs, convert=None, key=None
+    ):
         times = []
 
         def timed(unit, values):
@@ -53,8 +55,9 @@ class _TimedEvaluation(Evaluation):
             times.append((start, time.perf_counter()))
             return arrays
 
-        store = super().collect(title, name, num_samples, unit_size, make_inputs, make_outputs,
-                                timed, key)
+        store = super().collect(
+            title, name, num_samples, unit_size, make_inputs, make_outputs, timed, key
+        )
         if title != 'real images':
             (_, begin), (_, end) = times[_WARM_UP_UNITS - 1], times[-1]
             number = (len(times) - _WARM_UP_UNITS) * unit_size
@@ -84,11 +87,15 @@ class Generation(FeatureMetric):
 
 def _sampling(network, name, num_samples):
     """Seconds per sample: all, and those on the host after the graph."""
-    kwargs = dict(func_name='bench.metrics.Generation', num_images=num_samples, name=name,
-                  minibatch_per_gpu=metric_defaults.fid50k.minibatch_per_gpu)
+    kwargs = dict(
+        func_name='bench.metrics.Generation',
+        num_images=num_samples,
+        name=name,
+        minibatch_per_gpu=metric_defaults.fid50k.minibatch_per_gpu,
+    )
     if name != _GENERATION:
-        kwargs, = check_metrics([name], num_samples)
-    metric, = MetricGroup([kwargs]).metrics
+        (kwargs,) = check_metrics([name], num_samples)
+    (metric,) = MetricGroup([kwargs]).metrics
     with _TimedEvaluation(network, dataset_args=dict(tfrecord_dir='reals')) as evaluation:
         metric.evaluate(evaluation, log_results=False)
         return evaluation.seconds, evaluation.host_seconds
@@ -116,11 +123,13 @@ def _pr(number):
 
 def _swd(number):
     """One level of RGB images; there are log2(resolution) - 3."""
-    patches = _features(number * sliced_wasserstein.PATCHES_PER_IMAGE,
-                        3 * sliced_wasserstein.PATCH_SIZE ** 2)
-    sliced_wasserstein.sliced_distance(*(sliced_wasserstein.normalize_patches(x)
-                                         for x in (patches, patches.copy())),
-                                       np.random.RandomState(0))
+    patches = _features(
+        number * sliced_wasserstein.PATCHES_PER_IMAGE, 3 * sliced_wasserstein.PATCH_SIZE**2
+    )
+    sliced_wasserstein.sliced_distance(
+        *(sliced_wasserstein.normalize_patches(x) for x in (patches, patches.copy())),
+        np.random.RandomState(0),
+    )
 
 
 # metric: (function of a number of images, number to time, number of the metric, power of growth)
@@ -156,10 +165,18 @@ def _prepare(network):
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Time the metrics and the parts of their work.')
-    parser.add_argument('--network', metavar='PKL', help='network pickle (default: last snapshot '
-                        'of the newest run in results)')
-    parser.add_argument('--metrics', type=parse_name_list, default=_METRICS, metavar='LIST',
-                        help='metrics to sample for (default: %s)' % ','.join(_METRICS))
+    parser.add_argument(
+        '--network',
+        metavar='PKL',
+        help='network pickle (default: last snapshot of the newest run in results)',
+    )
+    parser.add_argument(
+        '--metrics',
+        type=parse_name_list,
+        default=_METRICS,
+        metavar='LIST',
+        help='metrics to sample for (default: %s)' % ','.join(_METRICS),
+    )
     parser.add_argument('--num-samples', type=int, default=1024, help='samples of each')
     parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
@@ -176,10 +193,19 @@ def main(argv=None) -> int:
             print('%-18s %12s %12s %12s' % ('sampling', 'samples/s', 'ms each', 'on the host'))
             for name in [_GENERATION] + args.metrics:
                 seconds, host_seconds = _sampling(network, name, args.num_samples)
-                records.append(dict(metric=name, samples_per_s=1 / seconds,
-                                    ms_per_sample=1e3 * seconds, host_ms=1e3 * host_seconds))
-                print('%-18s %12.0f %12.2f %12.2f' % (name, 1 / seconds, 1e3 * seconds,
-                                                      1e3 * host_seconds), flush=True)
+                records.append(
+                    dict(
+                        metric=name,
+                        samples_per_s=1 / seconds,
+                        ms_per_sample=1e3 * seconds,
+                        host_ms=1e3 * host_seconds,
+                    )
+                )
+                print(
+                    '%-18s %12.0f %12.2f %12.2f'
+                    % (name, 1 / seconds, 1e3 * seconds, 1e3 * host_seconds),
+                    flush=True,
+                )
             print('\n%-18s %12s' % ('statistics', 'seconds'))
             for name in _STATISTICS:
                 seconds = _statistics(name)

@@ -7,6 +7,7 @@ speed of a copy that moves as many bytes between two buffers that exist already,
 the GPU; it takes turns with the op, so that both find the caches alike. `new tensor` is a copy by
 TensorFlow. bias_act works in place where nobody else needs its input, as here.
 """
+
 import os
 import sys
 import time
@@ -32,18 +33,36 @@ def _ops(axis, data_format):
     """name -> (inputs besides x, function, whether its gradient has to read x)."""
     ops = {}
     for act in ('linear', 'lrelu', 'swish'):
-        ops['bias_act ' + act] = (['b'], lambda x, impl, act=act, **others: fused_bias_act(
-            x, axis=axis, act=act, impl=impl, **others), act == 'swish')
-    ops['bias_act lrelu, noise'] = (['b', 'style', 'shift'], lambda x, impl, **others:
-                                    fused_bias_act(x, axis=axis, act='lrelu', impl=impl, **others),
-                                    True)
-    ops['bias_act lrelu, FR'] = (['b', 'style', 'scale', 'shift'], ops['bias_act lrelu, noise'][1],
-                                 True)
-    ops['channel_sum'] = (['style'], lambda x, impl, **others: channel_sum(
-        x, axis=axis, impl=impl, **others), True)
+        ops['bias_act ' + act] = (
+            ['b'],
+            lambda x, impl, act=act, **others: fused_bias_act(
+                x, axis=axis, act=act, impl=impl, **others
+            ),
+            act == 'swish',
+        )
+    ops['bias_act lrelu, noise'] = (
+        ['b', 'style', 'shift'],
+        lambda x, impl, **others: fused_bias_act(x, axis=axis, act='lrelu', impl=impl, **others),
+        True,
+    )
+    ops['bias_act lrelu, FR'] = (
+        ['b', 'style', 'scale', 'shift'],
+        ops['bias_act lrelu, noise'][1],
+        True,
+    )
+    ops['channel_sum'] = (
+        ['style'],
+        lambda x, impl, **others: channel_sum(x, axis=axis, impl=impl, **others),
+        True,
+    )
     for name in ('filter_2d', 'upsample_2d', 'downsample_2d'):
-        ops[name] = ([], lambda x, impl, op=getattr(resampling, name): op(
-            x, k=[1, 3, 3, 1], data_format=data_format, impl=impl), False)
+        ops[name] = (
+            [],
+            lambda x, impl, op=getattr(resampling, name): op(
+                x, k=[1, 3, 3, 1], data_format=data_format, impl=impl
+            ),
+            False,
+        )
     return ops
 
 
@@ -61,12 +80,16 @@ def _copy(session, bytes_moved):
 
     def copy_part(part):
         np.copyto(target[part], source[part])
+
     return lambda: list(pool.map(copy_part, parts))
 
 
 def _variable(shape, dtype):
-    new = tf.get_variable('v%d' % len(tf.global_variables()), dtype=dtype, initializer=tf.cast(
-        tf.random_normal(shape), dtype))
+    new = tf.get_variable(
+        'v%d' % len(tf.global_variables()),
+        dtype=dtype,
+        initializer=tf.cast(tf.random_normal(shape), dtype),
+    )
     return new.read_value()
 
 
@@ -90,20 +113,29 @@ def _measure(shape, dtype, data_format, implementations, repeats):
     pixels = [1 if i == axis else size for i, size in enumerate(x_shape)]
     x_bytes = dtype.size * n * h * w * c
     with tf.Graph().as_default(), tf.device(engine.device(0)), tf.Session() as session:
+
         def runs(*tensors):
             return partial(session.run, [tensor.op for tensor in tensors])
 
         def record(name, impl, **calls):
             """calls: key -> (bytes to be moved, function, function of what it does besides)."""
-            functions = [function for moved, *pair in calls.values()
-                         for function in pair + [_copy(session, moved)]]
+            functions = [
+                function
+                for moved, *pair in calls.values()
+                for function in pair + [_copy(session, moved)]
+            ]
             times = _best_times(functions, repeats)
             result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
             for i, (key, (moved, _, _)) in enumerate(calls.items()):
-                whole, base, copy = times[3 * i:3 * i + 3]
+                whole, base, copy = times[3 * i : 3 * i + 3]
                 seconds = max(whole - base, 1e-5)  # what is less cannot be told from noise
-                result.update({key + '_ms': 1e3 * seconds, key + '_share': copy / seconds,
-                               key + '_gb_per_s': moved / seconds / 1e9})
+                result.update(
+                    {
+                        key + '_ms': 1e3 * seconds,
+                        key + '_share': copy / seconds,
+                        key + '_gb_per_s': moved / seconds / 1e9,
+                    }
+                )
             return result
 
         inputs = {'x': _variable(x_shape, dtype)}
@@ -119,22 +151,37 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 y_bytes = y.dtype.size * int(np.prod(y.shape.as_list()))
                 dy = tf.raw_ops.DeepCopy(x=_variable(y.shape.as_list(), y.dtype))
                 session.run(tf.global_variables()[-1].initializer)
-                grads = [g for g in tf.gradients(y, [temporary] + list(chosen.values()), dy)
-                         if g is not None]
+                grads = [
+                    g
+                    for g in tf.gradients(y, [temporary] + list(chosen.values()), dy)
+                    if g is not None
+                ]
                 moved = x_bytes + y_bytes
                 extra = x_bytes + y_bytes * (1 if 'sum' in name or '2d' in name else 2)
-                yield record(name, impl, forward=(moved, runs(y), runs(temporary)), both=(
-                    moved + extra + (x_bytes if reads_x else 0), runs(y, *grads),
-                    runs(temporary, dy)))
+                yield record(
+                    name,
+                    impl,
+                    forward=(moved, runs(y), runs(temporary)),
+                    both=(
+                        moved + extra + (x_bytes if reads_x else 0),
+                        runs(y, *grads),
+                        runs(temporary, dy),
+                    ),
+                )
 
 
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Time the custom ops, forward and with gradients.')
-    parser.add_argument('--data-format', choices=['NCHW', 'NHWC'], default=layout.for_device(),
-                        help='layout of the images (default here: %(default)s)')
-    parser.add_argument('--repeats', type=measure.positive_int, default=10,
-                        help='the best of so many runs counts')
+    parser.add_argument(
+        '--data-format',
+        choices=['NCHW', 'NHWC'],
+        default=layout.for_device(),
+        help='layout of the images (default here: %(default)s)',
+    )
+    parser.add_argument(
+        '--repeats', type=measure.positive_int, default=10, help='the best of so many runs counts'
+    )
     parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
 
@@ -147,12 +194,23 @@ def main(argv=None) -> int:
     # TensorFlow 1.14 has hardly any ops of its own in bfloat16.
     for dtype in [tf.float32] + [tf.bfloat16] * (engine.ENGINE == 'tf2'):
         for shape in _SHAPES:
-            print('\n%-32s %10s %7s %6s %17s %7s %6s' % (
-                '%s, %s' % (shape, dtype.name), 'forward ms', 'GB/s', 'share', 'with gradients ms',
-                'GB/s', 'share'))
+            print(
+                '\n%-32s %10s %7s %6s %17s %7s %6s'
+                % (
+                    '%s, %s' % (shape, dtype.name),
+                    'forward ms',
+                    'GB/s',
+                    'share',
+                    'with gradients ms',
+                    'GB/s',
+                    'share',
+                )
+            )
             for r in _measure(shape, dtype, args.data_format, implementations, args.repeats):
-                line = '%(op)-24s %(impl)-7s %(forward_ms)10.2f %(forward_gb_per_s)7.1f ' \
+                line = (
+                    '%(op)-24s %(impl)-7s %(forward_ms)10.2f %(forward_gb_per_s)7.1f '
                     '%(forward_share)6.2f' % r
+                )
                 if 'both_ms' in r:
                     line += ' %(both_ms)17.2f %(both_gb_per_s)7.1f %(both_share)6.2f' % r
                 print(line, flush=True)

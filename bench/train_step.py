@@ -11,6 +11,7 @@ order goes through forward pass and gradient once more, 2 each. So
 per image. The training mix is G + D + path lengths / 4 + R1 / 16, as lazy regularization does it.
 Peak: a plain 512-channel 3x3 convolution in float32, which takes turns with the steps.
 """
+
 import os
 import sys
 import time
@@ -60,20 +61,30 @@ class _Training:
         if noise_injection:
             flags['G_args.noise_injection'] = noise_injection
         options = configs.resolve(config, flags)
-        if not all(options[name]['func_name'].endswith(what) for name, what in [
-                ('G_args', 'stylegan2.G_main'), ('D_args', 'D_stylegan2')]):
-            raise UserError('--config is %r; allowed are those of StyleGAN2\'s networks, config-e '
-                            'and config-f with their variants' % config)
+        if not all(
+            options[name]['func_name'].endswith(what)
+            for name, what in [('G_args', 'stylegan2.G_main'), ('D_args', 'D_stylegan2')]
+        ):
+            raise UserError(
+                "--config is %r; allowed are those of StyleGAN2's networks, config-e "
+                'and config-f with their variants' % config
+            )
         shape = dict(num_channels=3, resolution=resolution, label_size=0)
         with tf.device(engine.device(0)):
             self.G = tflib.Network('G', **shape, **options['G_args'])
             self.D = tflib.Network('D', **shape, **options['D_args'])
             Gs = self.G.clone('Gs')
         self._graph = TrainGraph(
-            self.G, self.D, Gs, _RandomImages(resolution), options['G_loss_args'],
-            options['D_loss_args'], options['G_opt_args'], options['D_opt_args'],
-            process_reals_args=dict(mirror_augment=False, drange_data=[0, 255],
-                                    drange_net=[-1, 1]))
+            self.G,
+            self.D,
+            Gs,
+            _RandomImages(resolution),
+            options['G_loss_args'],
+            options['D_loss_args'],
+            options['G_opt_args'],
+            options['D_opt_args'],
+            process_reals_args=dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1]),
+        )
         self._minibatch = minibatch
         self._reals = np.random.RandomState(0).uniform(-1, 1, [minibatch, 3] + [resolution] * 2)
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
@@ -87,18 +98,31 @@ class _Training:
                 return self._reals, np.zeros([self._minibatch, 0])
             calls.append((fetches, dict(feed_dict)))
 
-        sched = EasyDict(lod=0, G_lrate=0.002, D_lrate=0.002, minibatch_size=self._minibatch,
-                         minibatch_gpu=self._minibatch)
+        sched = EasyDict(
+            lod=0,
+            G_lrate=0.002,
+            D_lrate=0.002,
+            minibatch_size=self._minibatch,
+            minibatch_gpu=self._minibatch,
+        )
         self._graph.run_iteration(sched, 0, run)
         names = ['G', 'G path lengths', 'moving average', 'D', 'D R1']
-        return {name: call for name, call in zip(names, calls)
-                if self.has_path_lengths or name != 'G path lengths'}
+        return {
+            name: call
+            for name, call in zip(names, calls)
+            if self.has_path_lengths or name != 'G path lengths'
+        }
 
     def flops(self):
         """name -> FLOP of a step."""
         G, D = [self._minibatch * measure.forward_flops(net) for net in (self.G, self.D)]
-        return {'G': 3 * G + 2 * D, 'D': G + 6 * D, 'G path lengths': 3 * G, 'D R1': 6 * D,
-                'moving average': 0}
+        return {
+            'G': 3 * G + 2 * D,
+            'D': G + 6 * D,
+            'G path lengths': 3 * G,
+            'D R1': 6 * D,
+            'moving average': 0,
+        }
 
 
 def measure_trainings(trainings: list, repeats: int, peaks: list) -> list:
@@ -128,56 +152,104 @@ def _records(training, minibatch, seconds, memory, peak):
     """A record per step, and one of the mix of them that training is."""
     flops = training.flops()
     shares = {name: _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds}
-    records = [_record(name, minibatch, seconds[name], flops[name], peak, memory[name])
-               for name in seconds]
-    return records + [_record(
-        'training', minibatch, sum(seconds[name] * share for name, share in shares.items()),
-        sum(flops[name] * share for name, share in shares.items()), peak, None)]
+    records = [
+        _record(name, minibatch, seconds[name], flops[name], peak, memory[name]) for name in seconds
+    ]
+    return records + [
+        _record(
+            'training',
+            minibatch,
+            sum(seconds[name] * share for name, share in shares.items()),
+            sum(flops[name] * share for name, share in shares.items()),
+            peak,
+            None,
+        )
+    ]
 
 
 def _record(name, minibatch, seconds, flop, peak, memory):
-    return dict(step=name, seconds=seconds, images_per_s=minibatch / seconds,
-                gflop=flop / 1e9, gflop_per_s=flop / seconds / 1e9,
-                share_of_peak=flop / seconds / peak, peak_memory_bytes=memory)
+    return dict(
+        step=name,
+        seconds=seconds,
+        images_per_s=minibatch / seconds,
+        gflop=flop / 1e9,
+        gflop_per_s=flop / seconds / 1e9,
+        share_of_peak=flop / seconds / peak,
+        peak_memory_bytes=memory,
+    )
 
 
 def _print_table(records):
-    print('%-16s %10s %10s %10s %10s %8s %10s'
-          % ('step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'))
+    print(
+        '%-16s %10s %10s %10s %10s %8s %10s'
+        % ('step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB')
+    )
     for r in records:
         memory = r['peak_memory_bytes']
-        print('%-16s %10.3f %10.2f %10.0f %10.0f %7.0f%% %10s' % (
-            r['step'], r['seconds'], r['images_per_s'], r['gflop'], r['gflop_per_s'],
-            100 * r['share_of_peak'], '' if memory is None else memory >> 20), flush=True)
+        print(
+            '%-16s %10.3f %10.2f %10.0f %10.0f %7.0f%% %10s'
+            % (
+                r['step'],
+                r['seconds'],
+                r['images_per_s'],
+                r['gflop'],
+                r['gflop_per_s'],
+                100 * r['share_of_peak'],
+                '' if memory is None else memory >> 20,
+            ),
+            flush=True,
+        )
 
 
 def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
     parser = measure.network_arguments(
         'Time training steps, and compare with the peak of plain convolutions on this machine.',
-        repeats=3)
-    parser.add_argument('--noise-injection', type=parse_name_list, default=[None], metavar='LIST',
-                        help='forms of the noise, one after the other (default: by --config)')
+        repeats=3,
+    )
+    parser.add_argument(
+        '--noise-injection',
+        type=parse_name_list,
+        default=[None],
+        metavar='LIST',
+        help='forms of the noise, one after the other (default: by --config)',
+    )
     args = parser.parse_args(argv)
 
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
     variants = [(form, precision) for form in args.noise_injection for precision in args.precision]
-    trainings = [_Training(args.config, args.resolution, args.minibatch, *variant)
-                 for variant in variants]
+    trainings = [
+        _Training(args.config, args.resolution, args.minibatch, *variant) for variant in variants
+    ]
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
-    print('TensorFlow %s; peak of convolutions: %s' % (tf.__version__, ', '.join(
-        '%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items())))
+    print(
+        'TensorFlow %s; peak of convolutions: %s'
+        % (
+            tf.__version__,
+            ', '.join('%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()),
+        )
+    )
     results = []
     for (form, precision), training, (seconds, memory) in zip(variants, trainings, measured):
         records = _records(training, args.minibatch, seconds, memory, peaks['float32'])
-        print('\n%s%s, %s, %dx%d, minibatch %d' % (
-            args.config, ' with noise injection %s' % form if form else '', precision,
-            args.resolution, args.resolution, args.minibatch))
+        print(
+            '\n%s%s, %s, %dx%d, minibatch %d'
+            % (
+                args.config,
+                ' with noise injection %s' % form if form else '',
+                precision,
+                args.resolution,
+                args.resolution,
+                args.minibatch,
+            )
+        )
         _print_table(records)
-        results += [dict(config=args.config, noise_injection=form, precision=precision, **r)
-                    for r in records]
+        results += [
+            dict(config=args.config, noise_injection=form, precision=precision, **r)
+            for r in records
+        ]
     measure.write_json(args.json, results, peaks=peaks)
     return 0
 

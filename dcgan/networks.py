@@ -4,6 +4,7 @@ Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tf
 for the device; shapes in comments are written N, C, H, W all the same. Both networks are
 unconditional: they take labels, as all networks here do, and do not look at them.
 """
+
 from typing import NamedTuple
 
 import numpy as np
@@ -59,8 +60,9 @@ def dense(x, fmaps):
 def conv_down(x, fmaps, kernel):
     """Convolution of stride 2 without bias: [N, C, H, W] -> [N, fmaps, H/2, W/2]."""
     w = get_weight([kernel, kernel, layout.sizes(x)[1], fmaps])
-    return tf.nn.conv2d(x, w, strides=layout.arrange(1, 1, 2, 2), padding='SAME',
-                        data_format=layout.current())
+    return tf.nn.conv2d(
+        x, w, strides=layout.arrange(1, 1, 2, 2), padding='SAME', data_format=layout.current()
+    )
 
 
 def conv_up(x, fmaps, kernel):
@@ -68,8 +70,13 @@ def conv_up(x, fmaps, kernel):
     _, channels, height, width = layout.sizes(x)
     w = get_weight([kernel, kernel, fmaps, channels])  # the order that the transposed op takes
     y = tf.nn.conv2d_transpose(
-        x, w, output_shape=layout.arrange(tf.shape(x)[0], fmaps, height * 2, width * 2),
-        strides=layout.arrange(1, 1, 2, 2), padding='SAME', data_format=layout.current())
+        x,
+        w,
+        output_shape=layout.arrange(tf.shape(x)[0], fmaps, height * 2, width * 2),
+        strides=layout.arrange(1, 1, 2, 2),
+        padding='SAME',
+        data_format=layout.current(),
+    )
     y.set_shape(layout.arrange(None, fmaps, height * 2, width * 2))
     return y
 
@@ -92,14 +99,18 @@ def batch_norm(x, is_training):
     with tf.variable_scope('BatchNorm'):
         gamma = variable('gamma', tf.initializers.random_normal(1, INIT_STDDEV))
         beta = variable('beta', tf.initializers.zeros())
-        averages = [variable('moving_mean', tf.initializers.zeros(), trainable=False),
-                    variable('moving_variance', tf.initializers.ones(), trainable=False)]
+        averages = [
+            variable('moving_mean', tf.initializers.zeros(), trainable=False),
+            variable('moving_variance', tf.initializers.ones(), trainable=False),
+        ]
         moments = averages
         if is_training:
             moments = tf.nn.moments(x, [0] + layout.spatial_axes())
             # Steps, not values, are assigned: two evaluations in one run both count.
-            updates = [average.assign_sub((average - moment) * (1 - MOMENTUM))
-                       for average, moment in zip(averages, moments)]
+            updates = [
+                average.assign_sub((average - moment) * (1 - MOMENTUM))
+                for average, moment in zip(averages, moments)
+            ]
             with tf.control_dependencies(updates):
                 x = tf.identity(x)
         mean, variance = moments
@@ -107,10 +118,24 @@ def batch_norm(x, is_training):
         return (x - over_pixels(mean)) * over_pixels(scale) + over_pixels(beta)
 
 
-def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3, resolution=64,
-            fmap_base=None, fmap_max=None, noise_injection='none', fr_reduce='neg_relu',
-            randomize_noise=True, noise_values=None, alpha_powers=None, is_training=False,
-            return_dlatents=False, **_kwargs):
+def G_dcgan(
+    latents_in,
+    labels_in,
+    latent_size=100,
+    label_size=0,
+    num_channels=3,
+    resolution=64,
+    fmap_base=None,
+    fmap_max=None,
+    noise_injection='none',
+    fr_reduce='neg_relu',
+    randomize_noise=True,
+    noise_values=None,
+    alpha_powers=None,
+    is_training=False,
+    return_dlatents=False,
+    **_kwargs,
+):
     """Generator: z [N, latent_size] -> images [N, num_channels, resolution, resolution] in [-1, 1].
 
     Other options of the StyleGAN generators, such as those of truncation, have no effect.
@@ -129,8 +154,10 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
         UserError: return_dlatents is set; a DCGAN has no intermediate latents.
     """
     if return_dlatents:
-        raise UserError('a DCGAN has no intermediate latents w, which path length regularization '
-                        'needs; choose a loss without it, such as training.loss.G_logistic_ns')
+        raise UserError(
+            'a DCGAN has no intermediate latents w, which path length regularization '
+            'needs; choose a loss without it, such as training.loss.G_logistic_ns'
+        )
     kernel, stages, nf = network_shape(resolution, fmap_base, fmap_max)
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
@@ -140,8 +167,8 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
     for index, stage in enumerate(stages):
         with resolution_scope(stage):
             if x is None:
-                x = dense(latents_in, nf(stage) * 4 ** stage)
-                x = tf.reshape(x, [-1, nf(stage), 2 ** stage, 2 ** stage])
+                x = dense(latents_in, nf(stage) * 4**stage)
+                x = tf.reshape(x, [-1, nf(stage), 2**stage, 2**stage])
                 x = layout.from_nchw(x)
             else:
                 x = conv_up(x, nf(stage), kernel)
@@ -153,8 +180,17 @@ def G_dcgan(latents_in, labels_in, latent_size=100, label_size=0, num_channels=3
     return tf.identity(layout.to_nchw(images), name='images_out')
 
 
-def D_dcgan(images_in, labels_in, label_size=0, num_channels=3, resolution=64, fmap_base=None,
-            fmap_max=None, is_training=False, **_kwargs):
+def D_dcgan(
+    images_in,
+    labels_in,
+    label_size=0,
+    num_channels=3,
+    resolution=64,
+    fmap_base=None,
+    fmap_max=None,
+    is_training=False,
+    **_kwargs,
+):
     """Discriminator: images [N, num_channels, resolution, resolution] -> scores [N, 1].
 
     Args:

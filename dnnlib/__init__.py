@@ -3,6 +3,7 @@
 Importing this package does not import TensorFlow, but quiets what TensorFlow would print while it
 starts: import it first.
 """
+
 import os
 import warnings
 
@@ -19,8 +20,19 @@ from .submission.submit import (
 )
 from .util import EasyDict
 
-__all__ = ['EasyDict', 'PathType', 'RunContext', 'SubmitConfig', 'SubmitTarget', 'convert_path',
-           'get_path_from_template', 'make_run_dir_path', 'submission', 'submit_run', 'util']
+__all__ = [
+    'EasyDict',
+    'PathType',
+    'RunContext',
+    'SubmitConfig',
+    'SubmitTarget',
+    'convert_path',
+    'get_path_from_template',
+    'make_run_dir_path',
+    'submission',
+    'submit_run',
+    'util',
+]
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
 # TensorFlow 1.14 uses NumPy types in a way that newer NumPy versions announce to end.

@@ -2,6 +2,7 @@
 
 A program ends in `sys.exit(run_cli(main))`; its `main(argv=None)` parses with `ArgumentParser`.
 """
+
 import argparse
 import os
 import sys
@@ -63,8 +64,7 @@ def parse_int_list(text: str) -> List[int]:
     for part in text.split(','):
         first, dash, last = part.strip().partition('-')
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
-            raise argparse.ArgumentTypeError(
-                '%r is no list of numbers such as 1,5,9 or 0-3' % text)
+            raise argparse.ArgumentTypeError('%r is no list of numbers such as 1,5,9 or 0-3' % text)
         start, stop = int(first), int(last or first)
         if stop < start:
             raise argparse.ArgumentTypeError('the range %r runs backwards' % part.strip())

@@ -4,6 +4,7 @@ Deviations from StyleGAN2: attempts are spaced by a growing delay and are few wh
 can be made at all, bodies that were cut short count as failed, small binary files work, the failure
 is one line that says where to put the file by hand.
 """
+
 import glob
 import hashlib
 import html
@@ -20,6 +21,8 @@ from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
 from .files import UserError, atomic_write
+
+CACHE_DIR = '.stylegan2-cache'  # downloads and what metrics keep, in the working directory
 
 _FIRST_DELAY = 0.25  # seconds before the second attempt, doubled for each one after it ...
 _LONGEST_DELAY = 4.0  # ... up to this
@@ -51,8 +54,9 @@ def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
     return all(p.scheme and '.' in p.netloc for p in parsed)
 
 
-def open_url(url: str, cache_dir: Optional[str] = None, num_attempts: int = 10,
-             verbose: bool = True) -> IO[bytes]:
+def open_url(
+    url: str, cache_dir: Optional[str] = None, num_attempts: int = 10, verbose: bool = True
+) -> IO[bytes]:
     """Download a file, or take it from the cache.
 
     Args:
@@ -70,7 +74,7 @@ def open_url(url: str, cache_dir: Optional[str] = None, num_attempts: int = 10,
     assert is_url(url, allow_file_urls=True), url
     assert num_attempts >= 1
     if url.startswith('file:///'):
-        return _open_local(url[len('file:///'):])
+        return _open_local(url[len('file:///') :])
 
     url_md5 = hashlib.md5(url.encode('utf-8')).hexdigest()
     if cache_dir is not None:
@@ -90,8 +94,10 @@ def open_url(url: str, cache_dir: Optional[str] = None, num_attempts: int = 10,
         by_hand = 'download it by hand'
         if cache_dir is not None:
             by_hand += ' and put it at %s' % os.path.abspath(cache_path(url))
-        raise UserError('Cannot download %s: %s. Check the network connection, or %s'
-                        % (url, _reason(error), by_hand)) from error
+        raise UserError(
+            'Cannot download %s: %s. Check the network connection, or %s'
+            % (url, _reason(error), by_hand)
+        ) from error
     if cache_dir is not None:
         with atomic_write(cache_path(name)) as file:
             file.write(body)
@@ -117,6 +123,7 @@ def _make_cache_dir(path):
 
 def _download(url, num_attempts, verbose):
     """Try until a body comes; returns (file name, body), raises the last attempt's error."""
+
     def say(text, end=''):
         if verbose:
             print(text, end=end, flush=True)
@@ -185,8 +192,9 @@ def _refuse_notice(response, url, body):
     if 'download_warning' in response.headers.get('Set-Cookie', ''):
         links = re.findall(r'"([^"]*export=download[^"]*)"', text)
         if len(links) == 1:
-            raise _AttemptFailed('only a page with a warning came',
-                                 next_url=urljoin(url, html.unescape(links[0])))
+            raise _AttemptFailed(
+                'only a page with a warning came', next_url=urljoin(url, html.unescape(links[0]))
+            )
     if 'Google Drive - Quota exceeded' in text:
         raise _AttemptFailed('the download quota of Google Drive is used up; try again later')
 
@@ -194,7 +202,8 @@ def _refuse_notice(response, url, body):
 def _is_refusal(error):
     """Whether no connection was made: no such host, nobody listening, no answer, no encryption."""
     return isinstance(error, requests.ConnectionError) and any(
-        isinstance(reason, MaxRetryError) for reason in error.args)
+        isinstance(reason, MaxRetryError) for reason in error.args
+    )
 
 
 def _reason(error):

@@ -2,6 +2,7 @@
 
 `dnnlib.util` passes everything here on: write `dnnlib.util.UserError`, `dnnlib.util.atomic_write`.
 """
+
 import contextlib
 import fnmatch
 import os
@@ -47,14 +48,15 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     except OSError as error:
         if error.errno is None or error.filename not in (None, temp_path):
             raise  # the body had trouble of its own, with some other file
-        raise UserError('Cannot write %r: %s; if the file existed before, it was left as it was. '
-                        'Free some space or choose a place you may write to.'
-                        % (path, os.strerror(error.errno))) from error
+        raise UserError(
+            'Cannot write %r: %s; if the file existed before, it was left as it was. '
+            'Free some space or choose a place you may write to.' % (path, os.strerror(error.errno))
+        ) from error
 
 
 def list_dir_recursively_with_ignore(
-        dir_path: str, ignores: Optional[Iterable[str]] = None,
-        add_base_to_relative: bool = False) -> List[Tuple[str, str]]:
+    dir_path: str, ignores: Optional[Iterable[str]] = None, add_base_to_relative: bool = False
+) -> List[Tuple[str, str]]:
     """List all files under a folder as (path, path relative to the folder), in a fixed order.
 
     Args:

@@ -1,4 +1,5 @@
 """Console output that also goes into a log file."""
+
 import contextlib
 import sys
 import threading
@@ -46,8 +47,9 @@ class _Tee:
     def _is_progress_bar(self, text):
         """Whether `text` redraws a line, or only moves the cursor after something that did."""
         moves_only = not text.replace(_CURSOR_UP, '').strip()
-        self._in_progress_bar = ('\r' in text.replace('\r\n', '\n')
-                                 or (self._in_progress_bar and moves_only))
+        self._in_progress_bar = '\r' in text.replace('\r\n', '\n') or (
+            self._in_progress_bar and moves_only
+        )
         return self._in_progress_bar
 
 
@@ -68,8 +70,9 @@ class Logger:
             given up with one line on stderr; the process goes on.
     """
 
-    def __init__(self, file_name: Optional[str] = None, file_mode: str = 'w',
-                 should_flush: bool = True):
+    def __init__(
+        self, file_name: Optional[str] = None, file_mode: str = 'w', should_flush: bool = True
+    ):
         self.should_flush = should_flush
         self.lock = threading.RLock()
         self._file = None if file_name is None else _open(file_name, file_mode)
@@ -137,8 +140,9 @@ class Logger:
             file, self._file = self._file, None
             with contextlib.suppress(OSError):
                 file.close()
-            self._saved[1].write('Warning: no more lines go into %s: %s\n'
-                                 % (file.name, error.strerror))
+            self._saved[1].write(
+                'Warning: no more lines go into %s: %s\n' % (file.name, error.strerror)
+            )
 
 
 def _open(path, mode):

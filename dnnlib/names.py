@@ -1,4 +1,5 @@
 """Python objects by their dotted names, as pickles, configurations and command lines give them."""
+
 import importlib
 import os
 import re

@@ -2,6 +2,7 @@
 
 The larger ones live in files of their own and are passed on here.
 """
+
 import ctypes
 import io
 import pickle
@@ -28,11 +29,25 @@ from .names import (
 )
 
 __all__ = [
-    'EasyDict', 'Logger', 'UserError', 'ask_yes_no', 'atomic_write', 'call_func_by_name',
-    'copy_files_and_create_dirs', 'format_time', 'get_dtype_and_ctype',
-    'get_module_dir_by_obj_name', 'get_module_from_obj_name', 'get_obj_by_name',
-    'get_obj_from_module', 'get_top_level_function_name', 'is_pickleable',
-    'is_top_level_function', 'is_url', 'list_dir_recursively_with_ignore', 'open_url',
+    'EasyDict',
+    'Logger',
+    'UserError',
+    'ask_yes_no',
+    'atomic_write',
+    'call_func_by_name',
+    'copy_files_and_create_dirs',
+    'format_time',
+    'get_dtype_and_ctype',
+    'get_module_dir_by_obj_name',
+    'get_module_from_obj_name',
+    'get_obj_by_name',
+    'get_obj_from_module',
+    'get_top_level_function_name',
+    'is_pickleable',
+    'is_top_level_function',
+    'is_url',
+    'list_dir_recursively_with_ignore',
+    'open_url',
     'tuple_product',
 ]
 
@@ -40,11 +55,16 @@ _YES = ('y', 'yes', 't', 'true', 'on', '1')
 _NO = ('n', 'no', 'f', 'false', 'off', '0')
 
 _CTYPES = {
-    'uint8': ctypes.c_uint8, 'uint16': ctypes.c_uint16,
-    'uint32': ctypes.c_uint32, 'uint64': ctypes.c_uint64,
-    'int8': ctypes.c_int8, 'int16': ctypes.c_int16,
-    'int32': ctypes.c_int32, 'int64': ctypes.c_int64,
-    'float32': ctypes.c_float, 'float64': ctypes.c_double,
+    'uint8': ctypes.c_uint8,
+    'uint16': ctypes.c_uint16,
+    'uint32': ctypes.c_uint32,
+    'uint64': ctypes.c_uint64,
+    'int8': ctypes.c_int8,
+    'int16': ctypes.c_int16,
+    'int32': ctypes.c_int32,
+    'int64': ctypes.c_int64,
+    'float32': ctypes.c_float,
+    'float64': ctypes.c_double,
 }
 
 

@@ -1,4 +1,5 @@
 """Condition number of a generator (Feng, Zhao and Zha, "On Noise Injection in GANs", Eq. 12)."""
+
 from typing import Optional
 
 import numpy as np
@@ -29,13 +30,22 @@ class ConditionNumber(MetricBase):
         Gs_overrides: options for the generator.
     """
 
-    def __init__(self, num_samples: int, std: float, space: str, crop: bool, minibatch_per_gpu: int,
-                 Gs_overrides: Optional[dict], name: str):
+    def __init__(
+        self,
+        num_samples: int,
+        std: float,
+        space: str,
+        crop: bool,
+        minibatch_per_gpu: int,
+        Gs_overrides: Optional[dict],
+        name: str,
+    ):
         assert space in ['z', 'w', 'auto']
         super().__init__(name)
         if num_samples < 1 or std <= 0:
-            raise UserError('%s of %d samples with std %g: both must be positive'
-                            % (name, num_samples, std))
+            raise UserError(
+                '%s of %d samples with std %g: both must be positive' % (name, num_samples, std)
+            )
         self._num_samples = num_samples
         self._std = std
         self._space = space
@@ -51,39 +61,56 @@ class ConditionNumber(MetricBase):
         generators = copies_on_devices(Gs, num_gpus)
 
         def make_inputs(_unit, rng):
-            return dict(latents=self.evaluation.draw_latents(rng, batch),
-                        labels=self.evaluation.draw_labels(rng, batch),
-                        step=(rng.randn(batch, *space.shape) * self._std).astype(np.float32))
+            return dict(
+                latents=self.evaluation.draw_latents(rng, batch),
+                labels=self.evaluation.draw_labels(rng, batch),
+                step=(rng.randn(batch, *space.shape) * self._std).astype(np.float32),
+            )
 
         def make_outputs(index, inputs):
             net, labels, step = generators[index], inputs['labels'], inputs['step']
             points = space.points(net, inputs['latents'], labels)
-            images = space.images(net, tf.concat([points, points + step], axis=0),
-                                  tf.concat([labels, labels], axis=0))
+            images = space.images(
+                net, tf.concat([points, points + step], axis=0), tf.concat([labels, labels], axis=0)
+            )
             if self._crop:
                 images = crop_face(images)
             before, after = tf.split(images, 2)
             change = _norm(before - after) / _norm(before)
             return dict(ratio=change / (_norm(step) / _norm(points)))
 
-        store = self.evaluation.collect(self.name, 'cond', self._num_samples, batch, make_inputs,
-                                        make_outputs, key=self.get_protocol())
-        mean, top_mean, largest = summarize(store.read('ratio')[:self._num_samples])
+        store = self.evaluation.collect(
+            self.name,
+            'cond',
+            self._num_samples,
+            batch,
+            make_inputs,
+            make_outputs,
+            key=self.get_protocol(),
+        )
+        mean, top_mean, largest = summarize(store.read('ratio')[: self._num_samples])
         self._report_result(mean, suffix='_mc')
         self._report_result(top_mean, suffix='_ttmc')
         self._report_result(largest, suffix='_max')
 
     def get_protocol(self):
-        return dict(num_samples=self._num_samples, truncation_psi=None, truncation_cutoff=None,
-                    space=self._measured_space, std=self._std,
-                    crop=self._crop, top=num_largest(self._num_samples),
-                    Gs_overrides=self._Gs_overrides)
+        return dict(
+            num_samples=self._num_samples,
+            truncation_psi=None,
+            truncation_cutoff=None,
+            space=self._measured_space,
+            std=self._std,
+            crop=self._crop,
+            top=num_largest(self._num_samples),
+            Gs_overrides=self._Gs_overrides,
+        )
 
 
 def _norm(x):
     """Norm over all but the first axis, float64 [N]."""
-    return tf.sqrt(tf.reduce_sum(tf.square(tf.cast(x, tf.float64)),
-                                 axis=list(range(1, x.shape.ndims))))
+    return tf.sqrt(
+        tf.reduce_sum(tf.square(tf.cast(x, tf.float64)), axis=list(range(1, x.shape.ndims)))
+    )
 
 
 def num_largest(num_samples: int) -> int:
@@ -94,5 +121,8 @@ def num_largest(num_samples: int) -> int:
 def summarize(ratios: np.ndarray):
     """MC, TTMC and the largest of the ratios [N]."""
     ordered = np.sort(np.asarray(ratios, np.float64))
-    return (float(ordered.mean()), float(ordered[-num_largest(len(ordered)):].mean()),
-            float(ordered[-1]))
+    return (
+        float(ordered.mean()),
+        float(ordered[-num_largest(len(ordered)) :].mean()),
+        float(ordered[-1]),
+    )

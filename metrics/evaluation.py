@@ -1,4 +1,5 @@
 """What is evaluated and how: one network, real images, devices, seed; and gathering its samples."""
+
 import contextlib
 import hashlib
 import json
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.download import CACHE_DIR
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
@@ -16,8 +18,8 @@ from metrics import protocol, sampling
 from metrics.image_features import ImageFeatures
 from metrics.sample_store import SampleStore
 from training import misc
-from training.dataset import load_dataset
-from training.labels import check_class
+from training.data.labels import check_class
+from training.data.opening import load_dataset
 
 
 class Evaluation:
@@ -32,11 +34,20 @@ class Evaluation:
                 images.
     """
 
-    def __init__(self, network_pkl: str, run_dir: Optional[str] = None,
-                 data_dir: Optional[str] = None, dataset_args: Optional[dict] = None,
-                 mirror_augment: bool = False, num_gpus: int = 1, tf_config: Optional[dict] = None,
-                 Gs_kwargs: Optional[dict] = None, seed: int = 0,
-                 trust_network_code: bool = False, class_index: Optional[int] = None):
+    def __init__(
+        self,
+        network_pkl: str,
+        run_dir: Optional[str] = None,
+        data_dir: Optional[str] = None,
+        dataset_args: Optional[dict] = None,
+        mirror_augment: bool = False,
+        num_gpus: int = 1,
+        tf_config: Optional[dict] = None,
+        Gs_kwargs: Optional[dict] = None,
+        seed: int = 0,
+        trust_network_code: bool = False,
+        class_index: Optional[int] = None,
+    ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
         self.mirror_augment = mirror_augment
@@ -107,9 +118,12 @@ class Evaluation:
             psi, cutoff = psi + '_val', cutoff + '_val'
         options = dict(Gs.static_kwargs, **self.Gs_kwargs)
         self.generator = dict(
-            shape=Gs.output_shape[1:], latent_size=Gs.input_shape[1:],
+            shape=Gs.output_shape[1:],
+            latent_size=Gs.input_shape[1:],
             label_size=Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0,
-            truncation_psi=options.get(psi), truncation_cutoff=options.get(cutoff))
+            truncation_psi=options.get(psi),
+            truncation_cutoff=options.get(cutoff),
+        )
         if self.class_index is not None:
             check_class(self.class_index, self.generator['label_size'])
         return Gs
@@ -119,16 +133,16 @@ class Evaluation:
         return rng.randn(number, *self.generator['latent_size']).astype(np.float32)
 
     def draw_labels(self, rng: np.random.RandomState, number: int) -> np.ndarray:
-        """Labels of randomly chosen real images, or of the one class; float32 [number, label_size].
-        """
+        """Labels of random real images, or of the one class; float32 [number, label_size]."""
         label_size = self.generator['label_size']
         if not label_size:
             return np.zeros([number, 0], np.float32)
         if self.class_index is not None:
             return np.tile(np.eye(label_size, dtype=np.float32)[self.class_index], [number, 1])
         source = self._open_labels()
-        return np.stack([source.get_label(int(i))
-                         for i in rng.randint(source.num_images, size=number)])
+        return np.stack(
+            [source.get_label(int(i)) for i in rng.randint(source.num_images, size=number)]
+        )
 
     def real_indices(self) -> np.ndarray:
         """Numbers of the real images to compare with, those of the one class if there is one.
@@ -142,12 +156,16 @@ class Evaluation:
             return np.arange(self.dataset.num_images)
         classes = self._open_labels().class_numbers()
         if classes is None:
-            raise UserError('the labels of the data set %r are not one-hot, so it has no classes; '
-                            'leave --class out' % self.dataset_name())
+            raise UserError(
+                'the labels of the data set %r are not one-hot, so it has no classes; '
+                'leave --class out' % self.dataset_name()
+            )
         found = np.flatnonzero(classes == self.class_index)
         if not len(found):
-            raise UserError('the data set %r has no images of class %d; choose another --class'
-                            % (self.dataset_name(), self.class_index))
+            raise UserError(
+                'the data set %r has no images of class %d; choose another --class'
+                % (self.dataset_name(), self.class_index)
+            )
         return found
 
     def _open_labels(self):
@@ -157,14 +175,23 @@ class Evaluation:
             self._label_source = self._open_dataset(max_label_size=label_size)
         source = self._label_source
         if source.label_size != label_size:
-            raise UserError('the network takes labels of size %d, those of the data set have %d; '
-                            'choose the data set that it was trained on'
-                            % (label_size, source.label_size))
+            raise UserError(
+                'the network takes labels of size %d, those of the data set have %d; '
+                'choose the data set that it was trained on' % (label_size, source.label_size)
+            )
         return source
 
-    def collect(self, title: str, name: str, num_samples: int, unit_size: int,
-                make_inputs: Callable, make_outputs: Callable, convert: Optional[Callable] = None,
-                key: Optional[dict] = None) -> SampleStore:
+    def collect(
+        self,
+        title: str,
+        name: str,
+        num_samples: int,
+        unit_size: int,
+        make_inputs: Callable,
+        make_outputs: Callable,
+        convert: Optional[Callable] = None,
+        key: Optional[dict] = None,
+    ) -> SampleStore:
         """Gather samples of the network; see `sampling.collect`.
 
         Args:
@@ -174,8 +201,17 @@ class Evaluation:
         folder = self._work_folder(name, unit_size, key)
         store = SampleStore(folder)
         self._stores.append(store)
-        sampling.collect(store, title, num_samples, unit_size, self.num_gpus,
-                         lambda unit: self.rng(name, unit), make_inputs, make_outputs, convert)
+        sampling.collect(
+            store,
+            title,
+            num_samples,
+            unit_size,
+            self.num_gpus,
+            lambda unit: self.rng(name, unit),
+            make_inputs,
+            make_outputs,
+            convert,
+        )
         return store
 
     def _open_dataset(self, **kwargs):
@@ -186,11 +222,19 @@ class Evaluation:
     def _work_folder(self, name, unit_size, key):
         """A folder whose name stands for all that samples depend on, other than their number."""
         facts = dict(
-            key=key, name=name, unit_size=unit_size, seed=self.seed, network=self.network_sha256,
-            class_index=self.class_index, Gs_kwargs=self.Gs_kwargs,
-            mirror_augment=self.mirror_augment, code=protocol.code_hash(),
+            key=key,
+            name=name,
+            unit_size=unit_size,
+            seed=self.seed,
+            network=self.network_sha256,
+            class_index=self.class_index,
+            Gs_kwargs=self.Gs_kwargs,
+            mirror_augment=self.mirror_augment,
+            code=protocol.code_hash(),
             engine=protocol.engine_name(),
-            dataset=self.dataset.fingerprint() if self.has_dataset() else None)
+            dataset=self.dataset.fingerprint() if self.has_dataset() else None,
+        )
         text = json.dumps(facts, sort_keys=True, default=str)
-        return os.path.join(misc.CACHE_DIR, 'metrics-work',
-                            hashlib.sha256(text.encode('utf-8')).hexdigest()[:32])
+        return os.path.join(
+            CACHE_DIR, 'metrics-work', hashlib.sha256(text.encode('utf-8')).hexdigest()[:32]
+        )

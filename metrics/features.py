@@ -1,4 +1,5 @@
 """What metrics see of an image: the output of a pretrained network, or another `Feature`."""
+
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -6,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
-from metrics import feature_nets
+from training.perception import feature_nets
 
 
 class Feature:

@@ -1,12 +1,13 @@
 """Frechet Inception Distance (Heusel et al. 2017, arXiv:1706.08500)."""
+
 from typing import Tuple
 
 import numpy as np
 import scipy.linalg
 
-from metrics import feature_nets
 from metrics.features import NetFeature
 from metrics.metric_base import FeatureMetric
+from training.perception import feature_nets
 
 
 class FID(FeatureMetric):
@@ -16,8 +17,9 @@ class FID(FeatureMetric):
     """
 
     def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
-        super().__init__(name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images,
-                         minibatch_per_gpu)
+        super().__init__(
+            name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
+        )
 
     def min_images(self, num_features):
         # With fewer, the covariance of the generated images has no full rank whatever they are.
@@ -26,10 +28,13 @@ class FID(FeatureMetric):
     def _from_features(self, reals, fakes):
         real_features = reals.read('features')
         if len(real_features) <= real_features.shape[1]:
-            print('%s: %d real images for %d features; compare only with values of the same images.'
-                  % (self.name, *real_features.shape))
-        distance = frechet_distance(*gaussian_of(real_features),
-                                    *gaussian_of(fakes.read('features')))
+            print(
+                '%s: %d real images for %d features; compare only with values of the same images.'
+                % (self.name, *real_features.shape)
+            )
+        distance = frechet_distance(
+            *gaussian_of(real_features), *gaussian_of(fakes.read('features'))
+        )
         self._report_result(distance)
 
 
@@ -39,8 +44,9 @@ def gaussian_of(features: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
 
 
-def frechet_distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray,
-                     sigma2: np.ndarray) -> float:
+def frechet_distance(
+    mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray
+) -> float:
     """Squared Frechet distance of two Gaussians, exact also for covariances without full rank.
 
         |mu1 - mu2|^2 + tr(sigma1) + tr(sigma2) - 2 tr((sigma1 sigma2)^(1/2))
@@ -53,5 +59,9 @@ def frechet_distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray,
     product = root.T @ np.asarray(sigma2, np.float64) @ root
     eigenvalues = scipy.linalg.eigvalsh((product + product.T) / 2)
     shift = np.asarray(mu1, np.float64) - mu2
-    return float(shift @ shift + np.trace(sigma1) + np.trace(sigma2)
-                 - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum())
+    return float(
+        shift @ shift
+        + np.trace(sigma1)
+        + np.trace(sigma2)
+        - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
+    )

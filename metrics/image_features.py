@@ -1,4 +1,5 @@
 """Features of generated and real images of one evaluation, computed once for all metrics."""
+
 import hashlib
 import json
 import os
@@ -8,11 +9,11 @@ from typing import Dict
 import numpy as np
 
 from dnnlib import tflib
+from dnnlib.download import CACHE_DIR
 from dnnlib.util import UserError, atomic_write
-from metrics import feature_nets
 from metrics.features import Feature, copies_on_devices
 from metrics.sample_store import ArrayStore, Samples
-from training.misc import CACHE_DIR
+from training.perception import feature_nets
 
 
 class ImageFeatures:
@@ -45,16 +46,24 @@ class ImageFeatures:
     def reals(self, metric) -> Samples:
         """Features of real images: the first ones of the data set, each used once."""
         evaluation, feature = self._evaluation, metric.feature
-        indices = evaluation.real_indices()[:metric.num_images]
+        indices = evaluation.real_indices()[: metric.num_images]
         number = len(indices)
         if number < metric.num_images:
-            print('%s: the data set has %d images%s; each is used once.' % (
-                metric.name, number, _of_class(evaluation)))
-        facts = dict(number=number, class_index=evaluation.class_index, nets=_hashes([feature]),
-                     mirror=evaluation.mirror_augment,
-                     seed=evaluation.seed if evaluation.mirror_augment else None)
-        path = os.path.join(CACHE_DIR, 'reals-%s-%s-%s.npz' % (
-            evaluation.dataset.fingerprint(), feature.key, _digest(facts)))
+            print(
+                '%s: the data set has %d images%s; each is used once.'
+                % (metric.name, number, _of_class(evaluation))
+            )
+        facts = dict(
+            number=number,
+            class_index=evaluation.class_index,
+            nets=_hashes([feature]),
+            mirror=evaluation.mirror_augment,
+            seed=evaluation.seed if evaluation.mirror_augment else None,
+        )
+        path = os.path.join(
+            CACHE_DIR,
+            'reals-%s-%s-%s.npz' % (evaluation.dataset.fingerprint(), feature.key, _digest(facts)),
+        )
         address = (path, metric.minibatch_per_gpu)
         if address not in self._reals:
             self._reals[address] = _load(path) if feature.is_cached else None
@@ -70,8 +79,10 @@ class ImageFeatures:
     def _generate(self, minibatch, metrics):
         start, evaluation = time.time(), self._evaluation
         features: Dict[str, Feature] = {m.feature.key: m.feature for m in metrics}
-        numbers = {key: max(m.num_images for m in metrics if m.feature.key == key)
-                   for key in sorted(features)}
+        numbers = {
+            key: max(m.num_images for m in metrics if m.feature.key == key)
+            for key in sorted(features)
+        }
         with evaluation.graph():
             Gs = evaluation.load_generator()
             if any(metric.needs_reals for metric in metrics):
@@ -83,25 +94,39 @@ class ImageFeatures:
                 metric.check_number(features[metric.feature.key].size())
 
             def make_inputs(_unit, rng):
-                return dict(latents=evaluation.draw_latents(rng, minibatch),
-                            labels=evaluation.draw_labels(rng, minibatch))
+                return dict(
+                    latents=evaluation.draw_latents(rng, minibatch),
+                    labels=evaluation.draw_labels(rng, minibatch),
+                )
 
             def make_outputs(index, inputs):
                 net = generators[index]
                 images = net.get_output_for(
-                    *[inputs['latents'], inputs['labels']][:net.num_inputs], **evaluation.Gs_kwargs)
+                    *[inputs['latents'], inputs['labels']][: net.num_inputs], **evaluation.Gs_kwargs
+                )
                 images = tflib.convert_images_to_uint8(images)
                 return {key: feature.build(index, images) for key, feature in features.items()}
 
             def convert(unit, values):
-                return {'%s.%s' % (key, name): array
-                        for key, feature in features.items() if unit * minibatch < numbers[key]
-                        for name, array in feature.convert(
-                            values[key], evaluation.rng('fakes/' + key, unit)).items()}
+                return {
+                    '%s.%s' % (key, name): array
+                    for key, feature in features.items()
+                    if unit * minibatch < numbers[key]
+                    for name, array in feature.convert(
+                        values[key], evaluation.rng('fakes/' + key, unit)
+                    ).items()
+                }
 
             store = evaluation.collect(
-                'generated images', 'fakes', max(numbers.values()), minibatch, make_inputs,
-                make_outputs, convert, dict(numbers=numbers, nets=_hashes(features.values())))
+                'generated images',
+                'fakes',
+                max(numbers.values()),
+                minibatch,
+                make_inputs,
+                make_outputs,
+                convert,
+                dict(numbers=numbers, nets=_hashes(features.values())),
+            )
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
@@ -113,24 +138,34 @@ class ImageFeatures:
 
             def make_inputs(unit, rng):
                 places = unit * minibatch + np.arange(minibatch)
-                images = np.stack([dataset.get_image(int(indices[place % len(indices)]))
-                                   for place in places])
+                images = np.stack(
+                    [dataset.get_image(int(indices[place % len(indices)])) for place in places]
+                )
                 if evaluation.mirror_augment:
                     flips = rng.rand(minibatch) < 0.5
-                    images = np.where(flips[:, np.newaxis, np.newaxis, np.newaxis],
-                                      images[..., ::-1], images)
+                    images = np.where(
+                        flips[:, np.newaxis, np.newaxis, np.newaxis], images[..., ::-1], images
+                    )
                 return dict(images=images)
 
             def make_outputs(index, inputs):
                 return dict(value=feature.build(index, inputs['images']))
 
             def convert(unit, values):
-                return feature.convert(values['value'],
-                                       evaluation.rng('reals/' + feature.key, unit))
+                return feature.convert(
+                    values['value'], evaluation.rng('reals/' + feature.key, unit)
+                )
 
             store = evaluation.collect(
-                'real images', 'reals', len(indices), minibatch, make_inputs, make_outputs, convert,
-                dict(feature=feature.key, nets=_hashes([feature])))
+                'real images',
+                'reals',
+                len(indices),
+                minibatch,
+                make_inputs,
+                make_outputs,
+                convert,
+                dict(feature=feature.key, nets=_hashes([feature])),
+            )
         return Samples(store, len(indices))
 
 
@@ -152,9 +187,11 @@ def _digest(facts):
 
 def _check_fit(generator, dataset):
     if list(generator['shape']) != list(dataset.shape):
-        raise UserError('the network makes images %s, those of the data set are %s [channels, '
-                        'height, width]; choose the data set that it was trained on'
-                        % (generator['shape'], dataset.shape))
+        raise UserError(
+            'the network makes images %s, those of the data set are %s [channels, '
+            'height, width]; choose the data set that it was trained on'
+            % (generator['shape'], dataset.shape)
+        )
 
 
 def _load(path):

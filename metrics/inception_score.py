@@ -1,12 +1,13 @@
 """Inception Score (Salimans et al. 2016, "Improved Techniques for Training GANs")."""
+
 from typing import Tuple
 
 import numpy as np
 
 from dnnlib.util import UserError
-from metrics import feature_nets
 from metrics.features import NetFeature
 from metrics.metric_base import FeatureMetric
+from training.perception import feature_nets
 
 
 class IS(FeatureMetric):
@@ -18,8 +19,9 @@ class IS(FeatureMetric):
         if num_splits < 1:
             raise UserError('num_splits is %d; it must be at least 1' % num_splits)
         self._num_splits = num_splits
-        super().__init__(name, NetFeature(feature_nets.INCEPTION_SOFTMAX), num_images,
-                         minibatch_per_gpu)
+        super().__init__(
+            name, NetFeature(feature_nets.INCEPTION_SOFTMAX), num_images, minibatch_per_gpu
+        )
 
     def min_images(self, num_features):
         return 2 * self._num_splits

@@ -1,11 +1,12 @@
 """Kernel Inception Distance (Binkowski et al. 2018, "Demystifying MMD GANs")."""
+
 from typing import Tuple
 
 import numpy as np
 
-from metrics import feature_nets
 from metrics.features import NetFeature
 from metrics.metric_base import FeatureMetric
+from training.perception import feature_nets
 
 
 class KID(FeatureMetric):
@@ -14,10 +15,12 @@ class KID(FeatureMetric):
     Its expected value does not depend on the number of images.
     """
 
-    def __init__(self, num_images: int, num_subsets: int, subset_size: int, minibatch_per_gpu: int,
-                 name: str):
-        super().__init__(name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images,
-                         minibatch_per_gpu)
+    def __init__(
+        self, num_images: int, num_subsets: int, subset_size: int, minibatch_per_gpu: int, name: str
+    ):
+        super().__init__(
+            name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
+        )
         self._num_subsets = num_subsets
         self._subset_size = subset_size
 
@@ -25,18 +28,29 @@ class KID(FeatureMetric):
         return 2
 
     def _from_features(self, reals, fakes):
-        mean, std = kernel_distance(reals.read('features'), fakes.read('features'),
-                                    self.make_rng('subsets'), self._num_subsets, self._subset_size)
+        mean, std = kernel_distance(
+            reals.read('features'),
+            fakes.read('features'),
+            self.make_rng('subsets'),
+            self._num_subsets,
+            self._subset_size,
+        )
         self._report_result(mean, fmt='%-10.6f')
         self._report_result(std, suffix='_std', fmt='%-10.6f')
 
     def get_protocol(self):
-        return dict(super().get_protocol(), num_subsets=self._num_subsets,
-                    subset_size=self._subset_size)
+        return dict(
+            super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._subset_size
+        )
 
 
-def kernel_distance(reals: np.ndarray, fakes: np.ndarray, rng: np.random.RandomState,
-                    num_subsets: int = 100, subset_size: int = 1000) -> Tuple[float, float]:
+def kernel_distance(
+    reals: np.ndarray,
+    fakes: np.ndarray,
+    rng: np.random.RandomState,
+    num_subsets: int = 100,
+    subset_size: int = 1000,
+) -> Tuple[float, float]:
     """Mean and standard deviation of `squared_mmd` over random subsets of features [N, F] and [M,
     F].
 
@@ -54,8 +68,11 @@ def kernel_distance(reals: np.ndarray, fakes: np.ndarray, rng: np.random.RandomS
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """Unbiased estimate of the squared MMD with the kernel (x.y / F + 1)^3, for features [N, F]."""
     x, y = x.astype(np.float64), y.astype(np.float64)
-    return (_mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
-            - 2 * _kernel(x, y).mean())
+    return (
+        _mean_off_diagonal(_kernel(x, x))
+        + _mean_off_diagonal(_kernel(y, y))
+        - 2 * _kernel(x, y).mean()
+    )
 
 
 def _kernel(x, y):

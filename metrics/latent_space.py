@@ -1,4 +1,5 @@
 """Points in the latent spaces Z and W of a generator, and the images at these points."""
+
 import re
 from typing import List, Optional
 
@@ -27,8 +28,9 @@ class LatentSpace:
     def __init__(self, Gs: Network, space: str, kwargs: dict, fallback: bool = True):
         has_w = 'mapping' in Gs.components and 'synthesis' in Gs.components
         if space == 'w' and not has_w and not fallback:
-            raise UserError('network %r has no W space (no mapping network); choose a metric in Z'
-                            % Gs.name)
+            raise UserError(
+                'network %r has no W space (no mapping network); choose a metric in Z' % Gs.name
+            )
         self.space = 'w' if has_w and space != 'z' else 'z'
         self.shape = (Gs.components.synthesis if self.space == 'w' else Gs).input_shape[1:]
         self._has_w = has_w
@@ -50,7 +52,7 @@ class LatentSpace:
         """
         with tf.control_dependencies(_redraw_noise(net)):
             if not self._has_w:
-                inputs = [tf.identity(points), labels][:net.num_inputs]
+                inputs = [tf.identity(points), labels][: net.num_inputs]
                 images = net.get_output_for(*inputs, **self._kwargs)
             else:
                 w = points if self.space == 'w' else self._map(net, points, labels)
@@ -64,14 +66,17 @@ class LatentSpace:
 
 def _redraw_noise(net: Network) -> List[tf.Operation]:
     """Ops that give the fixed noise inputs new values from N(0, 1)."""
-    return [tf.assign(var, tf.random_normal(var.shape.as_list()))
-            for name, var in net.vars.items() if _NOISE_INPUT.match(name)]
+    return [
+        tf.assign(var, tf.random_normal(var.shape.as_list()))
+        for name, var in net.vars.items()
+        if _NOISE_INPUT.match(name)
+    ]
 
 
 def crop_face(images: tf.Tensor) -> tf.Tensor:
     """The face in aligned images [N, C, H, W]: rows from 3/8 to 7/8, columns from 2/8 to 6/8."""
     unit = images.shape.as_list()[2] // 8
-    return images[:, :, 3 * unit:7 * unit, 2 * unit:6 * unit]
+    return images[:, :, 3 * unit : 7 * unit, 2 * unit : 6 * unit]
 
 
 def limit_size(images: tf.Tensor, size: Optional[int] = 256) -> tf.Tensor:
@@ -92,5 +97,3 @@ def slerp(a: tf.Tensor, b: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
     angle = t * tf.acos(d)
     c = normalize(b - d * a)
     return normalize(a * tf.cos(angle) + c * tf.sin(angle))
-
-

@@ -1,17 +1,20 @@
 """Linear separability (Karras et al. 2018, "A Style-Based Generator Architecture", section 4.2)."""
+
 from typing import List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
-from metrics import feature_nets
 from metrics.features import apply_net, copies_on_devices, load_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, limit_size
 from metrics.metric_base import MetricBase
+from training.perception import feature_nets
 
-_SKLEARN_HINT = ('the metric ls needs scikit-learn; install it by: '
-                 'pip install scikit-learn (scikit-learn==0.24.2 for Python 3.6)')
+_SKLEARN_HINT = (
+    'the metric ls needs scikit-learn; install it by: '
+    'pip install scikit-learn (scikit-learn==0.24.2 for Python 3.6)'
+)
 
 
 class LS(MetricBase):
@@ -28,8 +31,14 @@ class LS(MetricBase):
         UserError: scikit-learn, which nothing else needs, is not installed.
     """
 
-    def __init__(self, num_samples: int, num_keep: int, attrib_indices: List[int],
-                 minibatch_per_gpu: int, name: str):
+    def __init__(
+        self,
+        num_samples: int,
+        num_keep: int,
+        attrib_indices: List[int],
+        minibatch_per_gpu: int,
+        name: str,
+    ):
         assert num_keep <= num_samples
         super().__init__(name)
         self._svm = _import_svm()
@@ -48,36 +57,52 @@ class LS(MetricBase):
         classifiers = [load_on_devices(net, num_gpus) for net in self.feature_nets]
 
         def make_inputs(_unit, rng):
-            return dict(latents=self.evaluation.draw_latents(rng, batch),
-                        labels=self.evaluation.draw_labels(rng, batch))
+            return dict(
+                latents=self.evaluation.draw_latents(rng, batch),
+                labels=self.evaluation.draw_labels(rng, batch),
+            )
 
         def make_outputs(index, inputs):
             net, latents, labels = generators[index], inputs['latents'], inputs['labels']
             outputs = dict(z=latents)
             if space.space == 'w':
                 outputs['w'] = space.points(net, latents, labels)[:, -1]
-            images = net.get_output_for(*[latents, labels][:net.num_inputs], **Gs_kwargs)
+            images = net.get_output_for(*[latents, labels][: net.num_inputs], **Gs_kwargs)
             images = to_rgb(limit_size(tf.cast(images, tf.float32)))
             outputs['logits'] = tf.concat(
-                [tf.reshape(apply_net(copies[index], images), [batch, 1])
-                 for copies in classifiers], axis=1)
+                [
+                    tf.reshape(apply_net(copies[index], images), [batch, 1])
+                    for copies in classifiers
+                ],
+                axis=1,
+            )
             return outputs
 
         store = self.evaluation.collect(
-            self.name, 'ls', self._num_samples, batch, make_inputs, make_outputs,
-            key={net: feature_nets.sha256(net) for net in self.feature_nets})
-        logits = store.read('logits')[:self._num_samples].astype(np.float64)
+            self.name,
+            'ls',
+            self._num_samples,
+            batch,
+            make_inputs,
+            make_outputs,
+            key={net: feature_nets.sha256(net) for net in self.feature_nets},
+        )
+        logits = store.read('logits')[: self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:
-            points = store.read(name)[:self._num_samples]
+            points = store.read(name)[: self._num_samples]
             entropies = [
                 attribute_entropy(points, column, self._num_keep, self._svm, self.evaluation.seed)
-                for column in logits.T]
+                for column in logits.T
+            ]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
     def get_protocol(self):
-        return dict(num_samples=self._num_samples, num_keep=self._num_keep,
-                    attributes=[feature_nets.ATTRIBUTES[i] for i in self._attrib_indices],
-                    resize='box filter by height // 256')
+        return dict(
+            num_samples=self._num_samples,
+            num_keep=self._num_keep,
+            attributes=[feature_nets.ATTRIBUTES[i] for i in self._attrib_indices],
+            resize='box filter by height // 256',
+        )
 
 
 def _import_svm():
@@ -88,8 +113,9 @@ def _import_svm():
     return sklearn.svm
 
 
-def attribute_entropy(points: np.ndarray, logits: np.ndarray, num_keep: int, svm,
-                      seed: int) -> float:
+def attribute_entropy(
+    points: np.ndarray, logits: np.ndarray, num_keep: int, svm, seed: int
+) -> float:
     """Bits that the side of a fitted plane leaves unknown of an attribute.
 
     Args:
@@ -105,8 +131,9 @@ def attribute_entropy(points: np.ndarray, logits: np.ndarray, num_keep: int, svm
         outputs = plane.predict(points[kept])
     except ValueError:  # one class only: nothing is left unknown
         outputs = targets
-    joint = np.array([[np.mean((outputs == row) & (targets == column)) for column in (0, 1)]
-                      for row in (0, 1)])
+    joint = np.array(
+        [[np.mean((outputs == row) & (targets == column)) for column in (0, 1)] for row in (0, 1)]
+    )
     return conditional_entropy(joint)
 
 

@@ -4,6 +4,7 @@ A metric that looks at images alone derives from `FeatureMetric` and computes fi
 of real and generated images. One that does more with the generator derives from `MetricBase` and
 implements `_evaluate`.
 """
+
 import os
 import time
 from typing import Dict, List, Optional
@@ -53,8 +54,9 @@ class MetricBase:
 
     def _compute(self, evaluation):
         with evaluation.graph():
-            self._evaluate(evaluation.load_generator(), dict(evaluation.Gs_kwargs),
-                           evaluation.num_gpus)
+            self._evaluate(
+                evaluation.load_generator(), dict(evaluation.Gs_kwargs), evaluation.num_gpus
+            )
 
     def _report_result(self, value: float, suffix: str = '', fmt: str = '%-10.4f') -> None:
         self._results.append((suffix, float(value), fmt))
@@ -83,8 +85,14 @@ class MetricBase:
         if log_results:
             print(self.get_result_str())
         if log_results and evaluation.run_dir is not None:
-            record = protocol.record(self.name, self.get_results(), self._seconds, evaluation,
-                                     self.feature_nets, self.get_protocol())
+            record = protocol.record(
+                self.name,
+                self.get_results(),
+                self._seconds,
+                evaluation,
+                self.feature_nets,
+                self.get_protocol(),
+            )
             protocol.append(evaluation.run_dir, self.name, self.get_result_str(), record)
 
     def get_results(self) -> Dict[str, float]:
@@ -97,7 +105,7 @@ class MetricBase:
             return ''
         label = self._label
         if len(label) > _LONGEST_LABEL:
-            label = '...' + label[3 - _LONGEST_LABEL:]
+            label = '...' + label[3 - _LONGEST_LABEL :]
         line = '%-30s time %-12s' % (label, util.format_time(self._seconds))
         for suffix, value, fmt in self._results:
             line += ' %s%s %s' % (self.name, suffix, fmt % value)
@@ -144,8 +152,10 @@ class FeatureMetric(MetricBase):
     def check_number(self, num_features: Optional[int]) -> None:
         """Raise UserError if the metric makes no sense for so few images."""
         if self.num_images < self.min_images(num_features):
-            raise UserError('%s of %d images says nothing; it takes at least %d'
-                            % (self.name, self.num_images, self.min_images(num_features)))
+            raise UserError(
+                '%s of %d images says nothing; it takes at least %d'
+                % (self.name, self.num_images, self.min_images(num_features))
+            )
 
     def _from_features(self, reals, fakes) -> None:
         """Compute figures from `sample_store.Samples` and pass them to `_report_result`."""
@@ -160,8 +170,9 @@ class FeatureMetric(MetricBase):
         self._from_features(reals, fakes)
 
     def get_protocol(self) -> dict:
-        numbers = dict(num_samples=self.num_images, feature=self.feature.key,
-                       resize='by the feature network')
+        numbers = dict(
+            num_samples=self.num_images, feature=self.feature.key, resize='by the feature network'
+        )
         if self.needs_reals:
             numbers['num_reals'] = self._num_reals
         return numbers
@@ -183,15 +194,25 @@ class MetricGroup:
     """
 
     def __init__(self, metric_kwarg_list: List[dict]):
-        self.metrics = [util.call_func_by_name(**kwargs)
-                        for kwargs in metric_kwarg_list]  # type: List[MetricBase]
+        self.metrics = [util.call_func_by_name(**kwargs) for kwargs in metric_kwarg_list]  # type: List[MetricBase]
         self.image_shape: Optional[List[int]] = None
 
-    def run(self, network_pkl: str, run_dir: Optional[str] = None, data_dir: Optional[str] = None,
-            dataset_args: Optional[dict] = None, mirror_augment: Optional[bool] = None,
-            num_gpus: int = 1, tf_config: Optional[dict] = None, log_results: bool = True,
-            Gs_kwargs: Optional[dict] = None, seed: int = 0, trust_network_code: bool = False,
-            raise_errors: bool = True, class_index: Optional[int] = None) -> None:
+    def run(
+        self,
+        network_pkl: str,
+        run_dir: Optional[str] = None,
+        data_dir: Optional[str] = None,
+        dataset_args: Optional[dict] = None,
+        mirror_augment: Optional[bool] = None,
+        num_gpus: int = 1,
+        tf_config: Optional[dict] = None,
+        log_results: bool = True,
+        Gs_kwargs: Optional[dict] = None,
+        seed: int = 0,
+        trust_network_code: bool = False,
+        raise_errors: bool = True,
+        class_index: Optional[int] = None,
+    ) -> None:
         """Evaluate one network.
 
         Args:
@@ -218,9 +239,19 @@ class MetricGroup:
                 options = misc.parse_config_for_previous_run(run_dir)
                 dataset_args = dict(options['dataset'], shuffle_mb=0)
                 mirror_augment = options['train'].get('mirror_augment', False)
-            with Evaluation(network_pkl, run_dir, data_dir, dataset_args, bool(mirror_augment),
-                            num_gpus, tf_config, Gs_kwargs, seed, trust_network_code,
-                            class_index) as evaluation:
+            with Evaluation(
+                network_pkl,
+                run_dir,
+                data_dir,
+                dataset_args,
+                bool(mirror_augment),
+                num_gpus,
+                tf_config,
+                Gs_kwargs,
+                seed,
+                trust_network_code,
+                class_index,
+            ) as evaluation:
                 self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
         except Exception as error:
@@ -231,7 +262,8 @@ class MetricGroup:
     def _evaluate_each(self, evaluation, log_results, raise_errors):
         try:
             evaluation.images.compute_fakes(
-                [metric for metric in self.metrics if isinstance(metric, FeatureMetric)])
+                [metric for metric in self.metrics if isinstance(metric, FeatureMetric)]
+            )
         except Exception:
             if raise_errors:
                 raise  # else each metric tries alone, so that one does not stop the others

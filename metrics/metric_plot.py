@@ -1,6 +1,7 @@
 """A metric against the images that training had seen, for several runs in one plot (Fig. 4 of "On
 Noise Injection in Generative Adversarial Networks"), from the results that runs recorded.
 """
+
 import glob
 import json
 import os
@@ -9,7 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from dnnlib.util import UserError
 from metrics.paper_tables import config_of_run
-from training import plotting, runs
+from training import runs
+from training.pictures import plotting
 
 FORMATS = ('png', 'svg')
 
@@ -38,8 +40,9 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
 
 
-def read_runs(run_dirs: Sequence[str], metric: str
-              ) -> Tuple[List[Tuple[str, List[Point]]], List[str]]:
+def read_runs(
+    run_dirs: Sequence[str], metric: str
+) -> Tuple[List[Tuple[str, List[Point]]], List[str]]:
     """The points of one metric for several runs.
 
     Returns: ([(title, points)], runs without a record of the metric).
@@ -56,9 +59,11 @@ def read_runs(run_dirs: Sequence[str], metric: str
         else:
             without.append(run_dir)
     if not series:
-        raise UserError('no run has a record of %s; recorded are: %s; evaluate it by '
-                        'run_metrics.py --network=RUN, or choose another --metric'
-                        % (metric, ', '.join(sorted(recorded)) or 'no metrics at all'))
+        raise UserError(
+            'no run has a record of %s; recorded are: %s; evaluate it by '
+            'run_metrics.py --network=RUN, or choose another --metric'
+            % (metric, ', '.join(sorted(recorded)) or 'no metrics at all')
+        )
     names = titles([run_dir for run_dir, _ in series])
     return [(name, points) for name, (_, points) in zip(names, series)], without
 
@@ -70,11 +75,18 @@ def titles(paths: Sequence[str]) -> List[str]:
     what differs in their paths, such as the number of the run.
     """
     paths = [os.path.abspath(os.path.expanduser(path)) for path in paths]
-    names = [config_of_run(os.path.basename(path))
-             or config_of_run(os.path.basename(os.path.dirname(path)))
-             or os.path.splitext(os.path.basename(path))[0] for path in paths]
-    return ['%s (%s)' % (name, _own_part(path, [p for p, n in zip(paths, names) if n == name]))
-            if names.count(name) > 1 else name for name, path in zip(names, paths)]
+    names = [
+        config_of_run(os.path.basename(path))
+        or config_of_run(os.path.basename(os.path.dirname(path)))
+        or os.path.splitext(os.path.basename(path))[0]
+        for path in paths
+    ]
+    return [
+        '%s (%s)' % (name, _own_part(path, [p for p, n in zip(paths, names) if n == name]))
+        if names.count(name) > 1
+        else name
+        for name, path in zip(names, paths)
+    ]
 
 
 def _own_part(path, paths):
@@ -84,18 +96,27 @@ def _own_part(path, paths):
     own = parts[paths.index(path)]
     begin = len(os.path.commonprefix(parts))
     end = len(os.path.commonprefix([part[begin:][::-1] for part in parts]))
-    return '/'.join(own[begin:len(own) - end])
+    return '/'.join(own[begin : len(own) - end])
 
 
 def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional[str]:
     """What differs, beside the network, between the results in a plot, in one line."""
     records = [point.record for _, points in series for point in points]
-    differing = [text for text, key in [
-        ('data sets', 'dataset'), ('numbers of samples', 'num_samples'),
-        ('options of the generator', 'Gs_kwargs'), ('feature networks', 'feature_networks')]
-        if len({json.dumps(record.get(key), sort_keys=True) for record in records}) > 1]
-    return ('Warning: results of different %s are in one plot.' % ' and '.join(differing)
-            if differing else None)
+    differing = [
+        text
+        for text, key in [
+            ('data sets', 'dataset'),
+            ('numbers of samples', 'num_samples'),
+            ('options of the generator', 'Gs_kwargs'),
+            ('feature networks', 'feature_networks'),
+        ]
+        if len({json.dumps(record.get(key), sort_keys=True) for record in records}) > 1
+    ]
+    return (
+        'Warning: results of different %s are in one plot.' % ' and '.join(differing)
+        if differing
+        else None
+    )
 
 
 def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metric: str) -> None:
@@ -103,8 +124,14 @@ def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metri
     figure = plotting.new_figure(6.4, 4.0)
     axes = figure.add_subplot(1, 1, 1)
     for title, points in series:
-        axes.plot([point.kimg for point in points], [point.value for point in points],
-                  marker='o', markersize=3, linewidth=1.2, label=title)
+        axes.plot(
+            [point.kimg for point in points],
+            [point.value for point in points],
+            marker='o',
+            markersize=3,
+            linewidth=1.2,
+            label=title,
+        )
     axes.set_xlabel('training images (thousands)')
     axes.set_ylabel(metric)
     axes.set_xlim(left=0)
@@ -158,8 +185,12 @@ def _read_txt(path):
         for line in file:
             network = line.split(' ', 1)[0]
             results = re.findall(r' (\w+) +(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)(?= |$)', line.rstrip())
-            records.append(dict(network=network + '.pkl', results={
-                name: float(value) for name, value in results if name != 'time'}))
+            records.append(
+                dict(
+                    network=network + '.pkl',
+                    results={name: float(value) for name, value in results if name != 'time'},
+                )
+            )
     return records
 
 

@@ -3,6 +3,7 @@
 Tables 1 (PPL, FID), 2 (condition number: MC, TTMC), 4 (inversion) and 5 (ablations), and figure 5
 (CIFAR-10).
 """
+
 import re
 from typing import Dict, List, Optional, Tuple
 
@@ -16,8 +17,7 @@ FIGURES = {
     ('ffhq', 'dcgan-fr'): dict(ppl=2.83, fid50k=40.06),
     ('ffhq', 'config-e-bald'): dict(ppl=28.44, fid50k=6.87, cond_mc=0.943, cond_ttmc=2.81),
     ('ffhq', 'config-e'): dict(ppl=16.20, fid50k=7.29, cond_mc=0.666, cond_ttmc=1.27),
-    ('ffhq', 'config-e-fr-nopathreg'): dict(
-        ppl=16.02, fid50k=7.14, cond_mc=0.766, cond_ttmc=2.39),
+    ('ffhq', 'config-e-fr-nopathreg'): dict(ppl=16.02, fid50k=7.14, cond_mc=0.766, cond_ttmc=2.39),
     ('ffhq', 'config-e-fr'): dict(ppl=13.05, fid50k=7.31, cond_mc=0.530, cond_ttmc=1.05),
     ('ffhq', 'config-e-fr-nonorm'): dict(ppl=0.0, fid50k=628.94),
     ('ffhq', 'config-e-fr-nostab'): dict(ppl=0.0, fid50k=184.30),
@@ -78,8 +78,11 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
             samples.add(number)
     if not rows:
         return []
-    warnings = [] if paper_dataset == known else [
-        'data set %s, not %s' % (dataset, _TITLES[paper_dataset])]
+    warnings = (
+        []
+        if paper_dataset == known
+        else ['data set %s, not %s' % (dataset, _TITLES[paper_dataset])]
+    )
     paper_resolution = 32 if paper_dataset == 'cifar' else 64 if 'dcgan' in config else 128
     if resolution != paper_resolution:
         warnings.append('{0}x{0} pixels, not {1}x{1}'.format(resolution, paper_resolution))

@@ -1,4 +1,5 @@
 """Perceptual path length (Karras et al. 2018, arXiv:1812.04948, section 4.1)."""
+
 from typing import Optional
 
 import numpy as np
@@ -6,10 +7,10 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.util import UserError
-from metrics import feature_nets
 from metrics.features import apply_net, copies_on_devices, load_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, crop_face, limit_size, slerp
 from metrics.metric_base import MetricBase
+from training.perception import feature_nets
 
 
 class PPL(MetricBase):
@@ -24,8 +25,17 @@ class PPL(MetricBase):
         Gs_overrides: options for the generator.
     """
 
-    def __init__(self, num_samples: int, epsilon: float, space: str, sampling: str, crop: bool,
-                 minibatch_per_gpu: int, Gs_overrides: Optional[dict], name: str):
+    def __init__(
+        self,
+        num_samples: int,
+        epsilon: float,
+        space: str,
+        sampling: str,
+        crop: bool,
+        minibatch_per_gpu: int,
+        Gs_overrides: Optional[dict],
+        name: str,
+    ):
         assert space in ['z', 'w'] and sampling in ['full', 'end']
         super().__init__(name)
         if num_samples < 1:
@@ -51,8 +61,11 @@ class PPL(MetricBase):
             latents = self.evaluation.draw_latents(rng, 2 * batch)
             labels = np.repeat(self.evaluation.draw_labels(rng, batch), 2, axis=0)
             t = rng.rand(batch).astype(np.float32)
-            return dict(latents=latents, labels=labels,
-                        t=t if self._sampling == 'full' else np.zeros_like(t))
+            return dict(
+                latents=latents,
+                labels=labels,
+                t=t if self._sampling == 'full' else np.zeros_like(t),
+            )
 
         def make_outputs(index, inputs):
             net, labels = generators[index], inputs['labels']
@@ -63,12 +76,18 @@ class PPL(MetricBase):
                 images = crop_face(images)
             images = to_rgb((limit_size(images) + 1) * (255 / 2))
             distance = apply_net(distances[index], images[0::2], images[1::2])
-            return dict(distance=tf.reshape(distance, [batch]) * (1 / self._epsilon ** 2))
+            return dict(distance=tf.reshape(distance, [batch]) * (1 / self._epsilon**2))
 
         store = self.evaluation.collect(
-            self.name, 'ppl', self._num_samples, batch, make_inputs, make_outputs,
-            key=dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS)))
-        lengths = store.read('distance')[:self._num_samples]
+            self.name,
+            'ppl',
+            self._num_samples,
+            batch,
+            make_inputs,
+            make_outputs,
+            key=dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS)),
+        )
+        lengths = store.read('distance')[: self._num_samples]
         self._report_result(mean_without_outliers(lengths))
 
     def _step(self, points, t, space):
@@ -79,10 +98,17 @@ class PPL(MetricBase):
         return tf.reshape(tf.stack(ends, axis=1), tf.shape(points))
 
     def get_protocol(self):
-        return dict(num_samples=self._num_samples, truncation_psi=None, truncation_cutoff=None,
-                    space=self._measured_space,
-                    sampling=self._sampling, epsilon=self._epsilon, crop=self._crop,
-                    Gs_overrides=self._Gs_overrides, resize='box filter by height // 256')
+        return dict(
+            num_samples=self._num_samples,
+            truncation_psi=None,
+            truncation_cutoff=None,
+            space=self._measured_space,
+            sampling=self._sampling,
+            epsilon=self._epsilon,
+            crop=self._crop,
+            Gs_overrides=self._Gs_overrides,
+            resize='box filter by height // 256',
+        )
 
 
 def mean_without_outliers(distances: np.ndarray) -> float:

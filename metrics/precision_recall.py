@@ -1,4 +1,5 @@
 """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991)."""
+
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -6,9 +7,9 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib import engine
-from metrics import feature_nets
 from metrics.features import NetFeature
 from metrics.metric_base import FeatureMetric
+from training.perception import feature_nets
 
 
 class PR(FeatureMetric):
@@ -20,8 +21,15 @@ class PR(FeatureMetric):
         row_batch_size, col_batch_size: images whose distances are computed at a time.
     """
 
-    def __init__(self, num_images: int, nhood_size: int, minibatch_per_gpu: int,
-                 row_batch_size: int, col_batch_size: int, name: str):
+    def __init__(
+        self,
+        num_images: int,
+        nhood_size: int,
+        minibatch_per_gpu: int,
+        row_batch_size: int,
+        col_batch_size: int,
+        name: str,
+    ):
         self._nhood_size = nhood_size
         self._row_batch_size = row_batch_size
         self._col_batch_size = col_batch_size
@@ -33,8 +41,13 @@ class PR(FeatureMetric):
     def _from_features(self, reals, fakes):
         with self.evaluation.graph():
             result = knn_precision_recall_features(
-                reals.read('features'), fakes.read('features'), [self._nhood_size],
-                self._row_batch_size, self._col_batch_size, self.evaluation.num_gpus)
+                reals.read('features'),
+                fakes.read('features'),
+                [self._nhood_size],
+                self._row_batch_size,
+                self._col_batch_size,
+                self.evaluation.num_gpus,
+            )
         self._report_result(result['precision'][0], suffix='_precision')
         self._report_result(result['recall'][0], suffix='_recall')
 
@@ -84,9 +97,15 @@ class ManifoldEstimator:
         clamp_to_percentile: radii above this percentile are left out (become 0).
     """
 
-    def __init__(self, distance_block: DistanceBlock, features: np.ndarray,
-                 row_batch_size: int = 25000, col_batch_size: int = 50000,
-                 nhood_sizes: Sequence[int] = (3,), clamp_to_percentile: Optional[float] = None):
+    def __init__(
+        self,
+        distance_block: DistanceBlock,
+        features: np.ndarray,
+        row_batch_size: int = 25000,
+        col_batch_size: int = 50000,
+        nhood_sizes: Sequence[int] = (3,),
+        clamp_to_percentile: Optional[float] = None,
+    ):
         self._block = distance_block
         self._features = features
         self._row_batch_size = row_batch_size
@@ -106,8 +125,12 @@ class ManifoldEstimator:
             limits = np.percentile(self.radii, clamp_to_percentile, axis=0)
             self.radii[self.radii > limits] = 0
 
-    def evaluate(self, eval_features: np.ndarray, return_realism: bool = False,
-                 return_neighbors: bool = False):
+    def evaluate(
+        self,
+        eval_features: np.ndarray,
+        return_realism: bool = False,
+        return_neighbors: bool = False,
+    ):
         """Whether features [M, F] are inside, bool [M, neighbourhoods].
 
         On request also, in this order: realism, the radius of the nearest reference over the
@@ -122,7 +145,7 @@ class ManifoldEstimator:
             begin = 0
             for columns in self._batches(self._features, self._col_batch_size):
                 distances = self._block.pairwise_distances(rows, columns)
-                radii = self.radii[begin:begin + len(columns)]
+                radii = self.radii[begin : begin + len(columns)]
                 for size in range(radii.shape[1]):
                     found[:, size] |= (distances <= radii[:, size]).any(axis=1)
                 closest = distances.argmin(axis=1)
@@ -140,12 +163,17 @@ class ManifoldEstimator:
 
     @staticmethod
     def _batches(features: np.ndarray, size: int) -> List[np.ndarray]:
-        return [features[begin:begin + size] for begin in range(0, len(features), size)]
+        return [features[begin : begin + size] for begin in range(0, len(features), size)]
 
 
 def knn_precision_recall_features(
-        ref_features: np.ndarray, eval_features: np.ndarray, nhood_sizes: Sequence[int] = (3,),
-        row_batch_size: int = 10000, col_batch_size: int = 50000, num_gpus: int = 1) -> dict:
+    ref_features: np.ndarray,
+    eval_features: np.ndarray,
+    nhood_sizes: Sequence[int] = (3,),
+    row_batch_size: int = 10000,
+    col_batch_size: int = 50000,
+    num_gpus: int = 1,
+) -> dict:
     """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F]; needs a default
     session.
 
@@ -157,5 +185,7 @@ def knn_precision_recall_features(
         manifold = ManifoldEstimator(block, references, row_batch_size, col_batch_size, nhood_sizes)
         return [float(share) for share in manifold.evaluate(others).mean(axis=0)]
 
-    return dict(precision=share_inside(ref_features, eval_features),
-                recall=share_inside(eval_features, ref_features))
+    return dict(
+        precision=share_inside(ref_features, eval_features),
+        recall=share_inside(eval_features, ref_features),
+    )

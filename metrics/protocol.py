@@ -1,4 +1,5 @@
 """How results are written: the line of official StyleGAN2, and JSON with all they depend on."""
+
 import datetime
 import functools
 import glob
@@ -11,8 +12,8 @@ from typing import Dict, List
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine
-from metrics import feature_nets
 from metrics.features import colour_handling
+from training.perception import feature_nets
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGES = ('dcgan', 'dnnlib', 'metrics', 'training')
@@ -36,8 +37,11 @@ def code_version() -> str:
     """The git commit of this tree, '?' without one, and the hash of its sources."""
     command = ['git', '-C', _ROOT, 'describe', '--always', '--dirty']
     try:
-        commit = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                check=True).stdout.decode().strip()
+        commit = (
+            subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            .stdout.decode()
+            .strip()
+        )
     except (OSError, subprocess.CalledProcessError):
         commit = '?'
     return '%s sources-%s' % (commit, code_hash())
@@ -48,8 +52,9 @@ def engine_name() -> str:
     return 'tensorflow %s on %s' % (tf.__version__, 'gpu' if engine.gpu_devices() else 'cpu')
 
 
-def record(name: str, results: Dict[str, float], seconds: float, evaluation, nets: List[str],
-           extra: dict) -> dict:
+def record(
+    name: str, results: Dict[str, float], seconds: float, evaluation, nets: List[str], extra: dict
+) -> dict:
     """Everything that the results of a metric depend on, as JSON.
 
     Args:
@@ -58,22 +63,35 @@ def record(name: str, results: Dict[str, float], seconds: float, evaluation, net
     """
     generator = evaluation.generator
     facts = dict(
-        metric=name, results=results, network=evaluation.network_pkl,
-        network_sha256=evaluation.network_sha256, seed=evaluation.seed,
+        metric=name,
+        results=results,
+        network=evaluation.network_pkl,
+        network_sha256=evaluation.network_sha256,
+        seed=evaluation.seed,
         class_index=evaluation.class_index,
         feature_networks={net: feature_nets.sha256(net) for net in nets},
         image_shape=generator.get('shape'),
-        Gs_kwargs=evaluation.Gs_kwargs, truncation_psi=generator.get('truncation_psi'),
-        truncation_cutoff=generator.get('truncation_cutoff'), num_gpus=evaluation.num_gpus,
-        mirror_augment=evaluation.mirror_augment, dataset=None,
-        code=code_version(), engine=engine_name(), seconds=round(seconds, 3),
-        time=datetime.datetime.now().isoformat(timespec='seconds'))
+        Gs_kwargs=evaluation.Gs_kwargs,
+        truncation_psi=generator.get('truncation_psi'),
+        truncation_cutoff=generator.get('truncation_cutoff'),
+        num_gpus=evaluation.num_gpus,
+        mirror_augment=evaluation.mirror_augment,
+        dataset=None,
+        code=code_version(),
+        engine=engine_name(),
+        seconds=round(seconds, 3),
+        time=datetime.datetime.now().isoformat(timespec='seconds'),
+    )
     if nets and generator.get('shape'):
         facts['colour'] = colour_handling(generator['shape'][0])
     if evaluation.has_dataset():
         dataset = evaluation.dataset
-        facts['dataset'] = dict(name=evaluation.dataset_name(), shape=list(dataset.shape),
-                                num_images=dataset.num_images, fingerprint=dataset.fingerprint())
+        facts['dataset'] = dict(
+            name=evaluation.dataset_name(),
+            shape=list(dataset.shape),
+            num_images=dataset.num_images,
+            fingerprint=dataset.fingerprint(),
+        )
     facts.update(extra)
     return facts
 

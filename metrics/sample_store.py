@@ -1,4 +1,5 @@
 """Samples that long work has gathered: in memory, and on disk so that a killed one can go on."""
+
 import glob
 import os
 import shutil
@@ -22,12 +23,15 @@ class Samples:
 
     def names(self) -> List[str]:
         """Names of the arrays."""
-        return [name[len(self._prefix):] for name in self._store.names()
-                if name.startswith(self._prefix)]
+        return [
+            name[len(self._prefix) :]
+            for name in self._store.names()
+            if name.startswith(self._prefix)
+        ]
 
     def read(self, name: str) -> np.ndarray:
         """One array."""
-        return self._store.read(self._prefix + name)[:self.num_samples]
+        return self._store.read(self._prefix + name)[: self.num_samples]
 
 
 class ArrayStore:
@@ -103,8 +107,13 @@ class SampleStore:
         try:
             os.makedirs(self._folder, exist_ok=True)
             with atomic_write(path) as file:
-                np.savez(file, **{name: np.concatenate([u[name] for u in self._units if name in u])
-                                  for name in self._units[0]})
+                np.savez(
+                    file,
+                    **{
+                        name: np.concatenate([u[name] for u in self._units if name in u])
+                        for name in self._units[0]
+                    },
+                )
         except (OSError, UserError) as error:
             self._can_save = False
             print('Warning: if killed, this will start from its beginning: %s' % error)

@@ -4,6 +4,7 @@ A unit is what one device computes at a time. All that is random in unit i depen
 the samples, i) alone: so the samples are the same for any number of devices, and after any
 interruption.
 """
+
 import contextlib
 import itertools
 import sys
@@ -20,8 +21,16 @@ from dnnlib.tflib import engine
 from metrics.sample_store import SampleStore
 
 _NOISE_KEY = 'noise_key'
-_STATEFUL_OPS = ('RandomStandardNormal', 'RandomUniform', 'RandomUniformInt', 'TruncatedNormal',
-                 'Multinomial', 'RandomShuffle', 'ParameterizedTruncatedNormal', 'RandomGammaGrad')
+_STATEFUL_OPS = (
+    'RandomStandardNormal',
+    'RandomUniform',
+    'RandomUniformInt',
+    'TruncatedNormal',
+    'Multinomial',
+    'RandomShuffle',
+    'ParameterizedTruncatedNormal',
+    'RandomGammaGrad',
+)
 _LONG_SECONDS = 30.0
 
 
@@ -30,12 +39,17 @@ def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
     return np.random.RandomState([seed, zlib.crc32(name.encode('utf-8')), index])
 
 
-def collect(store: SampleStore, title: str, num_samples: int, unit_size: int, num_gpus: int,
-            rng: Callable[[int], np.random.RandomState],
-            make_inputs: Callable[[int, np.random.RandomState], Dict[str, np.ndarray]],
-            make_outputs: Callable[[int, Dict[str, tf.Tensor]], Dict[str, tf.Tensor]],
-            convert: Optional[Callable[[int, Dict[str, np.ndarray]], Dict[str, np.ndarray]]] = None
-            ) -> None:
+def collect(
+    store: SampleStore,
+    title: str,
+    num_samples: int,
+    unit_size: int,
+    num_gpus: int,
+    rng: Callable[[int], np.random.RandomState],
+    make_inputs: Callable[[int, np.random.RandomState], Dict[str, np.ndarray]],
+    make_outputs: Callable[[int, Dict[str, tf.Tensor]], Dict[str, tf.Tensor]],
+    convert: Optional[Callable[[int, Dict[str, np.ndarray]], Dict[str, np.ndarray]]] = None,
+) -> None:
     """Add samples to a store until it holds `num_samples`; needs a default session.
 
     Args:
@@ -61,8 +75,10 @@ def collect(store: SampleStore, title: str, num_samples: int, unit_size: int, nu
     placeholders, outputs = [], []
     for index in range(num_gpus):
         with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
-            inputs = {name: tf.placeholder(value.dtype, value.shape, name)
-                      for name, value in example.items()}
+            inputs = {
+                name: tf.placeholder(value.dtype, value.shape, name)
+                for name, value in example.items()
+            }
             with keyed_randomness(inputs[_NOISE_KEY]):
                 outputs.append(make_outputs(index, inputs))
             placeholders.append(inputs)
@@ -100,8 +116,10 @@ class _Progress:
             (begin, first), (end, last) = self._times[1:]
             left = (self._total - last) * (end - begin) / max(last - first, 1)
             if left >= _LONG_SECONDS:
-                self._bar.write('%s: %d, about %s.' % (self._title, self._total,
-                                                       util.format_time(left)), file=sys.stdout)
+                self._bar.write(
+                    '%s: %d, about %s.' % (self._title, self._total, util.format_time(left)),
+                    file=sys.stdout,
+                )
 
     def close(self):
         self._bar.close()
@@ -135,8 +153,12 @@ def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
     before = len(tf.get_default_graph().get_operations())
     replaced = []
     for module in _random_modules():
-        for attribute, function in [('random_normal', normal), ('random_uniform', uniform),
-                                    ('normal', normal), ('uniform', uniform)]:
+        for attribute, function in [
+            ('random_normal', normal),
+            ('random_uniform', uniform),
+            ('normal', normal),
+            ('uniform', uniform),
+        ]:
             if attribute in vars(module):
                 replaced.append((module, attribute, getattr(module, attribute)))
                 setattr(module, attribute, function)
@@ -145,11 +167,16 @@ def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
     finally:
         for module, attribute, original in replaced:
             setattr(module, attribute, original)
-    left = {op.type for op in tf.get_default_graph().get_operations()[before:]
-            if op.type in _STATEFUL_OPS}
+    left = {
+        op.type
+        for op in tf.get_default_graph().get_operations()[before:]
+        if op.type in _STATEFUL_OPS
+    }
     if left:
-        print('Warning: the network draws random numbers by %s, which no seed repeats after an '
-              'interruption.' % ', '.join(sorted(left)))
+        print(
+            'Warning: the network draws random numbers by %s, which no seed repeats after an '
+            'interruption.' % ', '.join(sorted(left))
+        )
 
 
 def _random_modules():
@@ -157,5 +184,6 @@ def _random_modules():
     modules = [tf, tf.random]
     if engine.ENGINE == 'tf1':
         import tensorflow  # what sources saved in pickles import
+
         modules += [tensorflow, tensorflow.random]
     return modules

@@ -3,6 +3,7 @@
 Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without any pretrained
 network.
 """
+
 from typing import List
 
 import numpy as np
@@ -48,16 +49,22 @@ class SWD(FeatureMetric):
         resolutions = sorted((int(name) for name in fakes.names()), reverse=True)
         number = min(reals.num_samples, fakes.num_samples)
         for resolution in resolutions:
-            real, fake = (normalize_patches(_flat(samples.read(str(resolution))[:number]))
-                          for samples in (reals, fakes))
+            real, fake = (
+                normalize_patches(_flat(samples.read(str(resolution))[:number]))
+                for samples in (reals, fakes)
+            )
             rng = self.make_rng('directions%d' % resolution)
             distances.append(1e3 * sliced_distance(real, fake, rng))
             self._report_result(distances[-1], suffix='_%d' % resolution)
         self._report_result(np.mean(distances), suffix='_avg')
 
     def get_protocol(self):
-        return dict(super().get_protocol(), patches_per_image=PATCHES_PER_IMAGE,
-                    directions=NUM_REPEATS * NUM_DIRECTIONS, resize='none')
+        return dict(
+            super().get_protocol(),
+            patches_per_image=PATCHES_PER_IMAGE,
+            directions=NUM_REPEATS * NUM_DIRECTIONS,
+            resize='none',
+        )
 
 
 def _flat(patches):
@@ -74,8 +81,10 @@ def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
     Returns: float32 arrays [N, C, H, W], [N, C, H / 2, W / 2], ...
     """
     if images.shape[2] < MIN_RESOLUTION:
-        raise UserError('swd takes images of at least %dx%d pixels, not %dx%d'
-                        % (MIN_RESOLUTION, MIN_RESOLUTION, images.shape[2], images.shape[3]))
+        raise UserError(
+            'swd takes images of at least %dx%d pixels, not %dx%d'
+            % (MIN_RESOLUTION, MIN_RESOLUTION, images.shape[2], images.shape[3])
+        )
     level, levels = images.astype(np.float32), []
     while level.shape[2] > MIN_RESOLUTION:
         coarser = _blur(level)[:, :, ::2, ::2]
@@ -111,7 +120,7 @@ def normalize_patches(patches: np.ndarray) -> np.ndarray:
 
     Works in place, since they are large; returns them.
     """
-    by_channel = patches.reshape(len(patches), -1, PATCH_SIZE ** 2)
+    by_channel = patches.reshape(len(patches), -1, PATCH_SIZE**2)
     for channel in range(by_channel.shape[1]):
         part = by_channel[:, channel]
         part -= part.mean(dtype=np.float64).astype(np.float32)
@@ -120,15 +129,19 @@ def normalize_patches(patches: np.ndarray) -> np.ndarray:
     return patches
 
 
-def sliced_distance(a: np.ndarray, b: np.ndarray, rng: np.random.RandomState,
-                    num_directions: int = NUM_REPEATS * NUM_DIRECTIONS) -> float:
+def sliced_distance(
+    a: np.ndarray,
+    b: np.ndarray,
+    rng: np.random.RandomState,
+    num_directions: int = NUM_REPEATS * NUM_DIRECTIONS,
+) -> float:
     """Mean over random directions of the Wasserstein-1 distance of projections of points [M, D]."""
     assert a.shape == b.shape
     directions = rng.randn(a.shape[1], num_directions)
     directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
     total = 0.0
     for begin in range(0, num_directions, _DIRECTIONS_AT_A_TIME):
-        part = directions[:, begin:begin + _DIRECTIONS_AT_A_TIME]
+        part = directions[:, begin : begin + _DIRECTIONS_AT_A_TIME]
         difference = np.sort((a @ part).T, axis=1) - np.sort((b @ part).T, axis=1)
         total += np.abs(difference).mean(axis=1, dtype=np.float64).sum()
     return total / num_directions

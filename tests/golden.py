@@ -1,6 +1,7 @@
 """Numbers recorded once with the official StyleGAN2 code, in tests/data/*.npz, and how to compare
 with them.
 """
+
 import json
 import os
 
@@ -37,10 +38,12 @@ def make_network(arrays, prefix, func_name, description):
     """
     net = tflib.Network('net', func_name, **description['static_kwargs'])
     want = [(v['name'], v['shape'], v['trainable']) for v in description['variables']]
-    assert [(name, var.shape.as_list(), name in net.trainables)
-            for name, var in net.vars.items()] == want
-    tflib.set_vars({var: arrays['%s.%s' % (prefix, name.replace('/', '|'))]
-                    for name, var in net.vars.items()})
+    assert [
+        (name, var.shape.as_list(), name in net.trainables) for name, var in net.vars.items()
+    ] == want
+    tflib.set_vars(
+        {var: arrays['%s.%s' % (prefix, name.replace('/', '|'))] for name, var in net.vars.items()}
+    )
     return net
 
 
@@ -61,7 +64,7 @@ def check_generator(arrays, func_name, case):
 def check_discriminator(arrays, func_name, case):
     """Compare the scores of all runs of a described discriminator."""
     net = make_network(arrays, case['net'] + '.var', func_name, case)
-    images, labels = arrays[case['images']], arrays['labels3'][:, :net.input_shapes[1][1]]
+    images, labels = arrays[case['images']], arrays['labels3'][:, : net.input_shapes[1][1]]
     inputs = [tf.placeholder(tf.float32, [None] + shape[1:]) for shape in net.input_shapes]
     for kwargs, runs in _runs_by_graph(case['runs']):
         scores = net.get_output_for(*inputs, **kwargs)

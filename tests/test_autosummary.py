@@ -1,4 +1,5 @@
 """Autosummary: what is counted, where, and what reaches the log and TensorBoard."""
+
 import glob
 import os
 
@@ -66,7 +67,7 @@ def test_passthru_carries_the_counting(session):
 def test_gradients_pass_through(session):
     x = tf.constant(3.0)
     y = tf.square(autosummary('x', tf.square(x)))
-    grad, = tf.gradients(y, [x])
+    (grad,) = tf.gradients(y, [x])
     start()
     assert session.run(grad) == 4 * 27
     assert collect() == {'x': 9}
@@ -98,16 +99,20 @@ def test_nonfinite_values_do_not_spoil_the_mean_but_are_counted(session, bad):
     autosummary('python', [bad])
     autosummary('python', 5)
     assert list(collect().items()) == [
-        ('x', 2), ('x/nonfinite', 2), ('only_bad/nonfinite', 1), ('python', 5),
-        ('python/nonfinite', 1)]
+        ('x', 2),
+        ('x/nonfinite', 2),
+        ('only_bad/nonfinite', 1),
+        ('python', 5),
+        ('python/nonfinite', 1),
+    ]
     assert collect() == {}
 
 
 def test_sums_are_exact_beyond_float32(session):
-    y = autosummary('x', tf.constant([2.0 ** 25, 1.0]))
+    y = autosummary('x', tf.constant([2.0**25, 1.0]))
     start()
     session.run(y)
-    assert collect() == {'x': (2.0 ** 25 + 1) / 2}
+    assert collect() == {'x': (2.0**25 + 1) / 2}
 
 
 def test_an_empty_tensor_counts_nothing(session):
@@ -138,13 +143,15 @@ def test_every_turn_of_a_loop_is_counted(session):
 def test_variables_have_the_same_names_whatever_scopes_and_devices_are_active(session):
     with tf.name_scope('a'), tf.variable_scope('b'), tf.device('/cpu:1'):
         x = tf.constant(1.0)
-    with tf.variable_scope('c', reuse=tf.AUTO_REUSE), tf.device('/cpu:2'), \
-            tf.control_dependencies([tf.no_op()]):
+    with tf.variable_scope('c', reuse=tf.AUTO_REUSE), tf.device('/cpu:2'), tf.control_dependencies(
+        [tf.no_op()]
+    ):
         autosummary('Loss/scores fake', x)
         autosummary('Loss/scores fake', x)
     assert [(v.op.name, v.device, v.trainable) for v in tf.global_variables()] == [
         ('Autosummary/Loss_scores_fake/total', '/device:CPU:1', False),
-        ('Autosummary/Loss_scores_fake/total_1', '/device:CPU:1', False)]
+        ('Autosummary/Loss_scores_fake/total_1', '/device:CPU:1', False),
+    ]
 
 
 def test_values_of_several_devices_are_counted(session):
@@ -221,8 +228,13 @@ def read_events(folder):
     for path in sorted(glob.glob(os.path.join(str(folder), 'events*'))):
         for event in tf.train.summary_iterator(path):
             for value in event.summary.value:
-                found.append((event.step, value.tag, value.histo.num if value.HasField('histo')
-                              else value.simple_value))
+                found.append(
+                    (
+                        event.step,
+                        value.tag,
+                        value.histo.num if value.HasField('histo') else value.simple_value,
+                    )
+                )
     return found
 
 
@@ -238,8 +250,13 @@ def test_tensorboard_gets_the_returned_figures_and_the_histograms(session, tmpdi
         assert figures == {'Loss/G': 2.5, 'Progress/kimg': step}
     writer.close()
     assert read_events(tmpdir) == [
-        (10, 'Loss/G', 2.5), (10, 'Progress/kimg', 10), (10, 'weights', 5),
-        (20, 'Loss/G', 2.5), (20, 'Progress/kimg', 20), (20, 'weights', 5)]
+        (10, 'Loss/G', 2.5),
+        (10, 'Progress/kimg', 10),
+        (10, 'weights', 5),
+        (20, 'Loss/G', 2.5),
+        (20, 'Progress/kimg', 20),
+        (20, 'weights', 5),
+    ]
 
 
 def test_tensorboard_without_histograms(session, tmpdir):

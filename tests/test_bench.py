@@ -1,4 +1,5 @@
 """The benchmarks count and report what they say."""
+
 import json
 
 import pytest
@@ -9,30 +10,46 @@ from dnnlib.cli import run_cli
 
 
 def test_arithmetic_of_a_network_is_counted_by_hand(session):
-    D = tflib.Network('D', func_name='training.networks_stylegan2.D_stylegan2', num_channels=3,
-                      resolution=8, label_size=0, fmap_base=64, fmap_max=8)
+    D = tflib.Network(
+        'D',
+        func_name='training.networks_stylegan2.D_stylegan2',
+        num_channels=3,
+        resolution=8,
+        label_size=0,
+        fmap_base=64,
+        fmap_max=8,
+    )
     from_rgb, conv0 = 64 * 3 * 8, 64 * 9 * 8 * 8
     conv1_down, skip = 16 * 9 * 8 * 8, 16 * 8 * 8
     conv, dense, output = 16 * 9 * 9 * 8, 16 * 8 * 8, 8
     assert measure.forward_flops(D) == 2 * (
-        from_rgb + conv0 + conv1_down + skip + conv + dense + output)
+        from_rgb + conv0 + conv1_down + skip + conv + dense + output
+    )
 
 
 def test_generation_is_reported_in_consistent_units(session, tmp_path, capsys):
     path = tmp_path / 'numbers.json'
-    assert generate.main(['--resolution=8', '--minibatch=2', '--repeats=1',
-                          '--json=%s' % path]) == 0
+    assert (
+        generate.main(['--resolution=8', '--minibatch=2', '--repeats=1', '--json=%s' % path]) == 0
+    )
     report = json.loads(path.read_text())
-    result, = report['results']
+    (result,) = report['results']
     assert result['images_per_s'] == pytest.approx(2 / result['seconds'])
     assert result['share_of_peak'] == pytest.approx(
-        result['images_per_s'] * result['gflop_per_image'] * 1e9 / report['peak'])
+        result['images_per_s'] * result['gflop_per_image'] * 1e9 / report['peak']
+    )
     assert '%10.2f' % result['images_per_s'] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('flag,reason', [
-    ('--resolution=63', 'power of two'), ('--resolution=2', 'power of two'),
-    ('--minibatch=0', 'whole number'), ('--repeats=x', 'whole number')])
+@pytest.mark.parametrize(
+    'flag,reason',
+    [
+        ('--resolution=63', 'power of two'),
+        ('--resolution=2', 'power of two'),
+        ('--minibatch=0', 'whole number'),
+        ('--repeats=x', 'whole number'),
+    ],
+)
 def test_wrong_numbers_are_one_line_and_exit_status_2(flag, reason, capsys):
     assert run_cli(generate.main, [flag]) == 2
     error = capsys.readouterr().err

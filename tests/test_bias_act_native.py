@@ -1,6 +1,7 @@
 """The compiled bias and activation against NumPy, and plain TensorFlow in float64 for gradients,
 which test_fused_bias_act compares with finite differences.
 """
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -54,9 +55,14 @@ def gradients_of_both_orders(op, values, dtype):
 def check(session, op, values, what):
     """Compare op(impl=..., **values) of all implementations, in float32 and plain in float64."""
     kinds = [(tf.float64, 'ref'), (tf.float32, custom_ops.resolve_impl('auto', 'FusedBiasAct'))]
-    want, got = session.run([gradients_of_both_orders(
-        lambda impl=impl, **inputs: op(impl=impl, **inputs), values, dtype)
-        for dtype, impl in kinds])
+    want, got = session.run(
+        [
+            gradients_of_both_orders(
+                lambda impl=impl, **inputs: op(impl=impl, **inputs), values, dtype
+            )
+            for dtype, impl in kinds
+        ]
+    )
     for i, pair in enumerate(zip(got, want)):
         golden.assert_close(*pair, 1e-5, '%s, number %d' % (what, i))
     return got
@@ -84,8 +90,12 @@ def test_any_subset_of_the_inputs_may_be_absent(session, compiled, seed):
     names = ['x'] + [name for name in NAMES[1:] if rng.rand() < 0.5]
     axis, act = [1, 3][seed % 2], ['lrelu', 'linear', 'swish'][seed % 3]
     values = random_inputs(rng, axis, names)
-    check(session, lambda **inputs: fused_bias_act(axis=axis, act=act, gain=2, **inputs), values,
-          '%s %s' % (act, names))
+    check(
+        session,
+        lambda **inputs: fused_bias_act(axis=axis, act=act, gain=2, **inputs),
+        values,
+        '%s %s' % (act, names),
+    )
 
 
 @pytest.mark.parametrize('axis', [1, 3])
@@ -106,8 +116,7 @@ def test_third_order_gradients_agree_with_plain_tensorflow(session, compiled):
     found = []
     for dtype, impl in [(tf.float64, 'ref'), (tf.float32, compiled)]:
         inputs = {name: tf.constant(value, dtype) for name, value in values.items()}
-        penalty = tf.reduce_sum(tf.square(fused_bias_act(
-            axis=3, act='lrelu', impl=impl, **inputs)))
+        penalty = tf.reduce_sum(tf.square(fused_bias_act(axis=3, act='lrelu', impl=impl, **inputs)))
         for _ in range(3):
             grads = gradients(penalty, list(inputs.values()), None)
             penalty = sum(tf.reduce_mean(tf.square(grad)) for grad in grads)
@@ -144,8 +153,11 @@ def test_maps_may_be_shared_by_samples_of_unknown_number(session, impl):
         y = fused_bias_act(x, axis=3, scale=scale, shift=scale, impl=impl)
         assert y.shape.as_list() == [None, 4, 5, 2]
         got = session.run([y] + tf.gradients(y, [x, scale]), {x: x_v, scale: maps})
-        want = [(x_v + 1) * maps, np.tile(maps, [3, 1, 1, 2]),
-                np.sum(x_v + 1, (0, 3), keepdims=True)]
+        want = [
+            (x_v + 1) * maps,
+            np.tile(maps, [3, 1, 1, 2]),
+            np.sum(x_v + 1, (0, 3), keepdims=True),
+        ]
         for g, w in zip(got, want):
             golden.assert_close(g, w, 1e-5)
 
@@ -154,7 +166,7 @@ def test_the_inputs_are_left_as_they_were(session, compiled):
     x = tf.get_variable('x', initializer=np.ones([1, 2, 2, 3], np.float32))
     session.run(x.initializer)
     y = fused_bias_act(x, tf.ones([3]), axis=3, act='lrelu', impl=compiled)
-    dx, = tf.gradients(y, x)
+    (dx,) = tf.gradients(y, x)
     for _ in range(2):
         assert session.run([y, dx])[0] == pytest.approx(2 * np.sqrt(2))
     assert np.all(session.run(x) == 1)
@@ -172,7 +184,11 @@ def test_what_only_plain_tensorflow_can_do_is_left_to_it(session, compiled):
 
 def test_wrong_shapes_are_programming_errors():
     x = tf.ones([2, 3, 4, 5])
-    for kwargs in [dict(b=tf.ones([4])), dict(style=tf.ones([3, 2])),
-                   dict(scale=tf.ones([2, 4, 5, 1])), dict(shift=tf.ones([1, 3, 4, 5]))]:
+    for kwargs in [
+        dict(b=tf.ones([4])),
+        dict(style=tf.ones([3, 2])),
+        dict(scale=tf.ones([2, 4, 5, 1])),
+        dict(shift=tf.ones([1, 3, 4, 5])),
+    ]:
         with pytest.raises(AssertionError):
             fused_bias_act(x, **kwargs)

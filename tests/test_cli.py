@@ -1,4 +1,5 @@
 """dnnlib.cli: one-line errors, exit status, types of flags."""
+
 import argparse
 import os
 
@@ -19,15 +20,18 @@ def parse(*argv):
     return parser.parse_args(argv)
 
 
-@pytest.mark.parametrize('argv, message', [
-    (['--number=x'], "argument --number: invalid int value: 'x'"),
-    (['--mirror=maybe'], "argument --mirror: 'maybe' is neither yes/true/t/y/1 nor"),
-    (['--seeds=3-1'], "argument --seeds: the range '3-1' runs backwards"),
-    (['--dir=/no/such/dir'], "argument --dir: there is no folder '/no/such/dir'"),
-    (['--nonsense=1'], 'unrecognized arguments: --nonsense=1'),
-    (['--num=1'], 'unrecognized arguments: --num=1'),
-    (['command', '--opt=1'], 'unrecognized arguments: --opt=1'),
-])
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (['--number=x'], "argument --number: invalid int value: 'x'"),
+        (['--mirror=maybe'], "argument --mirror: 'maybe' is neither yes/true/t/y/1 nor"),
+        (['--seeds=3-1'], "argument --seeds: the range '3-1' runs backwards"),
+        (['--dir=/no/such/dir'], "argument --dir: there is no folder '/no/such/dir'"),
+        (['--nonsense=1'], 'unrecognized arguments: --nonsense=1'),
+        (['--num=1'], 'unrecognized arguments: --num=1'),
+        (['command', '--opt=1'], 'unrecognized arguments: --opt=1'),
+    ],
+)
 def test_a_wrong_flag_is_one_line_and_status_2(capsys, argv, message):
     assert cli.run_cli(lambda argv: parse(*argv), argv) == 2
     out, err = capsys.readouterr()
@@ -52,6 +56,7 @@ def test_run_cli_returns_what_main_returns():
 def test_ctrl_c_is_one_line_and_status_130(capsys):
     def main():
         raise KeyboardInterrupt()
+
     assert cli.run_cli(main) == 130
     assert capsys.readouterr().err == 'Interrupted.\n'
 
@@ -59,6 +64,7 @@ def test_ctrl_c_is_one_line_and_status_130(capsys):
 def test_a_user_error_is_one_line_even_if_its_text_is_not(capsys):
     def main():
         raise UserError('one\ntwo')
+
     assert cli.run_cli(main) == 2
     assert capsys.readouterr().err == 'Error: one two\n'
 
@@ -75,9 +81,16 @@ def test_booleans_in_all_spellings():
         cli.str_to_bool('')
 
 
-@pytest.mark.parametrize('text, numbers', [
-    ('5', [5]), ('0-3', [0, 1, 2, 3]), ('1,5,9', [1, 5, 9]), ('9, 0-1,9', [9, 0, 1, 9]),
-    ('6600-6600', [6600])])
+@pytest.mark.parametrize(
+    'text, numbers',
+    [
+        ('5', [5]),
+        ('0-3', [0, 1, 2, 3]),
+        ('1,5,9', [1, 5, 9]),
+        ('9, 0-1,9', [9, 0, 1, 9]),
+        ('6600-6600', [6600]),
+    ],
+)
 def test_number_lists(text, numbers):
     assert cli.parse_int_list(text) == numbers
 

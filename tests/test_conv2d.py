@@ -1,4 +1,5 @@
 """Convolutions agree with NumPy in value and in gradients of first and second order."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -16,7 +17,7 @@ def conv_in_numpy(x, w, stride):
     out = [(n - taps) // stride + 1 for n in x.shape[1:3]]
     y = np.zeros([x.shape[0]] + out + [w.shape[3]])
     for i, j in np.ndindex(*out):
-        patch = x[:, i * stride:i * stride + taps, j * stride:j * stride + taps]
+        patch = x[:, i * stride : i * stride + taps, j * stride : j * stride + taps]
         y[:, i, j] = np.tensordot(patch, w, axes=3)
     return y
 
@@ -32,14 +33,29 @@ def adjoints_in_numpy(x, w, dy, stride):
     return dx, dw
 
 
-CASES = [(5, 6, 3, 1, 'SAME'), (4, 4, 3, 1, 'SAME'), (9, 12, 5, 1, 'SAME'), (7, 7, 1, 1, 'SAME'),
-         (9, 9, 3, 2, 'VALID'), (10, 12, 3, 2, 'VALID'), (9, 10, 4, 2, 'VALID'),
-         (8, 9, 3, 1, 'VALID'), (11, 10, 2, 3, 'VALID'), (6, 5, 1, 2, 'VALID'),
-         (18, 19, 3, 2, 'VALID')]
+CASES = [
+    (5, 6, 3, 1, 'SAME'),
+    (4, 4, 3, 1, 'SAME'),
+    (9, 12, 5, 1, 'SAME'),
+    (7, 7, 1, 1, 'SAME'),
+    (9, 9, 3, 2, 'VALID'),
+    (10, 12, 3, 2, 'VALID'),
+    (9, 10, 4, 2, 'VALID'),
+    (8, 9, 3, 1, 'VALID'),
+    (11, 10, 2, 3, 'VALID'),
+    (6, 5, 1, 2, 'VALID'),
+    (18, 19, 3, 2, 'VALID'),
+]
 
 # By Winograd's algorithm; sizes that are no multiple of its tiles too.
-WIDE_CASES = [(6, 8, 3, 1, 'SAME'), (5, 7, 3, 1, 'SAME'), (7, 6, 3, 1, 'VALID'),
-              (9, 13, 3, 2, 'VALID'), (11, 9, 3, 2, 'VALID'), (10, 12, 3, 2, 'VALID')]
+WIDE_CASES = [
+    (6, 8, 3, 1, 'SAME'),
+    (5, 7, 3, 1, 'SAME'),
+    (7, 6, 3, 1, 'VALID'),
+    (9, 13, 3, 2, 'VALID'),
+    (11, 9, 3, 2, 'VALID'),
+    (10, 12, 3, 2, 'VALID'),
+]
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
@@ -53,16 +69,22 @@ def test_values_and_gradients_of_both_orders(session, case, dtype):
 @pytest.mark.parametrize('case', WIDE_CASES, ids=str)
 def test_wide_convolutions_and_gradients_of_both_orders(session, case, monkeypatch):
     # Whatever the sizes that make it worth it are.
-    monkeypatch.setattr(conv2d, '_is_for_winograd', lambda x, channels, how, least_for_stride_2:
-                        winograd.can_do(x.dtype, how, *channels))
+    monkeypatch.setattr(
+        conv2d,
+        '_is_for_winograd',
+        lambda x, channels, how, least_for_stride_2: winograd.can_do(x.dtype, how, *channels),
+    )
     check_values_and_gradients(case, 'float32', channels=(16, 32))
     used = {op.type for op in tf.get_default_graph().get_operations()}
     assert ('WinogradAdjoint' in used) == custom_ops.has_native()
 
 
 def test_wide_convolutions_of_no_images_have_zero_gradients(session, monkeypatch):
-    monkeypatch.setattr(conv2d, '_is_for_winograd', lambda x, channels, how, least_for_stride_2:
-                        winograd.can_do(x.dtype, how, *channels))
+    monkeypatch.setattr(
+        conv2d,
+        '_is_for_winograd',
+        lambda x, channels, how, least_for_stride_2: winograd.can_do(x.dtype, how, *channels),
+    )
     x = tf.placeholder_with_default(tf.zeros([0, 6, 6, 16]), [None, 6, 6, 16])
     w = tf.ones([3, 3, 16, 16])
     if layout.for_device() == 'NCHW':
@@ -89,7 +111,7 @@ def check_values_and_gradients(case, dtype, channels):
         return np.pad(a, [(0, 0), (p, p), (p, p), (0, 0)], 'constant')
 
     def crop(a):
-        return a[:, p:a.shape[1] - p, p:a.shape[2] - p]
+        return a[:, p : a.shape[1] - p, p : a.shape[2] - p]
 
     want_y = conv_in_numpy(pad(x), w, stride)
     dy = values(*want_y.shape)
@@ -100,12 +122,17 @@ def check_values_and_gradients(case, dtype, channels):
     want_d_w = adjoints_in_numpy(pad(ddx), w, dy, stride)[1]
 
     # Minibatches have no static size in networks.
-    xt, wt, dyt = [tf.placeholder_with_default(tf.constant(a, dtype), [None] + list(a.shape[1:]))
-                   if a is not w else tf.constant(a, dtype) for a in (x, w, dy)]
+    xt, wt, dyt = [
+        tf.placeholder_with_default(tf.constant(a, dtype), [None] + list(a.shape[1:]))
+        if a is not w
+        else tf.constant(a, dtype)
+        for a in (x, w, dy)
+    ]
     y = conv2d.conv2d(xt, wt, stride, padding, layout.for_device())
     dx, dw = tf.gradients(y, [xt, wt], dyt)
-    second = tf.gradients([dx, dw], [dyt, xt, wt],
-                          [tf.constant(ddx, dtype), tf.constant(ddw, dtype)])
+    second = tf.gradients(
+        [dx, dw], [dyt, xt, wt], [tf.constant(ddx, dtype), tf.constant(ddw, dtype)]
+    )
     got = tflib.run([tf.cast(t, tf.float32) for t in [y, dx, dw] + second])
     want = [want_y, crop(want_dx), want_dw, want_d_dy, crop(want_d_x), want_d_w]
     for a, b, name in zip(got, want, ['y', 'dx', 'dw', 'd_dy', 'd_x', 'd_w']):

@@ -1,4 +1,5 @@
 """Compiling the ops: what may go wrong, and what users are told then."""
+
 import os
 import shutil
 import signal
@@ -22,13 +23,13 @@ needs_gxx = pytest.mark.skipif(shutil.which('g++') is None, reason='there is no 
 needs_nvcc = pytest.mark.skipif(shutil.which('nvcc') is None, reason='there is no nvcc')
 
 # A program that builds a tiny library from a folder with the compiler it is told.
-BUILD = '''
+BUILD = """
 import sys
 from dnnlib.tflib import kernel_build
 kernel_build.SOURCE_DIR, compiler = sys.argv[1:]
 kernel_build.build_and_load(kernel_build.Recipe(
     'tiny', {'tiny.cc': [compiler, '-c', '-fPIC']}, ['g++', '-shared'], [], 'id'))
-'''
+"""
 
 
 @pytest.fixture
@@ -39,8 +40,10 @@ def tiny(tmp_path, monkeypatch):
     (tmp_path / 'tiny.cc').write_text('int one() { return 1; }')
 
     def recipe(compiler='g++', flags=('-c', '-fPIC'), compiler_id='id'):
-        return kernel_build.Recipe('tiny', {'tiny.cc': [compiler, *flags]}, ['g++', '-shared'], [],
-                                   compiler_id)
+        return kernel_build.Recipe(
+            'tiny', {'tiny.cc': [compiler, *flags]}, ['g++', '-shared'], [], compiler_id
+        )
+
     return recipe
 
 
@@ -53,9 +56,14 @@ def no_compiler(tmp_path, monkeypatch):
 
 
 def start_build(source_dir, compiler):
-    return subprocess.Popen([sys.executable, '-c', BUILD, str(source_dir), compiler], cwd=ROOT,
-                            start_new_session=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, universal_newlines=True)
+    return subprocess.Popen(
+        [sys.executable, '-c', BUILD, str(source_dir), compiler],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+    )
 
 
 @needs_gxx
@@ -63,13 +71,20 @@ def test_a_build_is_announced_kept_and_used_again(tiny, tmp_path, capfd):
     for expected in (1, 0):
         kernel_build.build_and_load(tiny())
         assert capfd.readouterr().err.count('Compiling the tiny ops') == expected
-    name, = os.listdir(str(tmp_path / 'cache'))
+    (name,) = os.listdir(str(tmp_path / 'cache'))
     assert name.startswith('tiny-') and name.endswith('.so')
 
 
 def test_whatever_a_build_depends_on_gives_it_another_name(tiny, tmp_path, monkeypatch):
-    keys = [kernel_build._key(recipe) for recipe in (
-        tiny(), tiny(flags=['-c', '-O3']), tiny(compiler_id='another'), tiny(compiler='clang++'))]
+    keys = [
+        kernel_build._key(recipe)
+        for recipe in (
+            tiny(),
+            tiny(flags=['-c', '-O3']),
+            tiny(compiler_id='another'),
+            tiny(compiler='clang++'),
+        )
+    ]
     (tmp_path / 'some.h').write_text('')
     keys.append(kernel_build._key(tiny()))
     (tmp_path / 'tiny.cc').write_text('int one() { return 2; }')
@@ -160,13 +175,17 @@ def test_without_a_compiler_one_warning_says_why_and_plain_tensorflow_works(sess
         fused_bias_act(x, impl='cuda' if engine.gpu_devices() else 'native')
 
 
-@pytest.mark.parametrize('program, argv', [
-    (run_training, ['--config=config-e-fr', '--require-native-ops']),
-    (run_metrics, ['--network=missing.pkl', '--require-native-ops']),
-    (run_generator, ['generate-images', '--seeds=1', '--require-native-ops']),
-])
+@pytest.mark.parametrize(
+    'program, argv',
+    [
+        (run_training, ['--config=config-e-fr', '--require-native-ops']),
+        (run_metrics, ['--network=missing.pkl', '--require-native-ops']),
+        (run_generator, ['generate-images', '--seeds=1', '--require-native-ops']),
+    ],
+)
 def test_required_ops_that_cannot_be_had_end_a_program_before_it_works(
-        no_compiler, monkeypatch, tmp_path, program, argv):
+    no_compiler, monkeypatch, tmp_path, program, argv
+):
     monkeypatch.chdir(str(tmp_path))
     with pytest.raises(UserError, match='compiled ops are required.*there is no .* on the PATH'):
         program.main(argv)

@@ -1,4 +1,5 @@
 """Data sets as streams: complete epochs, exact continuation, labels, levels of detail, errors."""
+
 import os
 
 import numpy as np
@@ -8,9 +9,9 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from tests import golden
+from training.data.image_order import image_indices, permute
+from training.data.tfrecord_exporter import TFRecordExporter
 from training.dataset import TFRecordDataset, load_dataset, process_reals
-from training.image_order import image_indices, permute
-from training.tfrecord_exporter import TFRecordExporter
 
 COUNT, SHAPE = 11, (3, 16, 16)
 IMAGES = np.random.RandomState(1).randint(256, size=(COUNT,) + SHAPE).astype(np.uint8)
@@ -42,27 +43,32 @@ def number_of(image):
 
 
 def read_numbers(dataset, num_minibatches, minibatch_size=4):
-    return [number_of(image) for _ in range(num_minibatches)
-            for image in dataset.get_minibatch_np(minibatch_size)[0]]
+    return [
+        number_of(image)
+        for _ in range(num_minibatches)
+        for image in dataset.get_minibatch_np(minibatch_size)[0]
+    ]
 
 
 @pytest.mark.parametrize('size', list(range(1, 40)) + [255, 256, 257, 1000, 70000])
 def test_every_image_comes_once_per_epoch(size):
     for epoch in range(2):
-        np.testing.assert_array_equal(np.sort(permute(np.arange(size), size, 7, epoch)),
-                                      np.arange(size))
+        np.testing.assert_array_equal(
+            np.sort(permute(np.arange(size), size, 7, epoch)), np.arange(size)
+        )
 
 
 def test_orders_of_seeds_and_epochs_differ():
-    orders = [tuple(permute(np.arange(50), 50, seed, epoch))
-              for seed in range(9) for epoch in range(9)]
+    orders = [
+        tuple(permute(np.arange(50), 50, seed, epoch)) for seed in range(9) for epoch in range(9)
+    ]
     assert len(set(orders)) == 81
 
 
 def test_order_is_the_same_on_all_machines_and_engines():
     """A resumed run depends on these numbers: they may never change."""
     assert permute(np.arange(10), 10, 0, 0).tolist() == ORDER_OF_SEED_0
-    assert permute(np.arange(5), 10 ** 12, 123, 4).tolist() == ORDER_OF_SEED_123
+    assert permute(np.arange(5), 10**12, 123, 4).tolist() == ORDER_OF_SEED_123
 
 
 @pytest.mark.parametrize('size', [3, 6, 100])
@@ -70,8 +76,11 @@ def test_all_places_are_equally_likely_for_an_image(size):
     """Chi-squared test of where images 0 and 1 come, and how far apart, over many epochs."""
     first_two = np.array([permute(np.arange(2), size, 3, epoch) for epoch in range(600)])
     gaps = (first_two[:, 1] - first_two[:, 0]) % size
-    for values, outcomes in [(first_two[:, 0], size), (first_two[:, 1], size),
-                             (gaps - 1, size - 1)]:
+    for values, outcomes in [
+        (first_two[:, 0], size),
+        (first_two[:, 1], size),
+        (gaps - 1, size - 1),
+    ]:
         counts = np.bincount(values, minlength=outcomes)
         assert scipy.stats.chisquare(counts).pvalue > 1e-4
 
@@ -113,7 +122,7 @@ def test_shuffled_epochs_are_complete_and_labels_stay_with_their_images(folder, 
         for image, label in zip(images, labels):
             numbers.append(number_of(image))
             np.testing.assert_array_equal(label, LABELS[numbers[-1]])
-    epochs = [numbers[i:i + COUNT] for i in range(0, len(numbers), COUNT)]
+    epochs = [numbers[i : i + COUNT] for i in range(0, len(numbers), COUNT)]
     assert all(sorted(epoch) == list(range(COUNT)) for epoch in epochs)
     assert len(set(map(tuple, epochs))) == 4
 
@@ -123,9 +132,9 @@ def test_stream_goes_on_exactly_where_it_stopped(position, folder, session):
     whole = read_numbers(TFRecordDataset(folder, seed=5), 20, 3)
     resumed = TFRecordDataset(folder, seed=5)
     resumed.configure(2, position=position)
-    assert read_numbers(resumed, 5, 2) == whole[position:position + 10]
+    assert read_numbers(resumed, 5, 2) == whole[position : position + 10]
     resumed.configure(2, position=position)
-    assert read_numbers(resumed, 1, 2) == whole[position:position + 2]
+    assert read_numbers(resumed, 1, 2) == whole[position : position + 2]
 
 
 def test_change_of_minibatch_size_and_level_can_keep_the_place(folder, session):
@@ -225,12 +234,15 @@ def test_labels_asked_for_but_absent(tmp_path):
         TFRecordDataset(plain, label_file='other.labels', max_label_size='full')
 
 
-@pytest.mark.parametrize('content, reason', [
-    (np.zeros([COUNT - 1, 4], np.float32), '10 labels, but there are 11 images'),
-    (np.zeros([COUNT], np.float32), 'one array of numbers'),
-    (np.array([['a']] * COUNT), 'one array of numbers'),
-    (b'rubbish', 'no label file'),
-])
+@pytest.mark.parametrize(
+    'content, reason',
+    [
+        (np.zeros([COUNT - 1, 4], np.float32), '10 labels, but there are 11 images'),
+        (np.zeros([COUNT], np.float32), 'one array of numbers'),
+        (np.array([['a']] * COUNT), 'one array of numbers'),
+        (b'rubbish', 'no label file'),
+    ],
+)
 def test_wrong_label_files_are_one_line_errors(content, reason, folder):
     with open(os.path.join(folder, 'own.labels'), 'wb') as file:
         file.write(content) if isinstance(content, bytes) else np.save(file, content)
@@ -318,8 +330,13 @@ def test_other_tensorflow_errors_are_not_taken_for_reading_errors(folder, sessio
             session.run(tf.check_numerics(tf.constant(np.nan), 'numerics'))
 
 
-@pytest.mark.parametrize('kwargs, reason', [
-    ({'max_images': 0}, 'max_images is 0'), ({'max_label_size': 'all'}, "max_label_size is 'all'")])
+@pytest.mark.parametrize(
+    'kwargs, reason',
+    [
+        ({'max_images': 0}, 'max_images is 0'),
+        ({'max_label_size': 'all'}, "max_label_size is 'all'"),
+    ],
+)
 def test_arguments_out_of_range(kwargs, reason, folder):
     with pytest.raises(UserError, match=reason):
         TFRecordDataset(folder, **kwargs)
@@ -343,7 +360,10 @@ def test_load_dataset_joins_paths_and_says_what_it_opens(folder, capsys):
     assert isinstance(dataset, TFRecordDataset)
     assert capsys.readouterr().out.splitlines() == [
         'Streaming data using training.dataset.TFRecordDataset...',
-        'Dataset shape = [3, 16, 16]', 'Dynamic range = [0, 255]', 'Label size    = 0']
+        'Dataset shape = [3, 16, 16]',
+        'Dynamic range = [0, 255]',
+        'Label size    = 0',
+    ]
     named = load_dataset('training.dataset.TFRecordDataset', tfrecord_dir=folder, max_images=2)
     assert named.num_images == 2
 
@@ -355,8 +375,11 @@ def test_records_can_be_parsed_one_by_one(folder, session):
 
 
 def test_process_reals_maps_range_and_keeps_full_resolution_at_lod_0(session):
-    x, labels = session.run(process_reals(tf.constant(IMAGES[:2]), tf.constant(LABELS[:2]), 0.0,
-                                          False, [0, 255], [-1, 1]))
+    x, labels = session.run(
+        process_reals(
+            tf.constant(IMAGES[:2]), tf.constant(LABELS[:2]), 0.0, False, [0, 255], [-1, 1]
+        )
+    )
     np.testing.assert_allclose(x, IMAGES[:2] / 127.5 - 1, atol=1e-6)
     np.testing.assert_array_equal(labels, LABELS[:2])
 
@@ -364,7 +387,7 @@ def test_process_reals_maps_range_and_keeps_full_resolution_at_lod_0(session):
 @pytest.mark.parametrize('lod', [0.25, 1.0, 1.75, 2.0])
 def test_process_reals_fades_to_the_next_level_and_enlarges(lod, session):
     whole = int(lod)
-    small = IMAGES[:3, :, ::2 ** whole, ::2 ** whole]
+    small = IMAGES[:3, :, :: 2**whole, :: 2**whole]
     fed = tf.placeholder(tf.float32, [])
     got, _ = process_reals(tf.constant(small), None, fed, False, [0, 255], [0, 1])
     got = session.run(got, {fed: lod})
@@ -373,7 +396,7 @@ def test_process_reals_fades_to_the_next_level_and_enlarges(lod, session):
     blocks = x.reshape(3, 3, side // 2, 2, side // 2, 2).mean(axis=(3, 5), keepdims=True)
     y = np.broadcast_to(blocks, [3, 3, side // 2, 2, side // 2, 2]).reshape(x.shape)
     x = x + (y - x) * (lod - whole)
-    np.testing.assert_allclose(got, x.repeat(2 ** whole, 2).repeat(2 ** whole, 3), atol=1e-6)
+    np.testing.assert_allclose(got, x.repeat(2**whole, 2).repeat(2**whole, 3), atol=1e-6)
 
 
 def test_process_reals_mirrors_about_half_of_the_images(session):

@@ -1,4 +1,5 @@
 """Published collections, in small: pixels, labels, order; wrong files are one-line errors."""
+
 import gzip
 import os
 import pickle
@@ -10,7 +11,7 @@ from PIL import Image
 
 import dataset_tool
 from dnnlib.cli import run_cli
-from training import dataset_sources
+from training.data import published
 from training.dataset import TFRecordDataset
 
 RND = np.random.RandomState(4)
@@ -19,8 +20,8 @@ ORDER_OF_10 = [4, 0, 7, 5, 8, 3, 1, 6, 9, 2]  # the official shuffled order
 
 @pytest.fixture(autouse=True)
 def ten_images_make_a_collection(monkeypatch):
-    numbers = dict.fromkeys(dataset_sources.NUM_IMAGES, 10)
-    monkeypatch.setattr(dataset_sources, 'NUM_IMAGES', numbers)
+    numbers = dict.fromkeys(published.NUM_IMAGES, 10)
+    monkeypatch.setattr(published, 'NUM_IMAGES', numbers)
 
 
 def run(*args):
@@ -37,8 +38,9 @@ def check_set(path, images, labels, num_classes):
     assert (dataset.num_images, dataset.label_size) == (10, num_classes)
     for record, source in enumerate(ORDER_OF_10):
         np.testing.assert_array_equal(dataset.get_image(record), images[source])
-        assert dataset.get_label(record).tolist() == [float(c == labels[source])
-                                                      for c in range(num_classes)]
+        assert dataset.get_label(record).tolist() == [
+            float(c == labels[source]) for c in range(num_classes)
+        ]
 
 
 def failing(capsys, *args):
@@ -49,8 +51,10 @@ def failing(capsys, *args):
 
 
 def write_mnist(folder, images, labels):
-    for name, header, data in [('train-images-idx3-ubyte.gz', 16, images),
-                               ('train-labels-idx1-ubyte.gz', 8, labels)]:
+    for name, header, data in [
+        ('train-images-idx3-ubyte.gz', 16, images),
+        ('train-labels-idx1-ubyte.gz', 8, labels),
+    ]:
         with gzip.open(str(folder / name), 'wb') as file:
             file.write(bytes(header) + data.astype(np.uint8).tobytes())
 
@@ -67,22 +71,26 @@ def test_mnist_is_padded_with_zeros(tmp_path):
 def test_mnistrgb_stacks_three_digits(tmp_path):
     images = RND.randint(256, size=[10, 28, 28])
     write_mnist(tmp_path, images, np.zeros(10))
-    assert run('create_mnistrgb', tmp_path / 'set', tmp_path, '--num_images=5',
-               '--random_seed=7') == 0
+    assert (
+        run('create_mnistrgb', tmp_path / 'set', tmp_path, '--num_images=5', '--random_seed=7') == 0
+    )
     rnd = np.random.RandomState(7)
     dataset = TFRecordDataset(str(tmp_path / 'set'))
     assert dataset.shape == [3, 32, 32] and dataset.num_images == 5 and dataset.label_file is None
     for i in range(5):
-        np.testing.assert_array_equal(dataset.get_image(i)[:, 2:30, 2:30],
-                                      images[rnd.randint(10, size=3)])
+        np.testing.assert_array_equal(
+            dataset.get_image(i)[:, 2:30, 2:30], images[rnd.randint(10, size=3)]
+        )
 
 
 def test_incomplete_mnist_is_refused(tmp_path, capsys):
     assert "no file 'train-images-idx3-ubyte.gz'" in failing(
-        capsys, 'create_mnist', tmp_path / 'set', tmp_path)
+        capsys, 'create_mnist', tmp_path / 'set', tmp_path
+    )
     write_mnist(tmp_path, np.zeros([9, 28, 28]), np.zeros(10))
     assert 'holds 7056 bytes of data, expected 7840' in failing(
-        capsys, 'create_mnist', tmp_path / 'set', tmp_path)
+        capsys, 'create_mnist', tmp_path / 'set', tmp_path
+    )
     path = tmp_path / 'train-images-idx3-ubyte.gz'
     path.write_bytes(path.read_bytes()[:-20])
     assert 'no complete gzip file' in failing(capsys, 'create_mnist', tmp_path / 'set', tmp_path)
@@ -103,16 +111,21 @@ def test_cifar10_joins_its_batches(protocol, tmp_path):
     images, labels = random_images(), RND.randint(10, size=10)
     for i in range(5):
         part = slice(2 * i, 2 * i + 2)
-        dump(tmp_path / ('data_batch_%d' % (i + 1)),
-             {'data': images[part].reshape(2, -1), 'labels': labels[part].tolist()}, protocol)
+        dump(
+            tmp_path / ('data_batch_%d' % (i + 1)),
+            {'data': images[part].reshape(2, -1), 'labels': labels[part].tolist()},
+            protocol,
+        )
     assert run('create_cifar10', tmp_path / 'set', tmp_path) == 0
     check_set(tmp_path / 'set', images, labels, 10)
 
 
 def test_cifar100_has_fine_labels(tmp_path):
     images, labels = random_images(), RND.randint(100, size=10)
-    dump(tmp_path / 'train', {'data': images.reshape(10, -1), 'fine_labels': labels.tolist(),
-                              'coarse_labels': [0] * 10})
+    dump(
+        tmp_path / 'train',
+        {'data': images.reshape(10, -1), 'fine_labels': labels.tolist(), 'coarse_labels': [0] * 10},
+    )
     assert run('create_cifar100', tmp_path / 'set', tmp_path) == 0
     check_set(tmp_path / 'set', images, labels, 100)
 
@@ -130,14 +143,23 @@ class Evil:
         return os.mkdir, ('broken-in',)
 
 
-@pytest.mark.parametrize('content, reason', [
-    ({'data': np.zeros([10, 3072], np.uint8)}, 'do not hold "data" and "fine_labels"'),
-    ({'data': np.zeros([9, 3072], np.uint8), 'fine_labels': [0] * 9}, 'expected uint8 [10, 3, 32'),
-    ({'data': np.zeros([10, 3072]), 'fine_labels': [0] * 10}, 'are float64'),
-    ({'data': np.zeros([10, 3072], np.uint8), 'fine_labels': [100] * 10}, 'numbers from 0 to 99'),
-    ([1, 2], 'do not hold'),
-    (Evil(), 'mkdir'),
-])
+@pytest.mark.parametrize(
+    'content, reason',
+    [
+        ({'data': np.zeros([10, 3072], np.uint8)}, 'do not hold "data" and "fine_labels"'),
+        (
+            {'data': np.zeros([9, 3072], np.uint8), 'fine_labels': [0] * 9},
+            'expected uint8 [10, 3, 32',
+        ),
+        ({'data': np.zeros([10, 3072]), 'fine_labels': [0] * 10}, 'are float64'),
+        (
+            {'data': np.zeros([10, 3072], np.uint8), 'fine_labels': [100] * 10},
+            'numbers from 0 to 99',
+        ),
+        ([1, 2], 'do not hold'),
+        (Evil(), 'mkdir'),
+    ],
+)
 def test_wrong_pickles_are_refused_and_never_run(content, reason, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dump(tmp_path / 'train', content)
@@ -155,8 +177,9 @@ def test_celeba_is_cropped_around_the_face(tmp_path, capsys):
     dataset = TFRecordDataset(str(tmp_path / 'set'))
     assert dataset.shape == [3, 128, 128]
     for record, source in enumerate(ORDER_OF_10):
-        np.testing.assert_array_equal(dataset.get_image(record).transpose(1, 2, 0),
-                                      images[source][36:164, 26:154])
+        np.testing.assert_array_equal(
+            dataset.get_image(record).transpose(1, 2, 0), images[source][36:164, 26:154]
+        )
     capsys.readouterr()
     assert 'outside' in failing(capsys, 'create_celeba', tmp_path / 's', tmp_path, '--cy=200')
     os.remove(str(folder / '000003.png'))
@@ -169,6 +192,7 @@ def test_celeba_is_cropped_around_the_face(tmp_path, capsys):
 
 def test_hdf5_uses_the_highest_resolution_and_its_labels(tmp_path, capsys):
     import h5py
+
     images = RND.randint(256, size=[10, 3, 16, 16]).astype(np.uint8)
     path = tmp_path / 'x.h5'
     with h5py.File(str(path), 'w') as file:
@@ -189,6 +213,7 @@ def test_hdf5_uses_the_highest_resolution_and_its_labels(tmp_path, capsys):
 def lsun(tmp_path):
     """LMDB with a broken entry, and photographs of several sizes; red = x, green = y."""
     import lmdb
+
     with lmdb.open(str(tmp_path / 'lmdb'), map_size=1 << 24) as environment:
         with environment.begin(write=True) as transaction:
             transaction.put(b'0', b'no image')
@@ -228,10 +253,12 @@ def test_lsun_wide_keeps_the_aspect_ratio_between_black_bars(lsun, tmp_path):
 def test_lmdb_that_is_none(tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     assert 'as an LMDB folder' in failing(capsys, 'create_lsun', tmp_path / 's', tmp_path / 'empty')
-    assert '--resolution=100' in failing(capsys, 'create_lsun', tmp_path / 's', tmp_path,
-                                         '--resolution=100')
-    assert '--height=40' in failing(capsys, 'create_lsun_wide', tmp_path / 's', tmp_path,
-                                    '--width=32', '--height=40')
+    assert '--resolution=100' in failing(
+        capsys, 'create_lsun', tmp_path / 's', tmp_path, '--resolution=100'
+    )
+    assert '--height=40' in failing(
+        capsys, 'create_lsun_wide', tmp_path / 's', tmp_path, '--width=32', '--height=40'
+    )
 
 
 def test_missing_package_is_named_with_its_cure(tmp_path, capsys, monkeypatch):

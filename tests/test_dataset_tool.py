@@ -1,4 +1,5 @@
 """The data set tool: what it accepts, what it refuses in one line; nothing is half made."""
+
 import io
 import os
 import zipfile
@@ -10,10 +11,10 @@ from PIL import Image
 
 import dataset_tool
 from dnnlib.cli import run_cli
-from training import demo, image_sources, tfrecord_exporter
+from training.data import demo, from_images, tfrecord_exporter
+from training.data.labels import OneHotLabels
+from training.data.tfrecord_exporter import TFRecordExporter
 from training.dataset import TFRecordDataset
-from training.labels import OneHotLabels
-from training.tfrecord_exporter import TFRecordExporter
 
 RND = np.random.RandomState(0)
 
@@ -60,17 +61,20 @@ def test_without_arguments_the_help_is_printed(capsys):
     assert 'create_from_images' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('args, reason', [
-    (['create_everything'], 'invalid choice'),
-    (['info'], 'required: tfrecord_dir'),
-    (['create_from_images', 'a', 'b', '--resize=big'], 'invalid int'),
-    (['create_from_images', 'a', 'b', '--resize=100'], r'--resize=100 is no power of two'),
-    (['create_from_crops', 'a', 'b', '--min-scale=2'], '--min-scale=2 and --max-scale=1'),
-    (['create_from_crops', 'a', 'b', '--num-images=0'], '--num-images must be at least 1'),
-    (['create_from_images', 'a', '/no/such/folder'], 'neither a folder nor a .zip'),
-    (['info', '/no/such/folder'], 'no data set folder'),
-    (['verify', '/no/such/folder'], 'no data set folder'),
-])
+@pytest.mark.parametrize(
+    'args, reason',
+    [
+        (['create_everything'], 'invalid choice'),
+        (['info'], 'required: tfrecord_dir'),
+        (['create_from_images', 'a', 'b', '--resize=big'], 'invalid int'),
+        (['create_from_images', 'a', 'b', '--resize=100'], r'--resize=100 is no power of two'),
+        (['create_from_crops', 'a', 'b', '--min-scale=2'], '--min-scale=2 and --max-scale=1'),
+        (['create_from_crops', 'a', 'b', '--num-images=0'], '--num-images must be at least 1'),
+        (['create_from_images', 'a', '/no/such/folder'], 'neither a folder nor a .zip'),
+        (['info', '/no/such/folder'], 'no data set folder'),
+        (['verify', '/no/such/folder'], 'no data set folder'),
+    ],
+)
 def test_wrong_arguments_end_in_one_line(args, reason, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(*args) == 2
@@ -111,11 +115,15 @@ def test_all_offending_files_are_listed_and_nothing_is_written(images, tmp_path,
     lines = capsys.readouterr().err.splitlines()
     reasons = [
         'b-small.png: is 8x8 rgb, but the first image, 0.png, is 16x16 rgb',
-        'c-gray.png: is 16x16 gray', 'd-wide.png: is 32x16 pixels, not square',
+        'c-gray.png: is 16x16 gray',
+        'd-wide.png: is 32x16 pixels, not square',
         'e-odd.png: is 12x12 pixels, the side is no power',
         'f-alpha.png: is neither RGB nor gray (mode RGBA)',
-        'g-palette.png: is neither RGB nor gray (mode P)', 'h-text.png: cannot be read as an image',
-        'i-cut.png: cannot be read as an image', 'j-deep.png: has more than 8 bits']
+        'g-palette.png: is neither RGB nor gray (mode P)',
+        'h-text.png: cannot be read as an image',
+        'i-cut.png: cannot be read as an image',
+        'j-deep.png: has more than 8 bits',
+    ]
     assert [line.startswith(reason) for line, reason in zip(lines, reasons)] == [True] * 9
     assert lines[9].startswith('Error: 9 of the 13 files') and len(lines) == 10
     assert os.listdir(str(tmp_path)) == ['in']
@@ -125,32 +133,50 @@ def test_all_offending_files_are_listed_and_nothing_is_written(images, tmp_path,
 
 def test_skip_bad_does_not_make_an_empty_data_set(tmp_path, capsys):
     save_image(tmp_path / 'in' / 'a.png', (5, 5))
-    assert '1 of the 1 files' in error_of(capsys, 'create_from_images', tmp_path / 'set',
-                                          tmp_path / 'in', '--skip-bad')
+    assert '1 of the 1 files' in error_of(
+        capsys, 'create_from_images', tmp_path / 'set', tmp_path / 'in', '--skip-bad'
+    )
 
 
 @pytest.mark.parametrize('convert, channels', [('rgb', 3), ('gray', 1), ('rgba', 4)])
 def test_mixed_files_can_be_made_alike(convert, channels, tmp_path):
-    for name, size, mode in [('a', (40, 30), 'RGB'), ('b', (16, 16), 'L'), ('c', (9, 50), 'RGBA'),
-                             ('d', (16, 20), 'P'), ('e', (20, 20), 'LA')]:
+    for name, size, mode in [
+        ('a', (40, 30), 'RGB'),
+        ('b', (16, 16), 'L'),
+        ('c', (9, 50), 'RGBA'),
+        ('d', (16, 20), 'P'),
+        ('e', (20, 20), 'LA'),
+    ]:
         save_image(tmp_path / 'in' / (name + '.png'), size, mode)
-    assert run('create_from_images', tmp_path / 'set', tmp_path / 'in', '--crop', '--resize=8',
-               '--convert=' + convert) == 0
+    assert (
+        run(
+            'create_from_images',
+            tmp_path / 'set',
+            tmp_path / 'in',
+            '--crop',
+            '--resize=8',
+            '--convert=' + convert,
+        )
+        == 0
+    )
     assert TFRecordDataset(str(tmp_path / 'set')).shape == [channels, 8, 8]
 
 
 def test_crop_takes_the_middle(tmp_path):
     pixels = save_image(tmp_path / 'in' / 'a.png', (20, 16))
     assert run('create_from_images', tmp_path / 'set', tmp_path / 'in', '--crop') == 0
-    np.testing.assert_array_equal(TFRecordDataset(str(tmp_path / 'set')).get_image(0),
-                                  pixels[:, :, 2:18])
+    np.testing.assert_array_equal(
+        TFRecordDataset(str(tmp_path / 'set')).get_image(0), pixels[:, :, 2:18]
+    )
 
 
 @pytest.mark.parametrize('outer', ['', 'outer/'])
 @pytest.mark.parametrize('zipped', [False, True])
 def test_one_folder_per_class_gives_labels(outer, zipped, tmp_path):
-    pixels = {name: save_image(tmp_path / 'in' / (outer + name))
-              for name in ['bird/1.png', 'cat/1.png', 'cat/2.png', 'dog/0.png']}
+    pixels = {
+        name: save_image(tmp_path / 'in' / (outer + name))
+        for name in ['bird/1.png', 'cat/1.png', 'cat/2.png', 'dog/0.png']
+    }
     source = tmp_path / 'in'
     if zipped:
         source = tmp_path / 'in.zip'
@@ -178,7 +204,8 @@ def test_force_is_needed_to_replace_existing_data(images, dataset, tmp_path, cap
     before = TFRecordDataset(str(dataset)).fingerprint()
     os.remove(str(images[0] / '0.png'))
     assert 'already holds a data set; use --force' in error_of(
-        capsys, 'create_from_images', dataset, images[0])
+        capsys, 'create_from_images', dataset, images[0]
+    )
     assert TFRecordDataset(str(dataset)).fingerprint() == before
     assert run('create_from_images', dataset, images[0], '--force') == 0
     assert TFRecordDataset(str(dataset)).num_images == 3
@@ -230,8 +257,11 @@ def test_compare_counts_differences(images, dataset, tmp_path, capsys):
     capsys.readouterr()
     assert run('compare', dataset, tmp_path / 'b') == 1
     assert capsys.readouterr().out.splitlines() == [
-        'Image 2 is different', 'Datasets contain different number of images',
-        'Identical images: 3 / 4', 'Identical labels: 4 / 4']
+        'Image 2 is different',
+        'Datasets contain different number of images',
+        'Identical images: 3 / 4',
+        'Identical labels: 4 / 4',
+    ]
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'L', 'RGBA'])
@@ -268,8 +298,7 @@ def test_verify_finds_every_broken_record_in_every_file(dataset, capsys):
     assert len(captured.out.splitlines()) == 4 and '4 problem(s)' in captured.err
 
 
-def test_verify_compares_levels_of_detail_and_names_missing_ones(dataset, images, tmp_path,
-                                                                capsys):
+def test_verify_compares_levels_of_detail_and_names_missing_ones(dataset, images, tmp_path, capsys):
     os.remove(str(dataset / 'set-r03.tfrecords'))
     assert run('verify', dataset) == 0
     assert 'at levels of detail 0, 2; level 1 is missing' in capsys.readouterr().out
@@ -285,8 +314,12 @@ def test_display_shows_images_until_q(dataset, monkeypatch, capsys):
     monkeypatch.setattr('builtins.input', lambda prompt: next(answers))
     assert run('display', dataset) == 0
     assert shown == [(16, 16)] * 2
-    assert capsys.readouterr().out.splitlines() == ['idx =        0', 'label = []',
-                                                    'idx =        1', 'label = []']
+    assert capsys.readouterr().out.splitlines() == [
+        'idx =        0',
+        'label = []',
+        'idx =        1',
+        'label = []',
+    ]
 
 
 def test_crops_are_parts_of_the_photographs_and_reproducible(tmp_path):
@@ -297,8 +330,10 @@ def test_crops_are_parts_of_the_photographs_and_reproducible(tmp_path):
     Image.fromarray(photo).save(str(tmp_path / 'in' / 'a.png'))
     flags = ['--resolution=16', '--num-images=40', '--min-scale=0.5', '--max-scale=0.8']
     for name, seed in [('a', 1), ('b', 1), ('c', 2)]:
-        assert run('create_from_crops', tmp_path / name, tmp_path / 'in', *flags,
-                   '--seed=%d' % seed) == 0
+        assert (
+            run('create_from_crops', tmp_path / name, tmp_path / 'in', *flags, '--seed=%d' % seed)
+            == 0
+        )
     a, b, c = (TFRecordDataset(str(tmp_path / name)) for name in 'abc')
     assert a.shape == [3, 16, 16] and a.num_images == 40
     sides = []
@@ -306,8 +341,9 @@ def test_crops_are_parts_of_the_photographs_and_reproducible(tmp_path):
         np.testing.assert_array_equal(a.get_image(i), b.get_image(i))
         red, green, blue = a.get_image(i).astype(float)
         assert not blue.any()
-        sides.append(((red[:, -2] - red[:, 1]).mean() / 13 * 16,
-                      (green[-2] - green[1]).mean() / 13 * 16))
+        sides.append(
+            ((red[:, -2] - red[:, 1]).mean() / 13 * 16, (green[-2] - green[1]).mean() / 13 * 16)
+        )
     sides = np.array(sides)
     assert sides.min() > 0.5 * 120 - 2 and sides.max() < 0.8 * 120 + 2
     np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=2)  # square
@@ -324,9 +360,12 @@ def test_photographs_that_cannot_be_read_end_in_one_line(tmp_path, capsys):
 
 
 def make_demo_faster(monkeypatch):
-    make = image_sources.create_from_crops
-    monkeypatch.setattr(demo, 'create_from_crops',
-                        lambda *args, **kwargs: make(*args, **dict(kwargs, num_images=40)))
+    make = from_images.create_from_crops
+    monkeypatch.setattr(
+        demo,
+        'create_from_crops',
+        lambda *args, **kwargs: make(*args, **dict(kwargs, num_images=40)),
+    )
 
 
 def test_demo_data_set_is_made_once(tmp_path, monkeypatch, capsys):

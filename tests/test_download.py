@@ -1,4 +1,5 @@
 """dnnlib.util.open_url against a web server of our own."""
+
 import hashlib
 import http.server
 import io
@@ -57,11 +58,21 @@ def md5(text):
     return hashlib.md5(text.encode('utf-8')).hexdigest()
 
 
-@pytest.mark.parametrize('obj, expected', [
-    ('http://a.b/c', True), ('https://nvlabs-fi-cdn.nvidia.com/x.pkl', True),
-    ('http://localhost/x', False), ('gdrive:networks/x.pkl', False), ('file:///a/b', False),
-    ('/a/b', False), ('http://', False), ('http://[', False), (None, False),
-    (b'http://a.b/', False)])
+@pytest.mark.parametrize(
+    'obj, expected',
+    [
+        ('http://a.b/c', True),
+        ('https://nvlabs-fi-cdn.nvidia.com/x.pkl', True),
+        ('http://localhost/x', False),
+        ('gdrive:networks/x.pkl', False),
+        ('file:///a/b', False),
+        ('/a/b', False),
+        ('http://', False),
+        ('http://[', False),
+        (None, False),
+        (b'http://a.b/', False),
+    ],
+)
 def test_is_url(obj, expected):
     assert is_url(obj) is expected
 
@@ -118,7 +129,8 @@ def test_the_cache_name_is_that_of_the_official_code(monkeypatch, tmp_path):
     fetch(url, str(tmp_path))
     assert os.listdir(str(tmp_path)) == [
         '92b0fe539a227cdb6d0fb2833c6a30df_https___nvlabs-fi-cdn.nvidia.com_stylegan2_networks_'
-        'stylegan2-ffhq-config-f.pkl']
+        'stylegan2-ffhq-config-f.pkl'
+    ]
 
 
 def test_the_server_may_name_the_file(server, tmp_path):
@@ -141,8 +153,10 @@ def test_failed_attempts_are_repeated_ever_more_slowly(server, capsys):
 
 
 def test_a_body_that_was_cut_short_counts_as_failed(server):
-    server.script = [(200, {'Content-Length': 2000, 'Connection': 'close'}, BINARY),
-                     (200, {}, BINARY)]
+    server.script = [
+        (200, {'Content-Length': 2000, 'Connection': 'close'}, BINARY),
+        (200, {}, BINARY),
+    ]
     assert fetch(server.url) == BINARY
     assert len(server.requests) == 2
 
@@ -175,8 +189,10 @@ def test_without_internet_the_failure_comes_soon(server, monkeypatch, name_is_kn
     server.shutdown()
     server.server_close()
     if not name_is_known:
+
         def no_such_name(*args, **kwargs):
             raise socket.gaierror(socket.EAI_NONAME, 'Name or service not known')
+
         monkeypatch.setattr(socket, 'getaddrinfo', no_such_name)
     with pytest.raises(UserError, match='no connection'):
         open_url(server.url, verbose=False)

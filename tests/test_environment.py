@@ -10,14 +10,17 @@ import pytest
 ROOT = str(Path(__file__).resolve().parent.parent)
 REQUIREMENTS = Path(ROOT, 'requirements')
 FOLDERS = ['.', 'dnnlib/**', 'training/**', 'metrics/**', 'dcgan/**', 'tests/**', 'bench/**']
-PYTHON_FILES = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS
-                      for path in Path(ROOT).glob(folder + '/*.py'))
+PYTHON_FILES = sorted(
+    str(path.relative_to(ROOT)) for folder in FOLDERS for path in Path(ROOT).glob(folder + '/*.py')
+)
 
 
 def pins(text):
     """{package: version} of lines such as 'name==1.0; marker' and '- name==1.0'."""
-    return {name.lower(): re.sub(r'(\.0)+$', '', version)
-            for name, version in re.findall(r'^[\s-]*([\w.-]+)==([\w.]+)', text, re.MULTILINE)}
+    return {
+        name.lower(): re.sub(r'(\.0)+$', '', version)
+        for name, version in re.findall(r'^[\s-]*([\w.-]+)==([\w.]+)', text, re.MULTILINE)
+    }
 
 
 def requirements(*names):
@@ -48,9 +51,14 @@ def test_every_requirement_names_one_exact_version():
 
 def test_names_of_environments_state_the_pinned_tensorflow():
     script = Path(ROOT, 'tools/make_env.sh').read_text()
-    tf1, tf2, tf2_cuda = [pins('\n'.join(requirements(name)))[package] for name, package in [
-        ('tf1.txt', 'tensorflow-gpu'), ('tf2.txt', 'tensorflow-cpu'),
-        ('tf2-cuda.txt', 'tensorflow')]]
+    tf1, tf2, tf2_cuda = [
+        pins('\n'.join(requirements(name)))[package]
+        for name, package in [
+            ('tf1.txt', 'tensorflow-gpu'),
+            ('tf2.txt', 'tensorflow-cpu'),
+            ('tf2-cuda.txt', 'tensorflow'),
+        ]
+    ]
     assert tf2 == tf2_cuda
     assert re.findall(r"title='TensorFlow ([\d.]+)'", script) == [tf1, '.'.join(tf2.split('.')[:2])]
 
@@ -83,6 +91,12 @@ def test_the_engine_is_chosen_on_the_command_line_and_by_the_environment(command
     # Without what a make that runs the tests passes on to further ones.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))}
     environment['ENGINE'] = 'tf3'
-    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, universal_newlines=True)
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     assert result.returncode != 0 and 'ENGINE=tf3' in result.stderr

@@ -1,4 +1,5 @@
 """Figures show what the networks and the records say, in numbers."""
+
 import json
 import os
 import re
@@ -14,24 +15,40 @@ from dnnlib import cli, tflib
 from dnnlib.util import UserError
 from metrics import metric_plot
 from tests.test_noise_injection import sigma_in_numpy
-from training import figures, fr_maps, misc, plotting, runs
-from training.generate import Generator
+from training import misc, runs
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS, G_main
+from training.pictures import figures, fr_maps, plotting
+from training.pictures.generate import Generator
 
-STYLEGAN2 = dict(func_name=G_main, resolution=8, fmap_max=8, latent_size=8, dlatent_size=8,
-                 mapping_fmaps=8, mapping_layers=1)
+STYLEGAN2 = dict(
+    func_name=G_main,
+    resolution=8,
+    fmap_max=8,
+    latent_size=8,
+    dlatent_size=8,
+    mapping_fmaps=8,
+    mapping_layers=1,
+)
 DCGAN = dict(func_name='dcgan.networks.G_dcgan', resolution=8, fmap_max=4, latent_size=8)
-RUN_NAMES = {'fr': '00000-stylegan2-demo-1gpu-config-e-fr',
-             'bald': '00001-stylegan2-demo-1gpu-config-e-bald',
-             'dcgan-fr': '00002-stylegan2-demo-1gpu-dcgan-fr',
-             'dcgan': '00003-stylegan2-demo-1gpu-dcgan'}
+RUN_NAMES = {
+    'fr': '00000-stylegan2-demo-1gpu-config-e-fr',
+    'bald': '00001-stylegan2-demo-1gpu-config-e-bald',
+    'dcgan-fr': '00002-stylegan2-demo-1gpu-dcgan-fr',
+    'dcgan': '00003-stylegan2-demo-1gpu-dcgan',
+}
 
 
 def G_known(latents_in, noise_values=None, **_kwargs):
     """One number of z everywhere, noise of 2x2 blocks in red, of pixels in the left half."""
-    variables = [tf.get_variable('noise%d' % index, shape=[1, 1, size, size], trainable=False,
-                                 initializer=tf.initializers.random_normal())
-                 for index, size in enumerate([4, 8])]
+    variables = [
+        tf.get_variable(
+            'noise%d' % index,
+            shape=[1, 1, size, size],
+            trainable=False,
+            initializer=tf.initializers.random_normal(),
+        )
+        for index, size in enumerate([4, 8])
+    ]
     latents_in.set_shape([None, 3])
     blocks, pixels = noise_values or variables
     blocks = tf.reshape(tf.tile(blocks[:, :, :, None, :, None], [1, 1, 1, 2, 1, 2]), [-1, 1, 8, 8])
@@ -50,7 +67,8 @@ def networks(tmp_path_factory):
             'fr': tflib.Network('Gs', noise_injection='fr', **STYLEGAN2),
             'bald': tflib.Network('Gs', noise_injection='none', **STYLEGAN2),
             'dcgan-fr': tflib.Network('Gs', noise_injection='fr', **DCGAN),
-            'dcgan': tflib.Network('Gs', noise_injection='none', **DCGAN)}
+            'dcgan': tflib.Network('Gs', noise_injection='none', **DCGAN),
+        }
         for name, run_name in RUN_NAMES.items():
             (root / run_name).mkdir()
             misc.save_pkl(found[name], str(root / run_name / 'network-final.pkl'))
@@ -67,7 +85,7 @@ def run(networks, command, *flags):
     """Run a sub-command; returns the folder that it wrote."""
     before = set(os.listdir('results')) if os.path.exists('results') else set()
     run_generator.main([command] + list(flags))
-    new, = set(os.listdir('results')) - before
+    (new,) = set(os.listdir('results')) - before
     return os.path.join('results', new)
 
 
@@ -119,7 +137,7 @@ def test_rows_of_noise_begin_without_and_end_with_the_seed_s_own(networks, name,
     images = figures.noise_by_layers(Generator(Gs), 3)
     assert figures.layer_names(Generator(Gs)) == names and len(images) == len(names) + 1
     for index, noise in [(0, 'none'), (-1, 'random')]:
-        want, = Generator(Gs, noise=noise).images_of_seeds([3])
+        (want,) = Generator(Gs, noise=noise).images_of_seeds([3])
         np.testing.assert_allclose(images[index], want.astype(int), atol=1)
     assert all(np.any(a != b) for a, b in zip(images, images[1:]))
 
@@ -135,25 +153,36 @@ def test_commands_write_pictures_of_the_noise(networks):
 
 def test_networks_stand_side_by_side_with_the_same_seeds(networks):
     folders = [str(networks['root'] / RUN_NAMES[name]) for name in ['fr', 'dcgan']]
-    path = run(networks, 'sample-grid', '--networks=' + ','.join(folders), '--seeds=4-9',
-               '--columns=3', '--noise=none')
+    path = run(
+        networks,
+        'sample-grid',
+        '--networks=' + ','.join(folders),
+        '--seeds=4-9',
+        '--columns=3',
+        '--noise=none',
+    )
     picture = np.asarray(PIL.Image.open(os.path.join(path, 'sample-grid.png')))
     # Two grids of 3x2 images, enlarged from 8 to 64 pixels, a gap and a line of titles.
     assert picture.shape[1] == 2 * 3 * 64 + 6
-    pixels = picture[-2 * 64:][::8, ::1]
+    pixels = picture[-2 * 64 :][::8, ::1]
     for name, left in [('fr', 0), ('dcgan', 3 * 64 + 6)]:
         images = list(Generator(networks[name], noise='none').images_of_seeds(range(4, 10)))
         want = misc.create_image_grid(np.stack(images), (3, 2)).transpose(1, 2, 0)
-        np.testing.assert_allclose(pixels[:, left:left + 3 * 64:8], want.astype(int), atol=1)
-    assert np.any(picture[:-2 * 64] < 128), 'titles'
+        np.testing.assert_allclose(pixels[:, left : left + 3 * 64 : 8], want.astype(int), atol=1)
+    assert np.any(picture[: -2 * 64] < 128), 'titles'
 
 
 def dcgan_mu(net, z):
     """What goes into the noise injection of the tiny DCGAN, [4, 4, 4]."""
-    v = {name: net.get_var('4x4/' + name).astype(np.float64) for name in [
-        'weight'] + ['BatchNorm/' + x for x in ['gamma', 'beta', 'moving_mean', 'moving_variance']]}
-    gamma, beta, mean, variance = [v['BatchNorm/' + x].reshape(4, 1, 1) for x in [
-        'gamma', 'beta', 'moving_mean', 'moving_variance']]
+    v = {
+        name: net.get_var('4x4/' + name).astype(np.float64)
+        for name in ['weight']
+        + ['BatchNorm/' + x for x in ['gamma', 'beta', 'moving_mean', 'moving_variance']]
+    }
+    gamma, beta, mean, variance = [
+        v['BatchNorm/' + x].reshape(4, 1, 1)
+        for x in ['gamma', 'beta', 'moving_mean', 'moving_variance']
+    ]
     x = np.dot(z, v['weight']).reshape(4, 4, 4)
     return np.maximum((x - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
 
@@ -175,8 +204,9 @@ def test_maps_of_every_form_are_those_of_the_equations(networks, form):
     for index, z in enumerate(generator.latents([3, 4])):
         mu = dcgan_mu(net, z)
         options = dict(values, fr_reduce='neg_relu') if form == 'fr-released' else values
-        np.testing.assert_allclose(maps['4x4', 'sigma'][index],
-                                   sigma_in_numpy(form, mu, **options), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            maps['4x4', 'sigma'][index], sigma_in_numpy(form, mu, **options), rtol=1e-3, atol=1e-4
+        )
         if form not in ('fr-released', 'fr-cnn'):  # all there is without A, b and Eq. 9
             s = mu.sum(axis=0) if form == 'fr-nonorm' else sigma_in_numpy('fr-nostab', mu)
             np.testing.assert_allclose(maps['4x4', 's'][index], s, rtol=1e-3, atol=1e-4)
@@ -192,15 +222,22 @@ def test_maps_of_all_layers_are_found_and_drawn(networks):
     maps = fr_maps.image_maps(Generator(networks['fr']), [1])
     assert sorted(maps) == [(layer, what) for layer in layers for what in ('s', 'sigma')]
     scalars = fr_maps.trained_scalars(networks['fr'])
-    assert scalars == {(layer, name): value for layer in layers
-                       for name, value in [('alpha', 0.5), ('strength', 1.0)]}
+    assert scalars == {
+        (layer, name): value
+        for layer in layers
+        for name, value in [('alpha', 0.5), ('strength', 1.0)]
+    }
     path = run(networks, 'fr-maps', flag(networks, 'dcgan-fr'))
     assert os.path.exists(os.path.join(path, 'fr-maps.png'))
 
 
 def test_growing_networks_whose_maps_are_hidden_say_so(networks):
-    net = tflib.Network('Gs', noise_injection='fr', synthesis_func='G_synthesis_stylegan_revised',
-                        **dict(STYLEGAN2, resolution=16))
+    net = tflib.Network(
+        'Gs',
+        noise_injection='fr',
+        synthesis_func='G_synthesis_stylegan_revised',
+        **dict(STYLEGAN2, resolution=16),
+    )
     with pytest.raises(UserError, match='progressively growing'):
         fr_maps.image_maps(Generator(net), [1])
 
@@ -215,38 +252,61 @@ def write_record(path, network, kimg_results, **more):
 @pytest.fixture
 def trained(tmp_path):
     """Folders of runs with records: of training, of run_metrics.py, official ones, and none."""
-    names = ['00000-stylegan2-a-1gpu-config-e', '00001-stylegan2-a-1gpu-config-e-fr',
-             '00002-stylegan2-a-8gpu-config-f', '00003-stylegan2-a-1gpu-dcgan',
-             '00004-run-metrics']
+    names = [
+        '00000-stylegan2-a-1gpu-config-e',
+        '00001-stylegan2-a-1gpu-config-e-fr',
+        '00002-stylegan2-a-8gpu-config-f',
+        '00003-stylegan2-a-1gpu-dcgan',
+        '00004-run-metrics',
+    ]
     folders = [tmp_path / 'results' / name for name in names]
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / 'network-final.pkl').write_bytes(b'')
     snapshot = 'results/%s/network-snapshot-%%06d.pkl'
     # In training, one snapshot evaluated twice.
-    write_record(folders[0] / 'metric-fid50k.jsonl', snapshot % names[0],
-                 [(20, {'fid50k': 5.0}), (10, {'fid50k': 9.0})], time='2020-01-01T00:00:00')
-    write_record(folders[0] / 'metric-fid50k.jsonl', snapshot % names[0],
-                 [(10, {'fid50k': 8.0})], time='2020-01-02T00:00:00')
+    write_record(
+        folders[0] / 'metric-fid50k.jsonl',
+        snapshot % names[0],
+        [(20, {'fid50k': 5.0}), (10, {'fid50k': 9.0})],
+        time='2020-01-01T00:00:00',
+    )
+    write_record(
+        folders[0] / 'metric-fid50k.jsonl',
+        snapshot % names[0],
+        [(10, {'fid50k': 8.0})],
+        time='2020-01-02T00:00:00',
+    )
     # By run_metrics.py, also of the final network, at what the statistics tell.
-    write_record(folders[4] / 'metric-fid50k.jsonl', snapshot % names[1],
-                 [(10, {'fid50k': 7.0})], dataset='other')
-    write_record(folders[4] / 'metric-fid50k.jsonl',
-                 'results/%s/network-final.pkl' % names[1], [(0, {'fid50k': 4.0})])
+    write_record(
+        folders[4] / 'metric-fid50k.jsonl',
+        snapshot % names[1],
+        [(10, {'fid50k': 7.0})],
+        dataset='other',
+    )
+    write_record(
+        folders[4] / 'metric-fid50k.jsonl',
+        'results/%s/network-final.pkl' % names[1],
+        [(0, {'fid50k': 4.0})],
+    )
     (folders[1] / 'stats.jsonl').write_text(
-        '{"Progress/kimg": 10.0}\n{"Progress/kimg": 25.0}\n{"Progr')
+        '{"Progress/kimg": 10.0}\n{"Progress/kimg": 25.0}\n{"Progr'
+    )
     # As official StyleGAN2 writes it.
     (folders[2] / 'metric-fid50k.txt').write_text(
         'network-snapshot-000100        time 15m 02s      fid50k 12.5000\n'
-        'network-snapshot-000200        time 1h 02m 03s   fid50k 11.2500\n')
+        'network-snapshot-000200        time 1h 02m 03s   fid50k 11.2500\n'
+    )
     (folders[2] / 'metric-ppl_wend.txt').write_text(
-        'network-snapshot-000100        time 31s          ppl_wend 140.25\n')
+        'network-snapshot-000100        time 31s          ppl_wend 140.25\n'
+    )
     return [str(folder) for folder in folders]
 
 
 def test_recorded_points_are_read_back(trained):
     def points(run_dir, metric='fid50k'):
         return [(p.kimg, p.value) for p in metric_plot.read_points(run_dir)[metric]]
+
     assert points(trained[0]) == [(10, 8.0), (20, 5.0)]
     assert points(trained[1]) == points(trained[4]) == [(10, 7.0), (25, 4.0)]
     assert points(trained[2]) == [(100, 12.5), (200, 11.25)]
@@ -263,7 +323,7 @@ def test_runs_are_plotted_under_their_configurations(trained, capsys):
     out = capsys.readouterr().out
     assert 'Without a record of fid50k: %s\n' % trained[3] in out
     assert 'Warning: results of different data sets are in one plot.' in out
-    folder, = [name for name in os.listdir('results') if name.endswith('plot-metric')]
+    (folder,) = [name for name in os.listdir('results') if name.endswith('plot-metric')]
     with PIL.Image.open(os.path.join('results', folder, 'metric.png')) as picture:
         assert picture.width > 500
     svg = Path('results', folder, 'metric.svg').read_text()
@@ -276,10 +336,13 @@ def test_runs_of_one_configuration_are_told_apart():
     a, b = 'x/00000-stylegan2-s-1gpu-config-e', 'x/00003-stylegan2-s-1gpu-config-e'
     assert metric_plot.titles([a, 'y.pkl', b]) == ['config-e (00000)', 'y', 'config-e (00003)']
     assert metric_plot.titles(['p/%s/network-final.pkl' % a, 'q/%s/network-final.pkl' % a]) == [
-        'config-e (p)', 'config-e (q)']
+        'config-e (p)',
+        'config-e (q)',
+    ]
     snapshots = [a + '/network-snapshot-%06d.pkl' % kimg for kimg in [10, 20]]
     assert metric_plot.titles(snapshots) == [
-        'config-e (network-snapshot-%06d.pkl)' % kimg for kimg in [10, 20]]
+        'config-e (network-snapshot-%06d.pkl)' % kimg for kimg in [10, 20]
+    ]
 
 
 def test_a_figure_that_fails_leaves_nothing(tmp_path):
@@ -297,23 +360,29 @@ def test_matplotlib_is_loaded_by_figures_alone():
             assert not re.search(r'^(import|from) matplotlib', path.read_text(), re.MULTILINE), path
 
 
-@pytest.mark.parametrize('flags, words', [
-    (['noise-layers', '@bald'], ['no noise injection', 'config-e-fr']),
-    (['noise-stddev', '@dcgan'], ['no noise injection']),
-    (['noise-stddev', '@fr', '--num-draws=0'], ['--num-draws is 0']),
-    (['noise-layers', '@fr', '--seeds=4294967296'], ['4294967296']),
-    (['fr-maps', '@bald'], ['no fuzzy reparameterization', 'config-e-fr']),
-    (['fr-maps', '@fr', '--class=1'], ['--class is 1', 'without labels']),
-    (['sample-grid'], ['--networks']),
-    (['sample-grid', '--networks=missing.pkl'], ['missing.pkl', 'No such file']),
-    (['sample-grid', '--networks=.'], ['no network-*.pkl']),
-    (['plot-metric'], ['no run', 'results']),
-    (['plot-metric', '.'], ['no run has a record of fid50k', 'no metrics at all', 'run_metrics']),
-])
+@pytest.mark.parametrize(
+    'flags, words',
+    [
+        (['noise-layers', '@bald'], ['no noise injection', 'config-e-fr']),
+        (['noise-stddev', '@dcgan'], ['no noise injection']),
+        (['noise-stddev', '@fr', '--num-draws=0'], ['--num-draws is 0']),
+        (['noise-layers', '@fr', '--seeds=4294967296'], ['4294967296']),
+        (['fr-maps', '@bald'], ['no fuzzy reparameterization', 'config-e-fr']),
+        (['fr-maps', '@fr', '--class=1'], ['--class is 1', 'without labels']),
+        (['sample-grid'], ['--networks']),
+        (['sample-grid', '--networks=missing.pkl'], ['missing.pkl', 'No such file']),
+        (['sample-grid', '--networks=.'], ['no network-*.pkl']),
+        (['plot-metric'], ['no run', 'results']),
+        (
+            ['plot-metric', '.'],
+            ['no run has a record of fid50k', 'no metrics at all', 'run_metrics'],
+        ),
+    ],
+)
 def test_mistakes_are_one_line_and_leave_nothing(networks, capsys, flags, words):
     flags = [flag(networks, text[1:]) if text.startswith('@') else text for text in flags]
     assert cli.run_cli(run_generator.main, flags) == 2
-    line, = capsys.readouterr().err.strip().splitlines()
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith('Error: ')
     for word in words:
         assert word in line

@@ -1,4 +1,5 @@
 """Bias, activation and gain against the recorded numbers, NumPy and finite differences."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -40,8 +41,15 @@ def test_values_and_both_orders_of_gradients_are_the_recorded_ones(session, impl
         axis = case['rank'] - 1 if channels_last else case['axis']
         keys = ['x', 'dy', 'b'] if case['has_bias'] else ['x', 'dy']
         inputs = {key: tf.constant(load(case, key)) for key in keys}
-        y = fused_bias_act(inputs['x'], b=inputs.get('b'), axis=axis, act=case['act'],
-                           alpha=case['alpha'], gain=case['gain'], impl=impl)
+        y = fused_bias_act(
+            inputs['x'],
+            b=inputs.get('b'),
+            axis=axis,
+            act=case['act'],
+            alpha=case['alpha'],
+            gain=case['gain'],
+            impl=impl,
+        )
         got = {'y': y}
         first = [key for key in ['x', 'b'] if key in inputs]
         for key, grad in zip(first, gradients(y, [inputs[i] for i in first], inputs['dy'])):
@@ -81,12 +89,13 @@ def test_activation_agrees_with_its_formula_for_any_shape_alpha_and_gain(session
 def test_third_order_gradients_agree_with_finite_differences(session, act):
     rng = np.random.RandomState(2)
     x_v, d = rng.randn(2, 3, 4, 5), rng.randn(2, 3, 4, 5)
-    b, style, scale, shift = [tf.constant(rng.randn(*shape)) for shape in (
-        [3], [2, 3], [2, 1, 4, 5], [1, 1, 4, 5])]
+    b, style, scale, shift = [
+        tf.constant(rng.randn(*shape)) for shape in ([3], [2, 3], [2, 1, 4, 5], [1, 1, 4, 5])
+    ]
     x = tf.placeholder(tf.float64, x_v.shape)
     y = fused_bias_act(x, b, act=act, style=style, scale=scale, shift=shift)
     y = tf.reduce_sum(tf.square(y))
-    dx, = tf.gradients(y, x)
+    (dx,) = tf.gradients(y, x)
     penalty = tf.reduce_sum(dx * dx * dx)
     penalty += tf.reduce_sum(tf.square(tf.gradients(penalty, x)[0]))
     slope = tf.reduce_sum(tf.gradients(penalty, x)[0] * d)
@@ -127,12 +136,26 @@ def test_table_of_activations_is_the_documented_one():
     fields = {'func', 'def_alpha', 'def_gain', 'cuda_idx', 'ref', 'zero_2nd_grad'}
     assert all(set(spec) == fields for spec in activation_funcs.values())
     assert [(name, spec.cuda_idx) for name, spec in activation_funcs.items()] == [
-        ('linear', 1), ('relu', 2), ('lrelu', 3), ('tanh', 4), ('sigmoid', 5), ('elu', 6),
-        ('selu', 7), ('softplus', 8), ('swish', 9)]
+        ('linear', 1),
+        ('relu', 2),
+        ('lrelu', 3),
+        ('tanh', 4),
+        ('sigmoid', 5),
+        ('elu', 6),
+        ('selu', 7),
+        ('softplus', 8),
+        ('swish', 9),
+    ]
     assert {n for n, spec in activation_funcs.items() if spec.def_gain != 1} == {
-        'relu', 'lrelu', 'swish'}
+        'relu',
+        'lrelu',
+        'swish',
+    }
     assert {n for n, spec in activation_funcs.items() if spec.zero_2nd_grad} == {
-        'linear', 'relu', 'lrelu'}
+        'linear',
+        'relu',
+        'lrelu',
+    }
     assert [n for n, spec in activation_funcs.items() if spec.ref == 'x'] == ['swish']
 
 

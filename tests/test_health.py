@@ -1,4 +1,5 @@
 """A run shows what its noise injection learned, and says when its generator no longer works."""
+
 import numpy as np
 import pytest
 
@@ -57,15 +58,19 @@ def test_the_deviation_is_over_images_not_within_them():
     assert stddev_of_fakes(images) == 0.5
 
 
-@pytest.mark.parametrize('form, variable, value, alpha', [
-    ('fr', 'alpha_logit', np.log(3), 0.75), ('fr-released', 'alpha', -0.25, -0.25)])
+@pytest.mark.parametrize(
+    'form, variable, value, alpha',
+    [('fr', 'alpha_logit', np.log(3), 0.75), ('fr-released', 'alpha', -0.25, -0.25)],
+)
 def test_alpha_and_r_are_shown_by_layer(session, form, variable, value, alpha):
-    G = tflib.Network('G', 'dcgan.networks.G_dcgan', resolution=16, fmap_max=4,
-                      noise_injection=form)
+    G = tflib.Network(
+        'G', 'dcgan.networks.G_dcgan', resolution=16, fmap_max=4, noise_injection=form
+    )
     G.set_var('8x8/FR/' + variable, value)
     G.set_var('4x4/FR/strength', 1.5)
     figures = tflib.run(noise_scalars(G))
-    assert set(figures) == {'FR/%s/%s' % (layer, name) for layer in ['4x4', '8x8']
-                            for name in ['alpha', 'strength']}
+    assert set(figures) == {
+        'FR/%s/%s' % (layer, name) for layer in ['4x4', '8x8'] for name in ['alpha', 'strength']
+    }
     np.testing.assert_allclose(figures['FR/8x8/alpha'], alpha, rtol=1e-6)
     assert figures['FR/4x4/strength'] == 1.5

@@ -1,4 +1,5 @@
 """A plain folder or .zip of images is the same data set as the .tfrecords made of it."""
+
 import os
 import zipfile
 
@@ -7,9 +8,9 @@ import pytest
 from PIL import Image
 
 from dnnlib.util import UserError
+from training.data.from_images import create_from_images
+from training.data.image_folder import ImageFolderDataset
 from training.dataset import TFRecordDataset, load_dataset
-from training.image_folder import ImageFolderDataset
-from training.image_sources import create_from_images
 
 RND = np.random.RandomState(6)
 
@@ -76,8 +77,9 @@ def test_label_file_takes_the_place_of_classes(folder, source):
     labels = RND.randn(7, 5).astype(np.float32)
     with open(str(folder.parent / 'own.labels'), 'wb') as file:
         np.save(file, labels)
-    dataset = ImageFolderDataset(source, label_file=str(folder.parent / 'own.labels'),
-                                 max_label_size='full')
+    dataset = ImageFolderDataset(
+        source, label_file=str(folder.parent / 'own.labels'), max_label_size='full'
+    )
     np.testing.assert_array_equal(dataset.get_label(4), labels[4])
 
 

@@ -1,4 +1,5 @@
 """The native kernels alone: C++, and CUDA's source compiled for the host, against NumPy."""
+
 import ctypes
 import os
 import shutil
@@ -8,8 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from tests import kernel_judge
-from tests.kernel_calls import (
+from bench import kernel_judge
+from bench.kernel_calls import (
     ACTS,
     PARALLEL_FOR,
     TYPES,
@@ -22,16 +23,22 @@ from tests.kernel_calls import (
     encode,
 )
 
-_CPU_SOURCES = ['bias_act_cpu.cc', 'upfirdn_2d_cpu.cc', 'winograd_cpu.cc']
-_CUDA_SOURCES = ['bias_act_cuda.cu', 'upfirdn_2d_cuda.cu']
+_CPU_SOURCES = ['cpu/bias_act_cpu.cc', 'cpu/upfirdn_2d_cpu.cc', 'cpu/winograd_cpu.cc']
+_CUDA_SOURCES = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
 _BUILDS = {
     'native': ('cpu', ['-std=c++11', '-O3', '-march=native'], _CPU_SOURCES),
     'portable': ('cpu', ['-std=c++17', '-O2'], _CPU_SOURCES),
-    'cuda': ('cuda', ['-std=c++11', '-O1', '-I' + os.path.dirname(__file__), '-x', 'c++'],
-             _CUDA_SOURCES),
+    'cuda': ('cuda', ['-std=c++11', '-O1', '-x', 'c++'], _CUDA_SOURCES),
 }
-_TYPES = [('native', 'float32'), ('native', 'bfloat16'), ('portable', 'float32'),
-          ('portable', 'bfloat16'), ('cuda', 'float32'), ('cuda', 'float16'), ('cuda', 'bfloat16')]
+_TYPES = [
+    ('native', 'float32'),
+    ('native', 'bfloat16'),
+    ('portable', 'float32'),
+    ('portable', 'bfloat16'),
+    ('cuda', 'float32'),
+    ('cuda', 'float16'),
+    ('cuda', 'bfloat16'),
+]
 
 
 @pytest.fixture(scope='module')
@@ -47,6 +54,7 @@ def build(tmp_path_factory):
             command = ['g++', '-Wall', '-Werror=return-type', '-fPIC', '-shared'] + flags
             made[name] = compile_library(command, sources, folder / (name + '.so'))
         return Kernels(made[name], _BUILDS[name][0], memory)
+
     return get
 
 
@@ -58,23 +66,29 @@ def native(build):
 
 def threads(count):
     """A PARALLEL_FOR that cuts the work into uneven parts, for `count` threads."""
+
     @PARALLEL_FOR
     def parallel_for(_pool, total, _cost, function, arg):
         cuts = [total * i * i // (count * count) for i in range(count + 1)]
-        workers = [threading.Thread(target=function, args=(arg, begin, end))
-                   for begin, end in zip(cuts, cuts[1:])]
+        workers = [
+            threading.Thread(target=function, args=(arg, begin, end))
+            for begin, end in zip(cuts, cuts[1:])
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
+
     return parallel_for
 
 
 @pytest.mark.parametrize('name,dtype', _TYPES)
 def test_bias_act_agrees_with_numpy_at_any_order(build, name, dtype):
     kernels, rng = build(name), np.random.RandomState(1)
-    seen = [kernel_judge.check_bias_act(kernels, rng, dtype)['act']
-            for _ in range(8 if name == 'cuda' else 50)]
+    seen = [
+        kernel_judge.check_bias_act(kernels, rng, dtype)['act']
+        for _ in range(8 if name == 'cuda' else 50)
+    ]
     assert name == 'cuda' or dtype != 'float32' or len(set(seen)) == len(ACTS)
 
 
@@ -115,7 +129,7 @@ class AlignedMemory(HostMemory):
     def put(self, array):
         copy = np.empty(array.nbytes + 64, np.uint8)
         start = -copy.ctypes.data % 64
-        copy = copy[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy = copy[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         np.copyto(copy, array)
         return copy
 
@@ -129,20 +143,21 @@ def test_upfirdn_of_stylegan2_makes_results_larger_than_caches(build, dtype):
     for up, down in [(2, 1), (1, 1), (1, 2)]:
         how = ([up] * 2, [down] * 2, [(2, 1)] * 2)
         want = kernel_judge.upfirdn(decode(x), k, *how)
-        copies = 2 ** 24 // (want.size * x.itemsize) + 1
+        copies = 2**24 // (want.size * x.itemsize) + 1
         got = kernels.upfirdn(np.tile(x, [copies, 1, 1, 1]), k, *(how + (list(want.shape[1:3]),)))
         kernel_judge.assert_near(got[:1], want, dtype)
         np.testing.assert_array_equal(got, np.broadcast_to(got[:1], got.shape))
 
 
-@pytest.mark.parametrize('name,dtype', [('native', 'float32'), ('native', 'bfloat16'),
-                                        ('portable', 'bfloat16')])
+@pytest.mark.parametrize(
+    'name,dtype', [('native', 'float32'), ('native', 'bfloat16'), ('portable', 'bfloat16')]
+)
 @pytest.mark.parametrize('minor', [1, 40])
 def test_upfirdn_of_stylegan2_spreads_nan_no_further_than_the_filter(build, name, dtype, minor):
     kernels, k = build(name), np.ones([4, 4], np.float32)
     x = np.zeros([2, 9, 20, minor])
     x[1, 4, 15, minor // 2] = np.nan
-    x = np.uint16(0x7fff) * np.isnan(x) if dtype == 'bfloat16' else x.astype(np.float32)
+    x = np.uint16(0x7FFF) * np.isnan(x) if dtype == 'bfloat16' else x.astype(np.float32)
     for up, down in [(1, 1), (2, 1), (1, 2)]:
         how = ([up] * 2, [down] * 2, [(2, 1)] * 2)
         want = kernel_judge.upfirdn(decode(x), k, *how)
@@ -167,8 +182,16 @@ def test_extreme_numbers_give_limits(build, name):
         want = {act: kernel_judge.activation(act, x, 0.2)[0] for act in ACTS}
     want['swish'][0] = 0
     for act in ACTS:
-        spec = dict(outer=1, channels=1, inner=len(x), samples=1, dtype=0, alpha=0.2, gain=1.0,
-                    act=1 + ACTS.index(act))
+        spec = dict(
+            outer=1,
+            channels=1,
+            inner=len(x),
+            samples=1,
+            dtype=0,
+            alpha=0.2,
+            gain=1.0,
+            act=1 + ACTS.index(act),
+        )
         got = build(name).bias_act(spec, dict(x=x.reshape(1, 1, -1).astype(np.float32))).ravel()
         np.testing.assert_allclose(got, want[act].astype(np.float32), rtol=1e-5, atol=1e-30)
 
@@ -178,10 +201,18 @@ def test_extreme_numbers_give_limits(build, name):
 def test_bits_do_not_depend_on_the_number_of_threads(native, dtype, inner):
     rng, names = np.random.RandomState(5), ['dx', 'dbias', 'dstyle', 'dscale', 'dshift']
     outer = 6000 if inner == 1 else 4
-    spec = dict(outer=outer, channels=40, inner=inner, samples=2, dtype=TYPES[dtype][0], act=3,
-                alpha=0.2, gain=1.0)
+    spec = dict(
+        outer=outer,
+        channels=40,
+        inner=inner,
+        samples=2,
+        dtype=TYPES[dtype][0],
+        act=3,
+        alpha=0.2,
+        gain=1.0,
+    )
     x, dy = [encode(rng.randn(outer, 40, inner), dtype) for _ in range(2)]
-    image = x.ravel()[:40 * 6000].reshape(2, 50, 60, 40)
+    image = x.ravel()[: 40 * 6000].reshape(2, 50, 60, 40)
     style = rng.randn(2, 40).astype(np.float32)
     k = rng.randn(4, 4).astype(np.float32)
     separable, plane = np.outer(k[0], k[1]), image.reshape(20, 100, 120, 1)
@@ -189,10 +220,19 @@ def test_bits_do_not_depend_on_the_number_of_threads(native, dtype, inner):
     for count in [0, 1, 2, 3]:
         native.parallel_for = threads(count) if count else None
         inputs = dict(x=x, style=style)
-        results.append([native.bias_act(spec, inputs), native.channel_sum(spec, x, style),
-                        native.upfirdn(image, k, (2, 1), (1, 2), [(1, 2), (3, 0)], [100, 30])])
-        results[-1] += [native.upfirdn(a, separable, (1, 1), (2, 2), [(1, 1), (1, 1)],
-                                       [a.shape[1] // 2, a.shape[2] // 2]) for a in [image, plane]]
+        results.append(
+            [
+                native.bias_act(spec, inputs),
+                native.channel_sum(spec, x, style),
+                native.upfirdn(image, k, (2, 1), (1, 2), [(1, 2), (3, 0)], [100, 30]),
+            ]
+        )
+        results[-1] += [
+            native.upfirdn(
+                a, separable, (1, 1), (2, 2), [(1, 1), (1, 1)], [a.shape[1] // 2, a.shape[2] // 2]
+            )
+            for a in [image, plane]
+        ]
         results[-1] += [native.backward(spec, inputs, dy, x, names)[name] for name in names]
     native.parallel_for = None
     for other in results[1:]:
@@ -217,8 +257,9 @@ def test_empty_batches_have_empty_results_and_zero_sums(build, name):
     np.testing.assert_array_equal(grads['dbias'], np.zeros(4))
     np.testing.assert_array_equal(grads['dstyle'], np.zeros([2, 4]))
     k = np.ones([2, 2], np.float32)
-    y = build(name).upfirdn(np.zeros([0, 5, 5, 1], np.float32), k, (1, 1), (1, 1),
-                            [(0, 0), (0, 0)], [4, 4])
+    y = build(name).upfirdn(
+        np.zeros([0, 5, 5, 1], np.float32), k, (1, 1), (1, 1), [(0, 0), (0, 0)], [4, 4]
+    )
     assert y.shape == (0, 4, 4, 1)
 
 
@@ -227,25 +268,36 @@ def test_nonsense_is_refused(build, name):
     kernels = build(name)
     good = dict(outer=2, channels=3, inner=1, samples=1, dtype=0, act=3, alpha=0.2, gain=1.0)
     x = np.zeros([2, 3, 1], np.float32)
-    for wrong, code in [(dict(act=0), -1), (dict(act=10), -1), (dict(samples=3), -1),
-                        (dict(dtype=3), -2)]:
+    for wrong, code in [
+        (dict(act=0), -1),
+        (dict(act=10), -1),
+        (dict(samples=3), -1),
+        (dict(dtype=3), -2),
+    ]:
         with pytest.raises(AssertionError, match='returns %d' % code):
             kernels.bias_act(dict(good, **wrong), dict(x=x))
     with pytest.raises(AssertionError, match='returns -1'):
         kernels.bias_act(good, dict(x=x), grad=1)  # without a reference
     if name != 'cuda':
-        good = dict(images=1, height=4, width=4, channels=16, tile_rows=2, tile_columns=2, pad=0,
-                    matrix=0)
+        good = dict(
+            images=1, height=4, width=4, channels=16, tile_rows=2, tile_columns=2, pad=0, matrix=0
+        )
         image = np.zeros([1, 4, 4, 16], np.float32)
-        for wrong in [dict(matrix=4), dict(matrix=-1), dict(channels=15), dict(tile_rows=0),
-                      dict(pad=-1)]:
+        for wrong in [
+            dict(matrix=4),
+            dict(matrix=-1),
+            dict(channels=15),
+            dict(tile_rows=0),
+            dict(pad=-1),
+        ]:
             with pytest.raises(AssertionError, match='returns -1'):
                 kernels.winograd(dict(good, **wrong), image, 16)
     image = np.zeros([1, 2, 2, 1], np.float32)
     for size in [3, 33]:  # larger than the image; larger than any filter
         with pytest.raises(AssertionError, match='returns -1'):
-            kernels.upfirdn(image, np.ones([size, size], np.float32), (1, 1), (1, 1),
-                            [(0, 0), (0, 0)], [1, 1])
+            kernels.upfirdn(
+                image, np.ones([size, size], np.float32), (1, 1), (1, 1), [(0, 0), (0, 0)], [1, 1]
+            )
 
 
 def test_results_may_replace_their_inputs(native):
@@ -270,6 +322,17 @@ def test_cuda_sources_compile(tmp_path):
     # One pass over the source for the oldest GPU, code of its own for each.
     codes = ['compute_%d' % found[0]] + ['sm_%d' % n for n in found]
     for source in _CUDA_SOURCES:
-        compile_library([nvcc, '-std=c++14', '-shared', '-Xcompiler', '-fPIC', '-Xptxas', '-O0',
-                         '-gencode=arch=compute_%d,code=[%s]' % (found[0], ','.join(codes))],
-                        [source], tmp_path / (source + '.so'))
+        compile_library(
+            [
+                nvcc,
+                '-std=c++14',
+                '-shared',
+                '-Xcompiler',
+                '-fPIC',
+                '-Xptxas',
+                '-O0',
+                '-gencode=arch=compute_%d,code=[%s]' % (found[0], ','.join(codes)),
+            ],
+            [source],
+            tmp_path / (os.path.basename(source) + '.so'),
+        )

@@ -1,4 +1,5 @@
 """Conditional training, from the labels of a data set to images of one class."""
+
 import glob
 import json
 import os
@@ -13,7 +14,7 @@ import run_training
 from dnnlib.cli import run_cli
 from tests.test_training_loop import TINY
 from training import configs, misc
-from training.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecord_exporter import TFRecordExporter
 
 CLASSES = 3
 
@@ -31,8 +32,16 @@ def export(folder, labels):
 def place(tmp_path, monkeypatch):
     """A folder with data sets with and without labels, where configurations are tiny."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(configs, 'BASE', dict(configs.BASE, **dict(
-        TINY, **{'grid_args.size': 'tiny', 'image_snapshot_ticks': None, 'total_kimg': 0.03})))
+    monkeypatch.setattr(
+        configs,
+        'BASE',
+        dict(
+            configs.BASE,
+            **dict(
+                TINY, **{'grid_args.size': 'tiny', 'image_snapshot_ticks': None, 'total_kimg': 0.03}
+            ),
+        ),
+    )
     monkeypatch.setitem(misc._GRID_BASE, 'tiny', (32, 48, 4, 6))  # of 8x8: 4 columns, 6 rows
     export('datasets/labelled', np.eye(CLASSES)[np.arange(24) % CLASSES])
     export('datasets/plain', None)
@@ -49,9 +58,17 @@ def options_for(*argv):
 
 
 def test_conditional_training_ends_in_images_of_one_class(place, session):
-    run_training.main(['--dataset=labelled', '--cond=yes', '--config=config-e-bald',
-                       '--metrics=none', '--fmap-base=64', '--gamma=10'])
-    run_dir, = glob.glob('results/00000-*')
+    run_training.main(
+        [
+            '--dataset=labelled',
+            '--cond=yes',
+            '--config=config-e-bald',
+            '--metrics=none',
+            '--fmap-base=64',
+            '--gamma=10',
+        ]
+    )
+    (run_dir,) = glob.glob('results/00000-*')
     with open(os.path.join(run_dir, 'stats.jsonl')) as file:
         assert np.isfinite(json.loads(file.readlines()[-1])['Loss/D'])
     # Rows of the grid show the classes one after the other.
@@ -60,10 +77,9 @@ def test_conditional_training_ends_in_images_of_one_class(place, session):
 
     _, D, Gs = pretrained_networks.load_networks(os.path.join(run_dir, 'network-final.pkl'))
     assert Gs.static_kwargs.label_size == D.static_kwargs.label_size == CLASSES
-    assert not np.array_equal(Gs.get_var('G_mapping/LabelConcat/weight'),
-                              np.zeros([CLASSES, 8]))
+    assert not np.array_equal(Gs.get_var('G_mapping/LabelConcat/weight'), np.zeros([CLASSES, 8]))
     run_generator.main(['generate-images', '--seeds=1', '--class=2'])
-    path, = glob.glob('results/*-generate-images/seed0001.png')
+    (path,) = glob.glob('results/*-generate-images/seed0001.png')
     assert np.asarray(PIL.Image.open(path)).shape == (8, 8, 3)
     assert run_cli(run_generator.main, ['generate-images', '--seeds=1']) == 2
 
@@ -71,7 +87,7 @@ def test_conditional_training_ends_in_images_of_one_class(place, session):
 def test_labels_that_are_not_there_cannot_be_asked_for(place, capsys):
     argv = ['--dataset=plain', '--cond=yes', '--config=config-e', '--metrics=none']
     assert run_cli(run_training.main, argv) == 2
-    line, = capsys.readouterr().err.strip().splitlines()
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert "'datasets/plain' has no labels" in line and '--cond' in line
     assert not os.path.exists('results')
 

@@ -1,4 +1,5 @@
 """Losses, their gradients and the state they leave behind are those of the official code."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -33,8 +34,9 @@ class Recorder:
         recorded = self.left.pop(0)
         assert kind == recorded['kind'], recorded
         wanted = tf.constant(recorded['shape'], tf.int32)
-        is_asked = tf.assert_equal(tf.convert_to_tensor(shape, tf.int32), wanted,
-                                   message=recorded['meaning'])
+        is_asked = tf.assert_equal(
+            tf.convert_to_tensor(shape, tf.int32), wanted, message=recorded['meaning']
+        )
         with tf.control_dependencies([is_asked]):
             return tf.constant(ARRAYS[recorded['key']], dtype)
 
@@ -53,8 +55,13 @@ def test_losses_give_the_official_values_and_gradients(session, monkeypatch, cas
     recorder = Recorder(case['randoms'])
     monkeypatch.setattr(tf, 'random_normal', recorder.normal)
     monkeypatch.setattr(tf, 'random_uniform', recorder.uniform)
-    kwargs = dict(case['kwargs'], opt=None, training_set=recorder,
-                  minibatch_size=case['minibatch_size'], **nets)
+    kwargs = dict(
+        case['kwargs'],
+        opt=None,
+        training_set=recorder,
+        minibatch_size=case['minibatch_size'],
+        **nets,
+    )
     if case['gradients_of'] == 'D':
         for name in ['reals', 'labels']:
             kwargs[name] = tf.constant(ARRAYS['%s.%s' % (pair, name)])
@@ -67,8 +74,10 @@ def test_losses_give_the_official_values_and_gradients(session, monkeypatch, cas
     for term, name in zip(terms, ['loss', 'reg']):
         if term is not None:
             grads = tf.gradients(tf.reduce_mean(term), list(trainables.values()))
-            grads = [tf.zeros_like(var) if grad is None else grad
-                     for grad, var in zip(grads, trainables.values())]
+            grads = [
+                tf.zeros_like(var) if grad is None else grad
+                for grad, var in zip(grads, trainables.values())
+            ]
             check_term(case, name, term, grads, nets['G'])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-STUB_PYTHON = '''#!/usr/bin/env bash
+STUB_PYTHON = """#!/usr/bin/env bash
 here=$(dirname "$0")
 case $* in
     *ensurepip*) [[ $* == *"!= '3.6'"* ]] ;;
@@ -17,7 +17,7 @@ case $* in
     '-m pip '*) echo "$*" >>"$here/pip.calls"
                 if [ -e "$STUB_FAILURE" ]; then echo 'pip: no network'; exit 1; fi ;;
 esac
-'''
+"""
 
 
 @pytest.fixture
@@ -41,10 +41,19 @@ def add_program(tree, name, text):
 
 def make_env(tree, *args):
     """Run the script; return (exit status, what it printed, its messages)."""
-    environment = {'PATH': str(tree / 'programs'), 'PYENV_ROOT': str(tree / 'pyenv'),
-                   'STUB_FAILURE': str(tree / 'offline')}
-    done = subprocess.run([str(tree / 'tools/make_env.sh')] + list(args), env=environment, cwd='/',
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    environment = {
+        'PATH': str(tree / 'programs'),
+        'PYENV_ROOT': str(tree / 'pyenv'),
+        'STUB_FAILURE': str(tree / 'offline'),
+    }
+    done = subprocess.run(
+        [str(tree / 'tools/make_env.sh')] + list(args),
+        env=environment,
+        cwd='/',
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
@@ -53,7 +62,9 @@ def test_the_paper_s_environment_is_made_where_it_can_be_and_only_once(tree):
     assert make_env(tree) == (0, '.venv-tf1/bin/python', creating)
     calls = (tree / '.venv-tf1/bin/pip.calls').read_text().splitlines()
     assert [re.findall(r'[\w-]+\.txt', call) for call in calls] == [
-        ['pip.txt'], ['pip.txt', 'tf1.txt', 'test.txt']]
+        ['pip.txt'],
+        ['pip.txt', 'tf1.txt', 'test.txt'],
+    ]
     assert make_env(tree) == make_env(tree, 'tf1') == (0, '.venv-tf1/bin/python', '')
 
 
@@ -80,9 +91,10 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tree):
     assert make_env(tree)[2].startswith('Creating .venv-tf1')
 
 
-@pytest.mark.parametrize('engine, words', [
-    ('tf2', ['no Python 3.10 to 3.13', 'pyenv install']),
-    ('tf3', ['ENGINE=tf3', 'tf1', 'tf2'])])
+@pytest.mark.parametrize(
+    'engine, words',
+    [('tf2', ['no Python 3.10 to 3.13', 'pyenv install']), ('tf3', ['ENGINE=tf3', 'tf1', 'tf2'])],
+)
 def test_an_impossible_engine_ends_in_one_line_that_says_what_to_do(tree, engine, words):
     status, printed, messages = make_env(tree, engine)
     assert (status, printed, messages.count('\n')) == (2, '', 0)

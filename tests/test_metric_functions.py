@@ -1,4 +1,5 @@
 """The last step of the metrics, from arrays to figures: recorded and hand-worked numbers."""
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -31,9 +32,9 @@ def test_frechet_distance_is_the_recorded_one(key, tolerance):
 def test_frechet_distance_of_gaussians_on_common_axes_is_analytic():
     """|m|^2 + sum (s1 - s2)^2, also where some deviations are 0, in any rotation."""
     rotation = scipy.linalg.qr(RNG.randn(5, 5))[0]
-    s1, s2 = np.array([2, 1, 0, 0, 3.]), np.array([1, 4, 2, 0, 0.])
+    s1, s2 = np.array([2, 1, 0, 0, 3.0]), np.array([1, 4, 2, 0, 0.0])
     m1, m2 = RNG.randn(5), RNG.randn(5)
-    sigma1, sigma2 = (rotation * s ** 2 @ rotation.T for s in (s1, s2))
+    sigma1, sigma2 = (rotation * s**2 @ rotation.T for s in (s1, s2))
     want = ((m1 - m2) ** 2).sum() + ((s1 - s2) ** 2).sum()
     np.testing.assert_allclose(frechet_distance(m1, sigma1, m2, sigma2), want, rtol=1e-6)
     assert abs(frechet_distance(m1, sigma1, m1, sigma1)) < 1e-6
@@ -52,38 +53,44 @@ def test_inception_score_of_certain_and_even_classes_is_their_number():
 
 @pytest.mark.parametrize('key', keys('ppl'))
 def test_path_length_without_outliers_is_the_recorded_one(key):
-    np.testing.assert_allclose(mean_without_outliers(ARRAYS[key + '.distances']),
-                               ARRAYS[key + '.result'], rtol=1e-6)
+    np.testing.assert_allclose(
+        mean_without_outliers(ARRAYS[key + '.distances']), ARRAYS[key + '.result'], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize('item', META['precision_recall'], ids=keys('precision_recall'))
 @pytest.mark.parametrize('num_gpus', [1, 2])
 def test_precision_and_recall_are_the_recorded_ones(session, item, num_gpus):
     key = item['key']
-    reals, fakes = (ARRAYS['%s.%s_features' % (key, kind)].astype(np.float32)
-                    for kind in ('real', 'fake'))
+    reals, fakes = (
+        ARRAYS['%s.%s_features' % (key, kind)].astype(np.float32) for kind in ('real', 'fake')
+    )
     sizes = [item['nhood_size']]
     result = precision_recall.knn_precision_recall_features(
-        reals, fakes, sizes, item['row_batch_size'], 77, num_gpus)
+        reals, fakes, sizes, item['row_batch_size'], 77, num_gpus
+    )
     assert result['precision'] == [float(ARRAYS[key + '.precision'])]
     assert result['recall'] == [float(ARRAYS[key + '.recall'])]
     block = precision_recall.DistanceBlock(reals.shape[1], num_gpus)
     manifold = precision_recall.ManifoldEstimator(block, reals, 50, 60, sizes)
-    np.testing.assert_array_equal(manifold.evaluate(fakes)[:, 0],
-                                  ARRAYS[key + '.fake_inside_real_manifold'])
+    np.testing.assert_array_equal(
+        manifold.evaluate(fakes)[:, 0], ARRAYS[key + '.fake_inside_real_manifold']
+    )
 
 
 def test_realism_and_neighbours_of_points_on_a_line(session):
-    references = np.array([[0.], [1], [3], [10]], np.float32)
+    references = np.array([[0.0], [1], [3], [10]], np.float32)
     block = precision_recall.DistanceBlock(1)
     manifold = precision_recall.ManifoldEstimator(block, references, 3, 2, [1])
     np.testing.assert_allclose(manifold.radii[:, 0], [1, 1, 4, 49])
     inside, realism, neighbors = manifold.evaluate(
-        np.array([[2.5], [-3]], np.float32), return_realism=True, return_neighbors=True)
+        np.array([[2.5], [-3]], np.float32), return_realism=True, return_neighbors=True
+    )
     assert inside[:, 0].tolist() == [True, False] and neighbors.tolist() == [2, 0]
     np.testing.assert_allclose(realism, [2 / 0.5, 1 / 3], rtol=1e-6)
-    clamped = precision_recall.ManifoldEstimator(block, references, nhood_sizes=[1],
-                                                 clamp_to_percentile=50)
+    clamped = precision_recall.ManifoldEstimator(
+        block, references, nhood_sizes=[1], clamp_to_percentile=50
+    )
     np.testing.assert_allclose(clamped.radii[:, 0], [1, 1, 0, 0])
 
 
@@ -96,8 +103,10 @@ def test_spherical_interpolation_is_the_recorded_one(session, key):
 @pytest.mark.parametrize('key', META['conditional_entropy'])
 def test_entropies_are_the_recorded_ones(key):
     joint = ARRAYS[key + '.p']
-    got = [linear_separability.conditional_entropy(joint),
-           linear_separability.mutual_information(joint)]
+    got = [
+        linear_separability.conditional_entropy(joint),
+        linear_separability.mutual_information(joint),
+    ]
     want = [ARRAYS[key + '.result'], ARRAYS[key + '.mutual_information']]
     np.testing.assert_allclose(got, want, atol=1e-5)
 
@@ -107,6 +116,7 @@ def test_squared_mmd_is_the_sum_over_pairs():
 
     def kernel(a, b):
         return (float(np.dot(a.astype(float), b)) / 3 + 1) ** 3
+
     xx = np.mean([kernel(x[i], x[j]) for i in range(4) for j in range(4) if i != j])
     yy = np.mean([kernel(y[i], y[j]) for i in range(5) for j in range(5) if i != j])
     xy = np.mean([kernel(a, b) for a in x for b in y])
@@ -144,8 +154,11 @@ def test_laplacian_pyramid_gives_the_image_back():
         spread = np.zeros([2, 3, size, size])
         spread[:, :, ::2, ::2] = 4 * whole
         padded = np.pad(spread, [(0, 0), (0, 0), (2, 2), (2, 2)], mode='reflect')
-        whole = level + sum(kernel[i, j] * padded[:, :, i:i + size, j:j + size]
-                            for i in range(5) for j in range(5))
+        whole = level + sum(
+            kernel[i, j] * padded[:, :, i : i + size, j : j + size]
+            for i in range(5)
+            for j in range(5)
+        )
     np.testing.assert_allclose(whole, images, atol=1e-3)
 
 
@@ -163,12 +176,14 @@ def test_patches_are_cut_out_of_their_image():
     for n in range(2):
         for corner, patch in zip(corners[n], patches[n]):
             y, x = divmod(corner - n * 768, 16)
-            np.testing.assert_array_equal(patch.reshape(3, 7, 7), images[n, :, y:y + 7, x:x + 7])
+            np.testing.assert_array_equal(
+                patch.reshape(3, 7, 7), images[n, :, y : y + 7, x : x + 7]
+            )
     assert len(set(corners[0])) > 20
 
 
 def test_patches_are_normalized_by_channel():
-    patches = (RNG.randn(500, 2, 49) * [[[3.], [0.5]]] + [[[7.], [-2]]]).astype(np.float32)
+    patches = (RNG.randn(500, 2, 49) * [[[3.0], [0.5]]] + [[[7.0], [-2]]]).astype(np.float32)
     got = sliced_wasserstein.normalize_patches(patches.reshape(500, 98)).reshape(500, 2, 49)
     np.testing.assert_allclose(got.mean(axis=(0, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(got.std(axis=(0, 2)), 1, rtol=1e-4)

@@ -1,4 +1,5 @@
 """Metrics of whole networks: known values, repeatability, protocol, failures."""
+
 import json
 import os
 
@@ -7,15 +8,16 @@ import pytest
 import sklearn.svm
 import tensorflow.compat.v1 as tf
 
+from bench import metric_toys
 from dnnlib import tflib
 from dnnlib.tflib import autosummary, network_code, pickles
 from dnnlib.util import UserError
-from metrics import feature_nets, linear_separability, sample_store, sliced_wasserstein
+from metrics import linear_separability, sample_store, sliced_wasserstein
 from metrics.evaluation import Evaluation
 from metrics.metric_base import DummyMetric, MetricBase, MetricGroup
 from metrics.metric_defaults import check_metrics, default_metrics, metric_defaults
-from tests import metric_toys
-from training.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecord_exporter import TFRecordExporter
+from training.perception import feature_nets
 
 NUM_REALS = 40
 IMAGES = np.random.RandomState(3).randint(256, size=[NUM_REALS, 3, 16, 16]).astype(np.uint8)
@@ -53,8 +55,17 @@ def evaluate(names, num_samples=24, function=metric_toys.G_with_w, seed=0, **opt
 
 
 def test_all_official_metrics_are_there_with_their_parameters():
-    official = ['fid50k', 'is50k', 'ppl_zfull', 'ppl_wfull', 'ppl_zend', 'ppl_wend', 'ppl2_wend',
-                'ls', 'pr50k3']
+    official = [
+        'fid50k',
+        'is50k',
+        'ppl_zfull',
+        'ppl_wfull',
+        'ppl_zend',
+        'ppl_wend',
+        'ppl2_wend',
+        'ls',
+        'pr50k3',
+    ]
     assert all(metric_defaults[name].name == name for name in official)
     assert metric_defaults.ppl2_wend.crop is False and metric_defaults.ppl_zfull.space == 'z'
     assert metric_defaults.fid50k.num_images == 50000 and metric_defaults.ls.num_keep == 100000
@@ -74,7 +85,7 @@ def test_missing_feature_networks_are_named_with_address_and_path(place, capsys)
     with pytest.raises(UserError, match='nets/inception_v3_features.pkl.*https://'):
         check_metrics(['fid50k'])
     assert default_metrics() == []
-    line, = capsys.readouterr().out.splitlines()
+    (line,) = capsys.readouterr().out.splitlines()
     assert 'inception_v3_features.pkl' in line and feature_nets.FOLDER_VARIABLE in line
     assert check_metrics(['all-local'])[0]['name'] == 'swd16k'
 
@@ -83,8 +94,10 @@ def test_training_uses_fid_if_its_network_is_at_hand(place):
     assert default_metrics() == ['fid50k']
 
 
-@pytest.mark.parametrize('function, names', [
-    (metric_toys.G_with_w, ['cond', 'cond_w', 'cond_z']), (metric_toys.G_without_w, ['cond'])])
+@pytest.mark.parametrize(
+    'function, names',
+    [(metric_toys.G_with_w, ['cond', 'cond_w', 'cond_z']), (metric_toys.G_without_w, ['cond'])],
+)
 def test_condition_number_of_an_isometry_is_1(place, function, names):
     metric_toys.save_generator('iso.pkl', function, isometric=True, strength=0.0)
     results = evaluate(names, 20, network='iso.pkl')
@@ -92,20 +105,25 @@ def test_condition_number_of_an_isometry_is_1(place, function, names):
     np.testing.assert_allclose(list(results.values()), 1, rtol=2e-3)
 
 
-@pytest.mark.parametrize('function, name, dimensions', [
-    (metric_toys.G_without_w, 'cond', 2), (metric_toys.G_with_w, 'cond_z', 2),
-    (metric_toys.G_with_w, 'cond_w', 4)])
+@pytest.mark.parametrize(
+    'function, name, dimensions',
+    [
+        (metric_toys.G_without_w, 'cond', 2),
+        (metric_toys.G_with_w, 'cond_z', 2),
+        (metric_toys.G_with_w, 'cond_w', 4),
+    ],
+)
 def test_condition_number_of_a_power_is_analytic(place, function, name, dimensions):
     """G(v) = |v|^2 v has sqrt(1 + 8 cos^2), with the angle of v and dv: at most 3."""
     metric_toys.save_generator('power.pkl', function, isometric=True, latent_size=2, power=3.0)
     results = evaluate([name], 2000, network='power.pkl')
     rng = np.random.RandomState(5)
     directions = rng.randn(200000, dimensions)
-    cos2 = directions[:, 0] ** 2 / (directions ** 2).sum(axis=1)
+    cos2 = directions[:, 0] ** 2 / (directions**2).sum(axis=1)
     want = np.sort(np.sqrt(1 + 8 * cos2))
     label = name + '_n2000'
     assert results[label + '_mc'] == pytest.approx(want.mean(), rel=0.03)
-    assert results[label + '_ttmc'] == pytest.approx(want[-len(want) // 50:].mean(), rel=0.03)
+    assert results[label + '_ttmc'] == pytest.approx(want[-len(want) // 50 :].mean(), rel=0.03)
     assert 2.8 < results[label + '_max'] < 3.2  # steps that happen to be tiny feel the rounding
 
 
@@ -129,7 +147,7 @@ def test_path_length_of_a_linear_generator_is_that_of_its_matrix(place):
     """|(w1 - w0) M|^2 / pixels * 127.5^2; w1 - w0 = 3 (z1 - z0), twice, E|z1 - z0|^2 = 16."""
     metric_toys.save_generator('iso.pkl', isometric=True)
     got = evaluate(['ppl2_wend'], 2000, network='iso.pkl')['ppl2_wend_n2000']
-    assert got == pytest.approx(2 * 9 * 16 / 768 * 127.5 ** 2, rel=0.05)
+    assert got == pytest.approx(2 * 9 * 16 / 768 * 127.5**2, rel=0.05)
 
 
 ALL = ['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k', 'ppl_wend', 'ppl_zfull', 'cond']
@@ -159,6 +177,7 @@ def test_the_fid_is_that_of_the_images(place):
         x = images.astype(float) / 255
         features = np.concatenate([x.mean((2, 3)), x.var((2, 3))], axis=1)
         return features.mean(axis=0), np.cov(features.T)
+
     (m1, s1), (m2, s2) = gaussian(IMAGES), gaussian(fakes)
     roots = np.sqrt(np.maximum(np.linalg.eigvals(s1 @ s2).real, 0))
     want = ((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * roots.sum()
@@ -185,8 +204,10 @@ def test_the_truncation_that_took_place_is_told(place):
     metric_toys.save_generator('toy.pkl', truncation_psi_val=0.7, truncation_psi=0.5)
     os.makedirs('run')
     evaluate(['fid50k', 'cond'], network='toy.pkl', run_dir='run')
-    told = [json.loads(open('run/metric-%s_n24.jsonl' % name).read())['truncation_psi']
-            for name in ('fid50k', 'cond')]
+    told = [
+        json.loads(open('run/metric-%s_n24.jsonl' % name).read())['truncation_psi']
+        for name in ('fid50k', 'cond')
+    ]
     assert told == [0.7, None]
     evaluate(['fid50k'], network='toy.pkl', run_dir='run', Gs_kwargs={})
     assert json.loads(open('run/metric-fid50k_n24.jsonl').readlines()[1])['truncation_psi'] == 0.5
@@ -195,7 +216,7 @@ def test_the_truncation_that_took_place_is_told(place):
 def test_real_images_are_looked_at_once(place, monkeypatch, capsys):
     first = evaluate(['fid50k', 'kid50k'], 60)
     assert 'the data set has 40 images' in capsys.readouterr().out
-    cached, = [name for name in os.listdir('.stylegan2-cache') if name.startswith('reals-')]
+    (cached,) = [name for name in os.listdir('.stylegan2-cache') if name.startswith('reals-')]
     monkeypatch.setattr('metrics.image_features.ImageFeatures._look_at_reals', None)
     assert evaluate(['fid50k', 'kid50k'], 60) == first
     assert np.load(os.path.join('.stylegan2-cache', cached))['features'].shape == (40, 6)
@@ -207,6 +228,7 @@ def test_images_are_generated_once_for_all_metrics_of_images(place, monkeypatch)
     def noted(evaluation, title, *args, **kwargs):
         titles.append(title)
         return collect(evaluation, title, *args, **kwargs)
+
     monkeypatch.setattr(Evaluation, 'collect', noted)
     evaluate(['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k'])
     # Of real images: features for FID and KID, those for PR, and patches.
@@ -219,8 +241,12 @@ def test_gray_images_and_alpha_are_taken_by_rgb_networks(place, channels):
     export(place / 'other', images)
     metric_toys.save_generator('other.pkl', num_channels=channels)
     os.makedirs('run')
-    results = evaluate(['fid50k', 'ppl_wend', 'swd16k'], network='other.pkl', run_dir='run',
-                       dataset_args=dict(tfrecord_dir='other'))
+    results = evaluate(
+        ['fid50k', 'ppl_wend', 'swd16k'],
+        network='other.pkl',
+        run_dir='run',
+        dataset_args=dict(tfrecord_dir='other'),
+    )
     assert all(np.isfinite(list(results.values())))
     record = json.loads(open('run/metric-fid50k_n24.jsonl').read())
     assert record['colour'] == {1: 'gray repeated to RGB', 4: 'alpha left out'}[channels]
@@ -236,8 +262,9 @@ def test_conditional_networks_get_labels_of_the_data_set(place):
     metric_toys.save_generator('class.pkl', metric_toys.G_without_w, label_size=2)
     labels = np.repeat([[0, 0], [60, 60]], NUM_REALS // 2, axis=0)
     export(place / 'labelled', IMAGES, labels)
-    with Evaluation('class.pkl', dataset_args=dict(tfrecord_dir='labelled'),
-                    trust_network_code=True) as evaluation, evaluation.graph():
+    with Evaluation(
+        'class.pkl', dataset_args=dict(tfrecord_dir='labelled'), trust_network_code=True
+    ) as evaluation, evaluation.graph():
         evaluation.load_generator()
         drawn = evaluation.draw_labels(evaluation.rng('x', 0), 100)
     assert 25 < (drawn == [60, 60]).all(axis=1).sum() < 75 and set(drawn[:, 0]) == {0, 60}
@@ -260,8 +287,10 @@ def test_one_class_is_compared_with_its_own_images(place):
     for index in range(3):
         options = dict(network='class.pkl', class_index=index, run_dir=str(place))
         label = 'fid50k_class%d_n24' % index
-        fid = [evaluate(['fid50k'], dataset_args=dict(tfrecord_dir=name), **options)[label]
-               for name in ('fit', 'other')]
+        fid = [
+            evaluate(['fid50k'], dataset_args=dict(tfrecord_dir=name), **options)[label]
+            for name in ('fit', 'other')
+        ]
         assert fid[0] < 0.01 and fid[1] > 0.1
         record = json.loads(open('metric-%s.jsonl' % label).readline())
         assert record['class_index'] == index and record['num_reals'] == [14, 13, 13][index]
@@ -278,8 +307,12 @@ class Failing(MetricBase):
 
 @pytest.fixture
 def group():
-    return MetricGroup([dict(func_name='tests.test_metrics.Failing', name='bad'),
-                        dict(func_name='metrics.metric_base.DummyMetric', name='dummy')])
+    return MetricGroup(
+        [
+            dict(func_name='tests.test_metrics.Failing', name='bad'),
+            dict(func_name='metrics.metric_base.DummyMetric', name='dummy'),
+        ]
+    )
 
 
 def test_a_failing_metric_is_one_line_in_training(place, group, capsys):
@@ -299,8 +332,13 @@ def test_feature_metrics_fail_one_by_one(place, capsys):
     os.remove('nets/inception_v3_softmax.pkl')
     metric_toys.save_generator('toy.pkl')
     group = MetricGroup(kwargs)
-    group.run('toy.pkl', dataset_args=dict(tfrecord_dir='reals'), mirror_augment=False,
-              trust_network_code=True, raise_errors=False)
+    group.run(
+        'toy.pkl',
+        dataset_args=dict(tfrecord_dir='reals'),
+        mirror_augment=False,
+        trust_network_code=True,
+        raise_errors=False,
+    )
     assert {name.split('_')[0] for name in group.get_results()} == {'fid50k', 'cond'}
     assert 'metric is50k_n24 failed' in capsys.readouterr().out
 
@@ -339,8 +377,9 @@ def test_separability_needs_its_library(place, monkeypatch):
 def test_an_attribute_that_is_linear_in_the_latents_is_separable(place, power, low, high):
     """The toy attribute is brightness, and brightness is a sum of latents times a matrix."""
     metric_toys.save_generator('toy.pkl', power=power)
-    group = MetricGroup([dict(metric_defaults.ls, num_samples=400, num_keep=200,
-                              attrib_indices=[0])])
+    group = MetricGroup(
+        [dict(metric_defaults.ls, num_samples=400, num_keep=200, attrib_indices=[0])]
+    )
     group.run('toy.pkl', trust_network_code=True)
     assert sorted(group.get_results()) == ['ls_w', 'ls_z']
     assert all(low <= value <= high for value in group.get_results().values())
@@ -349,6 +388,7 @@ def test_an_attribute_that_is_linear_in_the_latents_is_separable(place, power, l
 def test_bits_that_no_plane_can_tell_are_counted():
     def entropy_of(logits, num_keep=400):
         return linear_separability.attribute_entropy(points, logits, num_keep, sklearn.svm, 0)
+
     points = np.random.RandomState(0).randn(400, 3)
     assert entropy_of(points[:, 0] + 2 * points[:, 1], 200) == 0
     assert entropy_of(np.ones(400)) == 0
@@ -361,7 +401,8 @@ def test_sources_written_for_tensorflow_1_run_when_trusted(session):
     source = state['build_module_src'].replace(
         'import tensorflow.compat.v1 as tf',
         'import tensorflow as tf # classic\nimport tensorflow.contrib   # unused\n'
-        'try:\n    from tensorflow.contrib import slim\nexcept ImportError:\n    slim = None')
+        'try:\n    from tensorflow.contrib import slim\nexcept ImportError:\n    slim = None',
+    )
     assert 'as tf # classic' in source
     with network_code.trust():
         code = network_code.of_state(dict(state, build_module_src=source))
@@ -384,6 +425,7 @@ def test_work_that_was_interrupted_is_not_done_again(place, monkeypatch):
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
+
     monkeypatch.setattr(sample_store.SampleStore, 'add', add_some)
     interruptions = 0
     while True:

@@ -1,4 +1,5 @@
 """Grids of images have the official sizes and contents, and pixels keep their values."""
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -27,10 +28,13 @@ class LabelStream:
 
 
 def test_grids_have_the_official_size():
-    for size, resolution, width, height in zip(*[
-            ARRAYS[key] for key in ['size', 'resolution', 'grid_width', 'grid_height']]):
-        training_set = EasyDict(shape=[3, resolution, resolution],
-                                get_minibatch_np=lambda n: (np.zeros([n, 1]), np.zeros([n, 0])))
+    for size, resolution, width, height in zip(
+        *[ARRAYS[key] for key in ['size', 'resolution', 'grid_width', 'grid_height']]
+    ):
+        training_set = EasyDict(
+            shape=[3, resolution, resolution],
+            get_minibatch_np=lambda n: (np.zeros([n, 1]), np.zeros([n, 0])),
+        )
         grid_size, reals, labels = misc.setup_snapshot_image_grid(training_set, size=str(size))
         assert grid_size == (width, height)
         assert len(reals) == len(labels) == width * height
@@ -38,14 +42,15 @@ def test_grids_have_the_official_size():
 
 @pytest.mark.parametrize('case', META['layouts'], ids=lambda case: case['key'])
 def test_grids_by_class_are_filled_in_the_official_order(case):
-    training_set = LabelStream(ARRAYS[case['key'] + '.label_stream'], case['label_size'],
-                               case['image_resolution'])
+    training_set = LabelStream(
+        ARRAYS[case['key'] + '.label_stream'], case['label_size'], case['image_resolution']
+    )
     grid_size, reals, labels = misc.setup_snapshot_image_grid(
-        training_set, size=case['size'], layout=case['layout'])
+        training_set, size=case['size'], layout=case['layout']
+    )
     assert list(grid_size) == case['grid']
     assert training_set.consumed == case['images_consumed']
-    np.testing.assert_array_equal(np.argmax(labels, axis=1),
-                                  ARRAYS[case['key'] + '.grid_labels'])
+    np.testing.assert_array_equal(np.argmax(labels, axis=1), ARRAYS[case['key'] + '.grid_labels'])
     for image, label in zip(reals, labels):
         if np.any(label):  # a cell that was filled: its image is that of its label
             assert training_set.labels[image[0, 0, 0]] == np.argmax(label)
@@ -72,11 +77,15 @@ def test_a_grid_is_about_square_by_default(number, size):
     assert grid.shape == (3, size[1] * 4, size[0] * 4)
 
 
-@pytest.mark.parametrize('x, drange_in, drange_out, want', [
-    ([-1, 0, 1], [-1, 1], [0, 255], [0, 127.5, 255]),
-    ([0, 51, 255], [0, 255], [-1, 1], [-1, -0.6, 1]),
-    ([0.5, 2], [0, 1], [10, 30], [20, 50]),
-    ([3, 4], [0, 255], [0, 255], [3, 4])])
+@pytest.mark.parametrize(
+    'x, drange_in, drange_out, want',
+    [
+        ([-1, 0, 1], [-1, 1], [0, 255], [0, 127.5, 255]),
+        ([0, 51, 255], [0, 255], [-1, 1], [-1, -0.6, 1]),
+        ([0.5, 2], [0, 1], [10, 30], [20, 50]),
+        ([3, 4], [0, 255], [0, 255], [3, 4]),
+    ],
+)
 def test_dynamic_ranges_are_mapped_linearly(x, drange_in, drange_out, want):
     got = misc.adjust_dynamic_range(np.float32(x), drange_in, drange_out)
     np.testing.assert_allclose(got, want, atol=1e-5)

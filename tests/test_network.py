@@ -1,4 +1,5 @@
 """Network: building, sharing, running, copying and saving."""
+
 import io
 import os
 import pickle
@@ -56,8 +57,10 @@ def test_components_live_at_the_root_and_are_listed_by_name(session):
 
 
 def test_static_kwargs_hold_unless_overridden(affine):
-    outputs = [affine.get_output_for(tf.constant(X), None),
-               affine.get_output_for(tf.constant(X), tf.constant(X), scale=0.0)]
+    outputs = [
+        affine.get_output_for(tf.constant(X), None),
+        affine.get_output_for(tf.constant(X), tf.constant(X), scale=0.0),
+    ]
     plain, zeroed = tflib.run(outputs)
     np.testing.assert_allclose(plain, X * [1, 2, 3] + [10, 20, 30])
     np.testing.assert_allclose(zeroed, X + [10, 20, 30])
@@ -175,12 +178,19 @@ def altered(affine, monkeypatch):
         monkeypatch.undo()
         monkeypatch.setattr(network_code, 'LOCAL_MODULES', ['tests.toy_networks'])
         return data
+
     return save
 
 
-@pytest.mark.parametrize('array', [
-    np.array(2.5, np.float32), np.zeros([0, 3]), np.arange(6.0).reshape(2, 3).T,
-    np.arange(4, dtype='>i4')])
+@pytest.mark.parametrize(
+    'array',
+    [
+        np.array(2.5, np.float32),
+        np.zeros([0, 3]),
+        np.arange(6.0).reshape(2, 3).T,
+        np.arange(4, dtype='>i4'),
+    ],
+)
 def test_arrays_of_every_shape_and_order_come_back(array, tmp_path):
     path = str(tmp_path / 'array.pkl')
     pickles.save(array, path)
@@ -214,7 +224,10 @@ def test_unknown_build_functions_and_unfit_variables_are_named(altered):
 
 def test_old_states_without_components_load(altered):
     assert pickles.load(altered(version=2, components={})).get_var('Layer/bias').tolist() == [
-        10, 20, 30]
+        10,
+        20,
+        30,
+    ]
 
 
 class _Command:
@@ -233,9 +246,14 @@ def test_nothing_but_networks_and_arrays_is_unpickled(session, function, tmp_pat
     assert not os.path.exists(marker)
 
 
-@pytest.mark.parametrize('data, message', [
-    (b'<!DOCTYPE html><html>', 'web page'), (b'', 'whole network file'),
-    (b'version https://git-lfs', 'whole network file')])
+@pytest.mark.parametrize(
+    'data, message',
+    [
+        (b'<!DOCTYPE html><html>', 'web page'),
+        (b'', 'whole network file'),
+        (b'version https://git-lfs', 'whole network file'),
+    ],
+)
 def test_files_that_are_no_networks_are_named_as_such(session, data, message):
     with pytest.raises(UserError, match=message):
         pickles.load(io.BytesIO(data))
@@ -255,10 +273,15 @@ def test_object_arrays_cannot_smuggle_pointers(session):
 def test_layers_are_listed_with_parameters_and_shapes(session):
     net = tflib.Network('outer', toy_networks.pair, size=2)
     text = net.components.inner
-    rows = [(name, out.shape.as_list(), [v.name.split('/', 1)[1] for v in variables])
-            for name, out, variables in text.list_layers()]
-    assert rows[:3] == [('x_in', [None, 2], []), ('y_in', [None, 2], []),
-                        ('Layer', [None, 2], ['Layer/weight:0', 'Layer/bias:0'])]
+    rows = [
+        (name, out.shape.as_list(), [v.name.split('/', 1)[1] for v in variables])
+        for name, out, variables in text.list_layers()
+    ]
+    assert rows[:3] == [
+        ('x_in', [None, 2], []),
+        ('y_in', [None, 2], []),
+        ('Layer', [None, 2], ['Layer/weight:0', 'Layer/bias:0']),
+    ]
 
 
 def test_layer_table_adds_up(affine, capsys):

@@ -1,4 +1,5 @@
 """The growing networks of configs b to d give the numbers of the official code at every lod."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -12,8 +13,14 @@ MODULE = 'training.networks_stylegan2.'
 G_ARRAYS, G_META = golden.load('networks_g_stylegan_revised')
 D_ARRAYS, D_META = golden.load('networks_d_stylegan')
 TINY = dict(num_channels=3, resolution=16, fmap_base=64, fmap_max=8)
-TINY_G = dict(TINY, synthesis_func='G_synthesis_stylegan_revised', latent_size=8, dlatent_size=8,
-              mapping_layers=2, mapping_fmaps=8)
+TINY_G = dict(
+    TINY,
+    synthesis_func='G_synthesis_stylegan_revised',
+    latent_size=8,
+    dlatent_size=8,
+    mapping_layers=2,
+    mapping_fmaps=8,
+)
 
 
 @pytest.mark.parametrize('case', G_META['nets'], ids=lambda case: case['net'])
@@ -36,8 +43,10 @@ def test_the_generator_passes_its_lod_on_to_the_synthesis_network(session):
     assert np.ptp(pixels, axis=(3, 5)).max() < 1e-5 < 1e-2 < np.ptp(images)
 
 
-@pytest.mark.parametrize('lod, computed', [
-    (0.0, ['16x16', '8x8']), (0.5, ['16x16', '8x8']), (1.0, ['8x8']), (1.5, ['8x8']), (2.0, [])])
+@pytest.mark.parametrize(
+    'lod, computed',
+    [(0.0, ['16x16', '8x8']), (0.5, ['16x16', '8x8']), (1.0, ['8x8']), (1.5, ['8x8']), (2.0, [])],
+)
 def test_resolutions_that_lod_does_not_need_are_not_computed(session, lod, computed):
     net = tflib.Network('D', MODULE + 'D_stylegan', **TINY)
     net.set_var('lod', lod)
@@ -48,13 +57,18 @@ def test_resolutions_that_lod_does_not_need_are_not_computed(session, lod, compu
         net.set_var(resolution + '/Conv0/bias', np.zeros([8]))
 
 
-@pytest.mark.parametrize('form, first_layer', [
-    ('none', []), ('additive', ['noise_strength']),
-    ('fr', ['FR/A', 'FR/b', 'FR/alpha_logit', 'FR/strength'])])
+@pytest.mark.parametrize(
+    'form, first_layer',
+    [
+        ('none', []),
+        ('additive', ['noise_strength']),
+        ('fr', ['FR/A', 'FR/b', 'FR/alpha_logit', 'FR/strength']),
+    ],
+)
 def test_noise_injection_forms_work_in_growing_generators(session, form, first_layer):
     net = tflib.Network('G', MODULE + 'G_main', noise_injection=form, **TINY_G)
     prefix = 'G_synthesis/4x4/Conv/'
-    layer = [name[len(prefix):] for name in net.vars if name.startswith(prefix)]
+    layer = [name[len(prefix) :] for name in net.vars if name.startswith(prefix)]
     assert layer == ['weight', 'mod_weight', 'mod_bias'] + first_layer + ['bias']
     for lod in [0.0, 1.5]:
         golden.set_lod(net, lod)

@@ -1,4 +1,5 @@
 """StyleGAN 1 networks give the numbers of the official code, in both activation layouts."""
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -35,8 +36,10 @@ def test_networks_have_the_published_number_of_parameters(session):
     assert golden.count_trainables(tflib.Network('D', MODULE + 'D_basic', **common)) == 23052353
 
 
-@pytest.mark.parametrize('option, missing', [
-    ('use_styles', 'StyleMod'), ('use_noise', 'Noise'), ('const_input_layer', 'Const')])
+@pytest.mark.parametrize(
+    'option, missing',
+    [('use_styles', 'StyleMod'), ('use_noise', 'Noise'), ('const_input_layer', 'Const')],
+)
 def test_parts_of_the_synthesis_network_can_be_left_out(session, option, missing):
     net = tflib.Network('G', MODULE + 'G_style', style_mixing_prob=0, **dict(TINY_G, **{option: 0}))
     assert not [name for name in net.vars if missing in name.split('/')]
@@ -50,7 +53,7 @@ def test_blur_is_a_correlation_that_reaches_farther_right_and_down(session, data
     x = np.random.RandomState(0).randn(2, 3, 6, 8).astype(np.float32)
     weights = np.zeros([5, 5])
     first = 2 - (len(f) - 1) // 2
-    weights[first:first + len(f), first:first + len(f)] = np.outer(f, f) / np.sum(f) ** 2
+    weights[first : first + len(f), first : first + len(f)] = np.outer(f, f) / np.sum(f) ** 2
     with layout.use(data_format):
         y = tflib.run(layout.to_nchw(stylegan.blur2d(layout.from_nchw(tf.constant(x)), f)))
     want = scipy.ndimage.correlate(x, weights[np.newaxis, np.newaxis], mode='constant')
@@ -64,11 +67,19 @@ def test_images_are_not_truncated_without_a_psi_or_without_a_cutoff(session):
 
     def images(**kwargs):
         return net.run(z, None, randomize_noise=False, **kwargs)
+
     untruncated = images(truncation_psi=1)
-    for kwargs in [dict(truncation_psi=None), dict(truncation_cutoff=None),
-                   dict(truncation_cutoff=0), dict(is_validation=True),
-                   dict(is_validation=True, truncation_psi_val=0.5)]:
+    for kwargs in [
+        dict(truncation_psi=None),
+        dict(truncation_cutoff=None),
+        dict(truncation_cutoff=0),
+        dict(is_validation=True),
+        dict(is_validation=True, truncation_psi_val=0.5),
+    ]:
         assert np.array_equal(images(**kwargs), untruncated), kwargs
-    for kwargs in [{}, dict(truncation_psi=0.9, truncation_cutoff=1),
-                   dict(is_validation=True, truncation_psi_val=0.5, truncation_cutoff_val=1)]:
+    for kwargs in [
+        {},
+        dict(truncation_psi=0.9, truncation_cutoff=1),
+        dict(is_validation=True, truncation_psi_val=0.5, truncation_cutoff_val=1),
+    ]:
         assert not np.allclose(images(**kwargs), untruncated), kwargs

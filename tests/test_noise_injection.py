@@ -1,4 +1,5 @@
 """Noise injection agrees with the paper's equations, computed with NumPy."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -22,12 +23,12 @@ def fr_in_numpy(mu, eps, A, b, alpha_logit, strength):
     alpha = 1 / (1 + np.exp(-alpha_logit))
     out = np.empty_like(mu)
     for n in range(len(mu)):
-        m = mu[n].sum(axis=0)                                    # Eq. 6
-        s = m - m.mean()                                         # Eq. 7
+        m = mu[n].sum(axis=0)  # Eq. 6
+        s = m - m.mean()  # Eq. 7
         s = s / (np.abs(s).max() + 1e-8)
-        s_d = A / np.sqrt(H) * s + b / np.sqrt(H)                # Eq. 8
-        s_mixed = alpha * s_d + (1 - alpha)                      # Eq. 9
-        sigma = s_mixed / np.sqrt((s_mixed ** 2).mean() + 1e-8)
+        s_d = A / np.sqrt(H) * s + b / np.sqrt(H)  # Eq. 8
+        s_mixed = alpha * s_d + (1 - alpha)  # Eq. 9
+        sigma = s_mixed / np.sqrt((s_mixed**2).mean() + 1e-8)
         out[n] = strength * sigma * mu[n] + strength * sigma * eps[0, 0]  # Eq. 10
     return out
 
@@ -58,8 +59,9 @@ def test_fr_follows_equations_6_to_10(session, data_format):
     assert names == {'layer/FR/%s:0' % n for n in ['A', 'b', 'alpha_logit', 'strength']}
 
 
-def sigma_in_numpy(form, mu, fr_reduce=None, A=None, b=None, alpha_logit=None, alpha=None,
-                   weight=None):
+def sigma_in_numpy(
+    form, mu, fr_reduce=None, A=None, b=None, alpha_logit=None, alpha=None, weight=None
+):
     """sigma [H, W] of one sample [C, H, W] in all forms, float64."""
     channels, height, width = mu.shape
     m = mu.sum(axis=0)
@@ -69,11 +71,16 @@ def sigma_in_numpy(form, mu, fr_reduce=None, A=None, b=None, alpha_logit=None, a
         s = m
     if form == 'fr-cnn':
         padded = np.pad(mu, [(0, 0), (1, 1), (1, 1)], 'constant')
-        s = sum(padded[c, i:i + height, j:j + width] * weight[i, j, c, 0]
-                for i, j, c in np.ndindex(3, 3, channels)) / np.sqrt(9 * channels)
+        s = sum(
+            padded[c, i : i + height, j : j + width] * weight[i, j, c, 0]
+            for i, j, c in np.ndindex(3, 3, channels)
+        ) / np.sqrt(9 * channels)
     if form == 'fr-released':
-        m = {'neg_relu': np.maximum(-mu, 0).sum(axis=0), 'abs': np.abs(mu).sum(axis=0),
-             'neg_max': (-mu).max(axis=0)}[fr_reduce]
+        m = {
+            'neg_relu': np.maximum(-mu, 0).sum(axis=0),
+            'abs': np.abs(mu).sum(axis=0),
+            'neg_max': (-mu).max(axis=0),
+        }[fr_reduce]
         s = m - m.mean()
         s = (s / (s.max() + 1e-8) + 1) / 2
     if A is not None:
@@ -87,7 +94,7 @@ def sigma_in_numpy(form, mu, fr_reduce=None, A=None, b=None, alpha_logit=None, a
     else:
         alpha = 1 / (1 + np.exp(-alpha_logit))
         s = alpha * s + (1 - alpha)
-    return s / np.sqrt((s ** 2).mean() + 1e-8)
+    return s / np.sqrt((s**2).mean() + 1e-8)
 
 
 def inject_in_numpy(form, mu, eps, fr_reduce=None, strength=None, noise_strength=None, **values):
@@ -145,8 +152,14 @@ def test_an_unknown_reduction_is_named_with_the_known_ones(session):
 @pytest.mark.parametrize('func', ['G_synthesis_stylegan2', 'G_synthesis_stylegan_revised'])
 def test_the_reduction_is_an_option_of_the_synthesis_networks(session, func):
     with pytest.raises(UserError, match="fr_reduce 'max'"):
-        tflib.Network('G', 'training.networks_stylegan2.' + func, resolution=8, fmap_max=4,
-                      noise_injection='fr-released', fr_reduce='max')
+        tflib.Network(
+            'G',
+            'training.networks_stylegan2.' + func,
+            resolution=8,
+            fmap_max=4,
+            noise_injection='fr-released',
+            fr_reduce='max',
+        )
 
 
 @pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])
@@ -201,10 +214,12 @@ def test_gradients_of_fr_agree_with_finite_differences(session, data_format):
 
     def loss_in_numpy(mu=MU, **values):
         return np.sum(fr_in_numpy(mu, EPS, **values) * direction)
+
     for name, grad in zip(names, grads):
         step = 1e-5 * RNG.randn(*np.shape(MAPS[name]))
-        high, low = (loss_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step}))
-                     for sign in (1, -1))
+        high, low = (
+            loss_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step})) for sign in (1, -1)
+        )
         np.testing.assert_allclose(np.sum(grad * 2 * step), high - low, rtol=2e-3, err_msg=name)
 
 
@@ -223,15 +238,18 @@ def test_second_order_term_of_path_lengths_agrees_with_finite_differences(sessio
         total, step = 0.0, 1e-6
         for n in range(N):
             for c, h, w in np.ndindex(C, H, W):
-                bumped = np.repeat(MU[n:n + 1].astype(np.float64), 2, axis=0)
+                bumped = np.repeat(MU[n : n + 1].astype(np.float64), 2, axis=0)
                 bumped[0, c, h, w] += step
                 bumped[1, c, h, w] -= step
                 high, low = np.sum(fr_in_numpy(bumped, EPS, **values) * v[n], axis=(1, 2, 3))
                 total += ((high - low) / (2 * step)) ** 2
         return total
+
     for name, derivative in zip(names, second):
         step = 1e-4 * RNG.randn(*np.shape(MAPS[name]))
-        high, low = (penalty_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step}))
-                     for sign in (1, -1))
-        np.testing.assert_allclose(np.sum(derivative * 2 * step), high - low, rtol=1e-2,
-                                   err_msg=name)
+        high, low = (
+            penalty_in_numpy(**dict(MAPS, **{name: MAPS[name] + sign * step})) for sign in (1, -1)
+        )
+        np.testing.assert_allclose(
+            np.sum(derivative * 2 * step), high - low, rtol=1e-2, err_msg=name
+        )

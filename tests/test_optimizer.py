@@ -1,4 +1,5 @@
 """Optimizer: the steps of NumPy's Adam on any number of devices; sharing, rounds, overflow."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -22,8 +23,8 @@ class NumpyAdam:
     def step(self, grad):
         self.t += 1
         self.m = self.beta1 * self.m + (1 - self.beta1) * grad
-        self.v = self.beta2 * self.v + (1 - self.beta2) * grad ** 2
-        rate = self.lr * np.sqrt(1 - self.beta2 ** self.t) / (1 - self.beta1 ** self.t)
+        self.v = self.beta2 * self.v + (1 - self.beta2) * grad**2
+        rate = self.lr * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
         self.w = self.w - rate * self.m / (np.sqrt(self.v) + self.epsilon)
         return self.w
 
@@ -62,14 +63,15 @@ def assert_equal(got, want, tolerance=1e-5):
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize('tf_optimizer', ['tf.train.AdamOptimizer',
-                                          'dnnlib.tflib.optimizer.SimpleAdam'])
+@pytest.mark.parametrize(
+    'tf_optimizer', ['tf.train.AdamOptimizer', 'dnnlib.tflib.optimizer.SimpleAdam']
+)
 @pytest.mark.parametrize('beta1', [0.0, 0.5])
 def test_steps_are_those_of_adam(session, tf_optimizer, beta1):
     problem = Problem(tf_optimizer=tf_optimizer, beta1=beta1)
     judge = NumpyAdam(START, beta1=beta1)
     for i in range(6):
-        x = INPUTS[2 * i:2 * i + 2]
+        x = INPUTS[2 * i : 2 * i + 2]
         want = judge.step(grad_of(judge.w, x))
         assert_equal(problem.step(x), want)
 
@@ -85,16 +87,18 @@ def test_other_optimizers_can_be_named(session):
     assert_equal(session.run(w), START - 0.1 * grad_of(START, x))
 
 
-@pytest.mark.parametrize('tf_optimizer', ['tf.train.AdamOptimizer',
-                                          'dnnlib.tflib.optimizer.SimpleAdam'])
+@pytest.mark.parametrize(
+    'tf_optimizer', ['tf.train.AdamOptimizer', 'dnnlib.tflib.optimizer.SimpleAdam']
+)
 @pytest.mark.parametrize('options', [{}, dict(minibatch_multiplier=2, use_loss_scaling=True)])
 def test_any_number_of_devices_gives_the_result_of_one(session, tf_optimizer, options):
     results = []
     for count in [1, 2, 4]:
-        problem = Problem(['/cpu:%d' % i for i in range(count)], tf_optimizer=tf_optimizer,
-                          **options)
+        problem = Problem(
+            ['/cpu:%d' % i for i in range(count)], tf_optimizer=tf_optimizer, **options
+        )
         for i in range(6):
-            problem.step(INPUTS[4 * (i % 4):4 * (i % 4) + 4])
+            problem.step(INPUTS[4 * (i % 4) : 4 * (i % 4) + 4])
         replicas = session.run(problem.vars)
         for replica in replicas:
             np.testing.assert_array_equal(replica, replicas[0])
@@ -109,7 +113,7 @@ def test_training_is_the_same_to_the_bit_every_time(session):
     for _ in range(3):
         problem = Problem(['/cpu:%d' % i for i in range(4)], minibatch_multiplier=2)
         for i in range(4):
-            w = problem.step(INPUTS[4 * i:4 * i + 4])
+            w = problem.step(INPUTS[4 * i : 4 * i + 4])
         results.append(w)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
@@ -172,7 +176,7 @@ def test_accumulated_rounds_equal_one_step_with_their_mean_gradient(session, as_
     problem = Problem(minibatch_multiplier=rounds)
     judge = NumpyAdam(START)
     for step in range(2):
-        parts = [INPUTS[6 * step + 2 * i:6 * step + 2 * i + 2] for i in range(3)]
+        parts = [INPUTS[6 * step + 2 * i : 6 * step + 2 * i + 2] for i in range(3)]
         before = judge.w
         want = judge.step(np.mean([grad_of(before, x) for x in parts], axis=0))
         assert_equal(problem.step(parts[0]), before)
@@ -185,7 +189,7 @@ def test_the_number_of_rounds_may_change_between_steps(session):
     problem = Problem(minibatch_multiplier=rounds)
     judge = NumpyAdam(START)
     for count in [2, 1, 3]:
-        parts = [INPUTS[2 * i:2 * i + 2] for i in range(count)]
+        parts = [INPUTS[2 * i : 2 * i + 2] for i in range(count)]
         want = judge.step(np.mean([grad_of(judge.w, x) for x in parts], axis=0))
         for x in parts:
             session.run(problem.train_op, {problem.x: x, rounds: count})
@@ -203,8 +207,9 @@ def test_the_learning_rate_may_be_fed(session):
     assert collect()['Test/learning_rate'] == pytest.approx(0.06)
 
 
-@pytest.mark.parametrize('tf_optimizer', ['tf.train.AdamOptimizer',
-                                          'dnnlib.tflib.optimizer.SimpleAdam'])
+@pytest.mark.parametrize(
+    'tf_optimizer', ['tf.train.AdamOptimizer', 'dnnlib.tflib.optimizer.SimpleAdam']
+)
 @pytest.mark.parametrize('count', [1, 2])
 def test_main_and_regularization_steps_advance_the_same_moments(session, tf_optimizer, count):
     options = dict(tf_optimizer=tf_optimizer, learning_rate=0.1, **ADAM)
@@ -231,10 +236,14 @@ def test_sharing_needs_equal_options(session):
     rate = tf.constant(0.1)
     main = Optimizer(learning_rate=rate, beta1=0.5)
     Optimizer(learning_rate=rate, beta1=0.5, share=main)
-    for options, text in [(dict(learning_rate=rate, beta1=0.4), 'options'),
-                          (dict(learning_rate=tf.constant(0.1), beta1=0.5), 'learning_rate'),
-                          (dict(learning_rate=rate, beta1=0.5,
-                                tf_optimizer='tf.train.RMSPropOptimizer'), 'tf_optimizer')]:
+    for options, text in [
+        (dict(learning_rate=rate, beta1=0.4), 'options'),
+        (dict(learning_rate=tf.constant(0.1), beta1=0.5), 'learning_rate'),
+        (
+            dict(learning_rate=rate, beta1=0.5, tf_optimizer='tf.train.RMSPropOptimizer'),
+            'tf_optimizer',
+        ),
+    ]:
         with pytest.raises(AssertionError, match=text):
             Optimizer(share=main, **options)
 
@@ -243,7 +252,7 @@ def test_loss_scaling_does_not_change_the_result(session):
     problem = Problem(use_loss_scaling=True, loss_scaling_init=10.0)
     judge = NumpyAdam(START)
     for i in range(4):
-        x = INPUTS[4 * i:4 * i + 4]
+        x = INPUTS[4 * i : 4 * i + 4]
         want = judge.step(grad_of(judge.w, x))
         assert_equal(problem.step(x), want)
     scale = problem.opt.get_loss_scaling_var('/cpu:0')
@@ -254,8 +263,12 @@ def test_loss_scaling_does_not_change_the_result(session):
 def test_loss_scaling_rescues_gradients_too_small_for_float16(session):
     grads = []
     for use in [False, True]:
-        opt = Optimizer(tf_optimizer='tf.train.GradientDescentOptimizer', learning_rate=1.0,
-                        use_loss_scaling=use, loss_scaling_init=16.0)
+        opt = Optimizer(
+            tf_optimizer='tf.train.GradientDescentOptimizer',
+            learning_rate=1.0,
+            use_loss_scaling=use,
+            loss_scaling_init=16.0,
+        )
         w = tf.Variable(0.0)
         opt.register_gradients(1e-6 * tf.cast(tf.cast(w, tf.float16) * 0.01, tf.float32), [w])
         train_op = opt.apply_updates()
@@ -281,12 +294,16 @@ def test_scaling_of_own_gradients(session):
 @pytest.mark.parametrize('bad_round', [0, 2])
 @pytest.mark.parametrize('count', [1, 2])
 def test_a_nonfinite_round_skips_its_whole_step_and_is_counted(session, bad, bad_round, count):
-    problem = Problem(['/cpu:%d' % i for i in range(count)], minibatch_multiplier=3,
-                      use_loss_scaling=True, loss_scaling_init=10.0)
+    problem = Problem(
+        ['/cpu:%d' % i for i in range(count)],
+        minibatch_multiplier=3,
+        use_loss_scaling=True,
+        loss_scaling_init=10.0,
+    )
     judge = NumpyAdam(START)
     for step in range(4):
         for i in range(3):
-            x = INPUTS[4 * i:4 * i + 4].copy()
+            x = INPUTS[4 * i : 4 * i + 4].copy()
             if step == 1 and i == bad_round:
                 x[3, 1, 1] = bad  # on the last device only
             problem.step(x)
@@ -331,14 +348,19 @@ def test_reset_through_one_of_two_sharing_optimizers(session):
     assert_equal(session.run(w), want)
 
 
-@pytest.mark.parametrize('tf_optimizer', ['tf.train.AdamOptimizer',
-                                          'dnnlib.tflib.optimizer.SimpleAdam'])
+@pytest.mark.parametrize(
+    'tf_optimizer', ['tf.train.AdamOptimizer', 'dnnlib.tflib.optimizer.SimpleAdam']
+)
 def test_a_restored_run_goes_on_exactly_as_if_it_had_not_stopped(session, tmpdir, tf_optimizer):
-    problem = Problem(['/cpu:0', '/cpu:1'], tf_optimizer=tf_optimizer, minibatch_multiplier=2,
-                      use_loss_scaling=True)
+    problem = Problem(
+        ['/cpu:0', '/cpu:1'],
+        tf_optimizer=tf_optimizer,
+        minibatch_multiplier=2,
+        use_loss_scaling=True,
+    )
     problem.step(INPUTS * np.nan)
     for i in range(4):  # ends between the rounds of a step
-        problem.step(INPUTS[2 * i:2 * i + 2])
+        problem.step(INPUTS[2 * i : 2 * i + 2])
     saver = tf.train.Saver()
     path = saver.save(session, str(tmpdir.join('model')))
     want = [problem.step(INPUTS[8:10]), problem.step(INPUTS[10:12])]
@@ -361,11 +383,19 @@ def test_names_in_checkpoints_do_not_depend_on_the_scopes_around(session):
             names.append(sorted(v.op.name for v in tf.global_variables()))
     assert names[0] == names[1]
     assert names[0] == [
-        'Autosummary/Train.G_learning_rate/total', 'Autosummary/Train.G_loss_scaling_log2/total',
-        'Autosummary/Train.G_overflow_frequency/total', 'Train.G/Apply0/beta1_power',
-        'Train.G/Apply0/beta2_power', 'Train.G/grad_acc_count', 'Train.G/grad_acc_var',
-        'Train.G/loss_scaling_var', 'Train.G/skipped_steps', 'w', 'w/Train.G_opt0',
-        'w/Train.G_opt0_1']
+        'Autosummary/Train.G_learning_rate/total',
+        'Autosummary/Train.G_loss_scaling_log2/total',
+        'Autosummary/Train.G_overflow_frequency/total',
+        'Train.G/Apply0/beta1_power',
+        'Train.G/Apply0/beta2_power',
+        'Train.G/grad_acc_count',
+        'Train.G/grad_acc_var',
+        'Train.G/loss_scaling_var',
+        'Train.G/skipped_steps',
+        'w',
+        'w/Train.G_opt0',
+        'w/Train.G_opt0_1',
+    ]
 
 
 def test_an_optimizer_without_losses_is_a_no_op_on_request_only(session):
@@ -422,11 +452,13 @@ def test_gradients_of_gathered_rows_are_applied(session):
 def test_simple_adam_keeps_one_state_for_all_its_updates(session):
     adam = SimpleAdam(learning_rate=0.1, **ADAM)
     w = tf.Variable(START)
-    ops = [adam.apply_gradients(adam.compute_gradients(make_loss(w, INPUTS[i:i + 8]), [w]))
-           for i in [0, 8]]
+    ops = [
+        adam.apply_gradients(adam.compute_gradients(make_loss(w, INPUTS[i : i + 8]), [w]))
+        for i in [0, 8]
+    ]
     assert len(adam.variables()) == 4
     tfutil.init_uninitialized_vars()
     judge = NumpyAdam(START)
     for i in [0, 1, 0]:
         session.run(ops[i])
-        assert_equal(session.run(w), judge.step(grad_of(judge.w, INPUTS[8 * i:8 * i + 8])))
+        assert_equal(session.run(w), judge.step(grad_of(judge.w, INPUTS[8 * i : 8 * i + 8])))

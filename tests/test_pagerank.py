@@ -1,4 +1,5 @@
 """Selection by PageRank: neighbours, weights, scores, and what becomes of a data set."""
+
 import os
 import re
 import shutil
@@ -10,11 +11,12 @@ from scipy import sparse, spatial
 
 import dataset_tool
 from dnnlib.cli import run_cli
-from metrics.feature_nets import FOLDER_VARIABLE
 from tests.test_vgg16 import MAPS, random_arrays, save
-from training import neighbors, pagerank, vgg16
+from training.data import neighbors, pagerank
+from training.data.tfrecord_exporter import TFRecordExporter
 from training.dataset import TFRecordDataset
-from training.tfrecord_exporter import TFRecordExporter
+from training.perception import vgg16
+from training.perception.feature_nets import FOLDER_VARIABLE
 
 RND = np.random.RandomState(7)
 OUTLIERS = [3, 11, 24, 29]
@@ -60,9 +62,10 @@ def source(tmp_path_factory):
 def test_scores_of_a_graph_of_three_worked_out_by_hand():
     # 0 -> 1; 1 -> 0 and 2 alike; 2 -> 0. With damping 1/2 the scores x, y, z obey
     # x = 1/6 + y/4 + z/2, y = 1/6 + x/2, z = 1/6 + y/4.
-    links = sparse.csr_matrix([[0, 5., 0], [1, 0, 1], [.1, 0, 0]])
-    np.testing.assert_allclose(pagerank.pagerank(links, 0.5), [15 / 39, 14 / 39, 10 / 39],
-                               rtol=1e-8)
+    links = sparse.csr_matrix([[0, 5.0, 0], [1, 0, 1], [0.1, 0, 0]])
+    np.testing.assert_allclose(
+        pagerank.pagerank(links, 0.5), [15 / 39, 14 / 39, 10 / 39], rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize('damping', [0, 0.85, 0.99])
@@ -80,21 +83,27 @@ def test_scores_solve_the_linear_equations_also_with_nodes_without_links(damping
 def test_a_link_of_mean_squared_length_weighs_a():
     squares = np.array([[1, 3], [2, 2]])
     weights = pagerank.link_weights(squares, 0.9)  # sigma^2 = 2 / -ln 0.9
-    np.testing.assert_allclose(weights, [[0.9 ** 0.5, 0.9 ** 1.5], [0.9, 0.9]])
+    np.testing.assert_allclose(weights, [[0.9**0.5, 0.9**1.5], [0.9, 0.9]])
     np.testing.assert_array_equal(pagerank.link_weights(np.zeros([2, 2]), 0.9), np.ones([2, 2]))
 
 
 def test_links_stand_in_the_row_of_the_image_that_has_the_neighbour():
-    matrix = pagerank.link_matrix(np.array([[2, 1], [0, 2], [1, 0]], np.int32),
-                                  np.array([[.1, .2], [.3, .4], [.5, .6]]))
-    np.testing.assert_array_equal(matrix.toarray(), [[0, .2, .1], [.3, 0, .4], [.6, .5, 0]])
+    matrix = pagerank.link_matrix(
+        np.array([[2, 1], [0, 2], [1, 0]], np.int32), np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    )
+    np.testing.assert_array_equal(matrix.toarray(), [[0, 0.2, 0.1], [0.3, 0, 0.4], [0.6, 0.5, 0]])
 
 
 def test_of_equal_scores_those_with_nearer_neighbours_are_better_then_the_first():
-    scores = np.array([.1, .3, .1, .4, .1, .1])
+    scores = np.array([0.1, 0.3, 0.1, 0.4, 0.1, 0.1])
     squares = np.array([[9, 9], [8, 8], [3, 4], [7, 7], [4, 3], [2, 1]])
     assert [pagerank.best(scores, squares, num).tolist() for num in (1, 2, 3, 4, 5)] == [
-        [3], [1, 3], [1, 3, 5], [1, 2, 3, 5], [1, 2, 3, 4, 5]]
+        [3],
+        [1, 3],
+        [1, 3, 5],
+        [1, 2, 3, 5],
+        [1, 2, 3, 4, 5],
+    ]
 
 
 @pytest.mark.parametrize('blocks', [(2048, 16384), (50, 64)])
@@ -136,8 +145,9 @@ def test_outliers_go_and_the_others_keep_order_pixels_and_labels(source, tmp_pat
 def test_records_are_the_same_bytes_as_those_of_the_source(source, tmp_path):
     assert run(source[0], tmp_path / 'source', '--num=30', '--k=5') == 0
     for name in os.listdir(str(source[0])):
-        with open(str(source[0] / name), 'rb') as a, open(str(tmp_path / 'source' / name),
-                                                          'rb') as b:
+        with open(str(source[0] / name), 'rb') as a, open(
+            str(tmp_path / 'source' / name), 'rb'
+        ) as b:
             assert a.read() == b.read(), name
 
 
@@ -181,26 +191,39 @@ def test_vgg16_compares_means_of_its_activations(tmp_path, monkeypatch):
     colours[OUTLIERS, 2, 0, 0] = [105, 105, 10, 200]  # than to each other
     colours[:, 1] = RND.randint(256, size=[35, 1, 1])  # green is not looked at
     export(tmp_path / 'in', np.tile(colours, [1, 1, 16, 16]).astype(np.uint8))
-    assert run(tmp_path / 'in', tmp_path / 'out', '--num=31', '--k=5', '--features=vgg16',
-               '--vgg16=%s' % save(tmp_path / 'w.h5', arrays)) == 0
+    assert (
+        run(
+            tmp_path / 'in',
+            tmp_path / 'out',
+            '--num=31',
+            '--k=5',
+            '--features=vgg16',
+            '--vgg16=%s' % save(tmp_path / 'w.h5', arrays),
+        )
+        == 0
+    )
     selected = scores_of(tmp_path / 'out')[1]
     assert selected.tolist() == [index for index in range(35) if index not in OUTLIERS]
 
 
-@pytest.mark.parametrize('args, reason', [
-    (['--num=31'], "--num=31 must be from 1 to the number of images in .*30"),
-    ([], '--num=100000 must be'),
-    (['--num=0'], '--num=0 must be'),
-    (['--num=9', '--k=30'], '--k=30 must be at least 1 and below .*30'),
-    (['--num=9', '--k=0'], '--k=0 must be'),
-    (['--num=9', '--a=1'], '--a=1 must be above 0 and below 1'),
-    (['--num=9', '--damping=1'], '--damping=1 must be at least 0 and below 1'),
-    (['--num=9', '--features=inception'], 'invalid choice'),
-    (['--num=9', '--features=vgg16'], 'There is no nets/vgg16_weights.*; download https://'),
-    (['--num=9', '--features=vgg16', '--vgg16=no.h5'], "no file 'no.h5'; download https://"),
-])
-def test_mistakes_end_in_one_line_before_images_are_read(args, reason, source, tmp_path,
-                                                         monkeypatch, capsys):
+@pytest.mark.parametrize(
+    'args, reason',
+    [
+        (['--num=31'], '--num=31 must be from 1 to the number of images in .*30'),
+        ([], '--num=100000 must be'),
+        (['--num=0'], '--num=0 must be'),
+        (['--num=9', '--k=30'], '--k=30 must be at least 1 and below .*30'),
+        (['--num=9', '--k=0'], '--k=0 must be'),
+        (['--num=9', '--a=1'], '--a=1 must be above 0 and below 1'),
+        (['--num=9', '--damping=1'], '--damping=1 must be at least 0 and below 1'),
+        (['--num=9', '--features=inception'], 'invalid choice'),
+        (['--num=9', '--features=vgg16'], 'There is no nets/vgg16_weights.*; download https://'),
+        (['--num=9', '--features=vgg16', '--vgg16=no.h5'], "no file 'no.h5'; download https://"),
+    ],
+)
+def test_mistakes_end_in_one_line_before_images_are_read(
+    args, reason, source, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(FOLDER_VARIABLE, 'nets')
     monkeypatch.setattr(TFRecordDataset, 'get_image', None)
@@ -215,9 +238,10 @@ def test_source_and_target_are_checked_before_the_work(source, tmp_path, capsys)
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'notes.txt').write_text('mine')
     for path, target, reason in [
-            (source[0], source[0], 'both source and target'),
-            (source[0], tmp_path / 'full', 'holds other files'),
-            (tmp_path / 'nothing', tmp_path / 'out', 'no data set folder')]:
+        (source[0], source[0], 'both source and target'),
+        (source[0], tmp_path / 'full', 'holds other files'),
+        (tmp_path / 'nothing', tmp_path / 'out', 'no data set folder'),
+    ]:
         assert run(path, target, '--num=9', '--force') == 2
         err = capsys.readouterr().err
         assert reason in err and err.count('\n') == 1

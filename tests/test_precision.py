@@ -1,4 +1,5 @@
 """Half precision changes the speed of a network, not what it computes, nor where it runs."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -19,16 +20,28 @@ def make(name, func, **kwargs):
 
 
 def make_G(value, **kwargs):
-    return make('G', 'G_main', precision=value, latent_size=8, dlatent_size=8, mapping_layers=2,
-                mapping_fmaps=8, **kwargs)
+    return make(
+        'G',
+        'G_main',
+        precision=value,
+        latent_size=8,
+        dlatent_size=8,
+        mapping_layers=2,
+        mapping_fmaps=8,
+        **kwargs,
+    )
 
 
 def types_of_convolutions():
     """Types of the results of all 3x3 convolutions from 8x8 up in the graph."""
-    return {op.outputs[0].dtype for op in tf.get_default_graph().get_operations()
-            if op.type == 'Conv2D' and op.inputs[1].shape[0] == 3
-            and None not in op.outputs[0].shape.as_list()[1:] and min(
-                op.outputs[0].shape.as_list()[1:3]) >= 8}
+    return {
+        op.outputs[0].dtype
+        for op in tf.get_default_graph().get_operations()
+        if op.type == 'Conv2D'
+        and op.inputs[1].shape[0] == 3
+        and None not in op.outputs[0].shape.as_list()[1:]
+        and min(op.outputs[0].shape.as_list()[1:3]) >= 8
+    }
 
 
 @pytest.mark.parametrize('form', ['additive', 'fr'])
@@ -64,8 +77,10 @@ def pair():
         reals = tf.constant(np.random.RandomState(1).uniform(-1, 1, [4, 3, 16, 16]), tf.float32)
         dlatents = tf.constant(np.random.RandomState(2).randn(4, 6, 8), tf.float32)
         for value in precision.PRECISIONS:
-            nets = [net if value == 'float32' else net.clone(net.name + '_mixed', precision=value)
-                    for net in (G, D)]
+            nets = [
+                net if value == 'float32' else net.clone(net.name + '_mixed', precision=value)
+                for net in (G, D)
+            ]
             results[value] = _losses(nets, reals, dlatents)
         types = {v.dtype.base_dtype for v in tf.global_variables()}
         yield session.run(results), types
@@ -101,7 +116,8 @@ def test_variables_stay_float32(pair):
 
 
 def test_a_network_of_mixed_precision_computes_in_float32_where_there_is_nothing_faster(
-        session, monkeypatch):
+    session, monkeypatch
+):
     monkeypatch.setattr(precision, 'half_type', lambda: None)
     G = make_G('mixed')
     want = G.clone('float32', precision='float32')
@@ -128,8 +144,9 @@ def test_tensorflow_1_has_no_half_precision_on_cpus():
 
 
 def test_the_precision_is_saved_with_the_networks():
-    options = run_training.resolve_options(run_training.parse_args(
-        ['--config=config-e', '--precision=mixed']))
+    options = run_training.resolve_options(
+        run_training.parse_args(['--config=config-e', '--precision=mixed'])
+    )
     for name in 'GD':
         assert options[name + '_args']['precision'] == 'mixed'
         has_gpu = bool(engine.gpu_devices())

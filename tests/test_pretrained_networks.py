@@ -1,4 +1,5 @@
 """Network files: published names, what is inside of them, old formats, .npz files of numbers."""
+
 import io
 import json
 import os
@@ -17,8 +18,11 @@ from dnnlib.util import UserError
 from tests import toy_networks
 
 TOY_SOURCE = open(toy_networks.__file__, encoding='utf-8').read()
-AFFINE = [('Layer/weight', np.float32([1, 2])), ('Layer/bias', np.float32([3, -4])),
-          ('counter', np.float32(5))]
+AFFINE = [
+    ('Layer/weight', np.float32([1, 2])),
+    ('Layer/bias', np.float32([3, -4])),
+    ('counter', np.float32(5)),
+]
 X = np.float32([[1, 2], [3, 4]])
 
 
@@ -31,9 +35,11 @@ def toys_are_local(monkeypatch, tmp_path):
 @pytest.fixture
 def toys(session):
     """Three networks, two with a component, of random weights; the third has options."""
-    nets = [tflib.Network('G', toy_networks.pair, size=2),
-            tflib.Network('D', toy_networks.affine, size=3, scale=0.5),
-            tflib.Network('Gs', toy_networks.pair, size=2)]
+    nets = [
+        tflib.Network('G', toy_networks.pair, size=2),
+        tflib.Network('D', toy_networks.affine, size=3, scale=0.5),
+        tflib.Network('Gs', toy_networks.pair, size=2),
+    ]
     random = np.random.RandomState(0)
     for net in nets:
         tflib.set_vars({var: random.randn(*var.shape.as_list()) for var in net.vars.values()})
@@ -54,28 +60,36 @@ def assert_identical(got, want):
 def refuse(argv, capsys):
     """Run with bad input; return the one line."""
     assert run_cli(pretrained_networks.main, argv) == 2
-    line, = capsys.readouterr().err.strip().splitlines()
+    (line,) = capsys.readouterr().err.strip().splitlines()
     return line
 
 
 def test_published_networks_have_their_names_and_urls():
     urls = pretrained_networks.gdrive_urls
     assert len(urls) == 36
-    for path in ['stylegan2-ffhq-config-f.pkl', 'stylegan2-car-config-b.pkl',
-                 'stylegan2-horse-config-a.pkl', 'stylegan2-church-config-f.pkl',
-                 'stylegan2-cat-config-a.pkl', 'table2/stylegan2-car-config-e-Gskip-Dresnet.pkl',
-                 'table2/stylegan2-ffhq-config-e-Gorig-Dorig.pkl']:
+    for path in [
+        'stylegan2-ffhq-config-f.pkl',
+        'stylegan2-car-config-b.pkl',
+        'stylegan2-horse-config-a.pkl',
+        'stylegan2-church-config-f.pkl',
+        'stylegan2-cat-config-a.pkl',
+        'table2/stylegan2-car-config-e-Gskip-Dresnet.pkl',
+        'table2/stylegan2-ffhq-config-e-Gorig-Dorig.pkl',
+    ]:
         assert urls['gdrive:networks/' + path] == (
-            'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/' + path)
+            'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/' + path
+        )
     assert pretrained_networks.get_path_or_url('results/net.pkl') == 'results/net.pkl'
     assert pretrained_networks.get_path_or_url('gdrive:networks/stylegan2-cat-config-f.pkl') == (
-        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-f.pkl')
+        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-f.pkl'
+    )
 
 
 def test_published_names_can_be_given_to_run_metrics():
     args = run_metrics.parse_args(['--network=gdrive:networks/stylegan2-cat-config-a.pkl'])
     assert run_metrics.find_networks(args)['networks'] == [
-        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-a.pkl']
+        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-a.pkl'
+    ]
 
 
 def test_a_misspelt_published_network_is_named_with_one_that_exists(session):
@@ -147,9 +161,14 @@ _OldPickler.dispatch[_OldNetwork] = _OldPickler.save_network
 
 def old_file(version, name='net', **changes):
     """A network file of Python 2."""
-    state = dict(version=version, name=name, static_kwargs=dict(size=2, scale=2.0),
-                 build_module_src=TOY_SOURCE, build_func_name='affine',
-                 variables=[(key, np.asarray(value)) for key, value in AFFINE])
+    state = dict(
+        version=version,
+        name=name,
+        static_kwargs=dict(size=2, scale=2.0),
+        build_module_src=TOY_SOURCE,
+        build_func_name='affine',
+        variables=[(key, np.asarray(value)) for key, value in AFFINE],
+    )
     if version > 2:
         state['components'] = {}
     state.update(changes)
@@ -175,11 +194,19 @@ def test_info_tells_what_is_inside(toys, capsys):
     pickles.save(toys, 'toys.pkl')
     pretrained_networks.main(['info', 'toys.pkl'])
     out = capsys.readouterr().out
-    for line in ["G: network 'G', format version 4", "D: network 'D', format version 4",
-                 "Gs.inner: network 'Inner', format version 4", '  build function: affine',
-                 '  code: local, tests.toy_networks.affine', '    scale = 0.5', '    size = 2',
-                 '  variables: 3 with 7 numbers', '    Layer/weight  float32  [3]',
-                 '    gain  float32  []', 'G in total: 6 numbers']:
+    for line in [
+        "G: network 'G', format version 4",
+        "D: network 'D', format version 4",
+        "Gs.inner: network 'Inner', format version 4",
+        '  build function: affine',
+        '  code: local, tests.toy_networks.affine',
+        '    scale = 0.5',
+        '    size = 2',
+        '  variables: 3 with 7 numbers',
+        '    Layer/weight  float32  [3]',
+        '    gain  float32  []',
+        'G in total: 6 numbers',
+    ]:
         assert line in out.splitlines()
     assert 'All variables fit' not in out
     pretrained_networks.main(['info', 'toys.pkl', '--build'])
@@ -205,21 +232,29 @@ def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
 
     whole = old_file(4)
     for name, data, words in [
-            ('html.pkl', b'<!DOCTYPE html>', ['html.pkl', 'web page']),
-            ('half.pkl', whole[:len(whole) // 2], ['half.pkl', 'not a whole network file']),
-            ('cut.pkl', whole[:-3], ['cut.pkl', 'not a whole network file']),
-            ('damaged.pkl', b'\x80\x04\x95' + b'\xff' * 8, ['not a whole network file']),
-            ('evil.pkl', pickle.dumps(Command()), ['evil.pkl', 'posix.system', 'not loaded']),
-            ('state.pkl', old_file(7), ['version 7']),
-            ('other.pkl', pickle.dumps([1, 2]), ['neither (G, D, Gs) nor one network'])]:
+        ('html.pkl', b'<!DOCTYPE html>', ['html.pkl', 'web page']),
+        ('half.pkl', whole[: len(whole) // 2], ['half.pkl', 'not a whole network file']),
+        ('cut.pkl', whole[:-3], ['cut.pkl', 'not a whole network file']),
+        ('damaged.pkl', b'\x80\x04\x95' + b'\xff' * 8, ['not a whole network file']),
+        ('evil.pkl', pickle.dumps(Command()), ['evil.pkl', 'posix.system', 'not loaded']),
+        ('state.pkl', old_file(7), ['version 7']),
+        ('other.pkl', pickle.dumps([1, 2]), ['neither (G, D, Gs) nor one network']),
+    ]:
         with open(name, 'wb') as file:
             file.write(data)
         for command in (['info', name], ['export', name, 'out.npz']):
             line = refuse(command, capsys)
             for word in words:
                 assert word in line
-    assert sorted(os.listdir('.')) == ['cut.pkl', 'damaged.pkl', 'evil.pkl', 'half.pkl',
-                                       'html.pkl', 'other.pkl', 'state.pkl']
+    assert sorted(os.listdir('.')) == [
+        'cut.pkl',
+        'damaged.pkl',
+        'evil.pkl',
+        'half.pkl',
+        'html.pkl',
+        'other.pkl',
+        'state.pkl',
+    ]
     assert 'missing sub-command; choose from info, export, import' in refuse([], capsys)
     assert 'absent.pkl' in refuse(['info', 'absent.pkl'], capsys)
 
@@ -251,8 +286,11 @@ def test_exported_weights_are_numbers_and_json(toys):
     assert list(header['networks']) == ['G', 'D', 'Gs'] and header['version'] == 1
     D = header['networks']['D']
     assert D['build_func_name'] == 'affine' and D['static_kwargs'] == {'size': 3, 'scale': 0.5}
-    assert D['variables'] == [['Layer/weight', [3], '<f4'], ['Layer/bias', [3], '<f4'],
-                              ['counter', [], '<f4']]
+    assert D['variables'] == [
+        ['Layer/weight', [3], '<f4'],
+        ['Layer/bias', [3], '<f4'],
+        ['counter', [], '<f4'],
+    ]
 
 
 def rewritten(change):
@@ -265,15 +303,29 @@ def rewritten(change):
     np.savez('changed.npz', **content)
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda header, content: header.update(version=2), 'version 2'),
-    (lambda header, content: header['networks']['D'].update(module='os'), "'affine'.*not known"),
-    (lambda header, content: content.pop('D:Layer/bias'), 'no whole file'),
-    (lambda header, content: content.update({'D:Layer/bias': np.zeros(4)}), 'what the header says'),
-    (lambda header, content: header['networks']['D']['static_kwargs'].update(size=4),
-     'Layer/bias is .3,. in the file and .4,. here'),
-    (lambda header, content: content.update({'D:Layer/bias': np.array([None])}), 'no whole file'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda header, content: header.update(version=2), 'version 2'),
+        (
+            lambda header, content: header['networks']['D'].update(module='os'),
+            "'affine'.*not known",
+        ),
+        (lambda header, content: content.pop('D:Layer/bias'), 'no whole file'),
+        (
+            lambda header, content: content.update({'D:Layer/bias': np.zeros(4)}),
+            'what the header says',
+        ),
+        (
+            lambda header, content: header['networks']['D']['static_kwargs'].update(size=4),
+            'Layer/bias is .3,. in the file and .4,. here',
+        ),
+        (
+            lambda header, content: content.update({'D:Layer/bias': np.array([None])}),
+            'no whole file',
+        ),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused(toys, change, message):
     pickles.save(toys, 'toys.pkl')
     pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])

@@ -1,20 +1,29 @@
 """The projector searches as official StyleGAN2 and the paper do."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from bench import metric_toys
 from dcgan.networks import G_dcgan
 from dnnlib import tflib
 from dnnlib.util import UserError
-from metrics import feature_nets
 from projector import METHODS, Projector
-from tests import metric_toys, test_vgg16
+from tests import test_vgg16
 from tests.golden import assert_close
-from training import projection, vgg16
+from training.inversion import arithmetic
 from training.networks_stylegan2 import G_main
+from training.perception import feature_nets, vgg16
 
-SIZES = dict(resolution=8, fmap_max=8, latent_size=8, dlatent_size=8, mapping_fmaps=8,
-             mapping_layers=2, mapping_lrmul=1)
+SIZES = dict(
+    resolution=8,
+    fmap_max=8,
+    latent_size=8,
+    dlatent_size=8,
+    mapping_fmaps=8,
+    mapping_layers=2,
+    mapping_lrmul=1,
+)
 T_LAYERS = 3  # styled layers at 8x8
 
 
@@ -67,7 +76,7 @@ def numpy_regularization(v):
     value, gradient = 0.0, np.zeros_like(v)
     for axis in (1, 0):
         mean = np.mean(v * np.roll(v, 1, axis))
-        value += mean ** 2
+        value += mean**2
         gradient += 2 * mean * (np.roll(v, 1, axis) + np.roll(v, -1, axis)) / v.size
     if len(v) > 8:
         half = v.reshape(len(v) // 2, 2, len(v) // 2, 2).mean((1, 3))
@@ -80,24 +89,28 @@ def numpy_regularization(v):
 def test_schedules_are_official(step):
     rate, sigma = schedule(step, 1000)
     t = step / 1000
-    assert projection.learning_rate(t, 0.1, 0.25, 0.05) == pytest.approx(rate, abs=1e-12)
-    assert projection.noise_level(t, 3.0, 0.05, 0.75) == pytest.approx(3 * sigma, abs=1e-12)
+    assert arithmetic.learning_rate(t, 0.1, 0.25, 0.05) == pytest.approx(rate, abs=1e-12)
+    assert arithmetic.noise_level(t, 3.0, 0.05, 0.75) == pytest.approx(3 * sigma, abs=1e-12)
 
 
 def test_schedules_by_hand():
-    assert projection.learning_rate(0, 0.1, 0.25, 0.05) == 0
-    assert projection.learning_rate(0.025, 0.1, 0.25, 0.05) == pytest.approx(0.05)
-    assert projection.learning_rate(0.875, 0.1, 0.25, 0.05) == pytest.approx(0.05)
-    assert projection.learning_rate(0.0, 0.01, 0, 0) == projection.learning_rate(1, 0.01, 0, 0)
-    assert projection.noise_level(0.375, 2.0, 0.05, 0.75) == pytest.approx(0.025)
-    assert projection.noise_level(0, 2.0, 0.05, 0) == 0
+    assert arithmetic.learning_rate(0, 0.1, 0.25, 0.05) == 0
+    assert arithmetic.learning_rate(0.025, 0.1, 0.25, 0.05) == pytest.approx(0.05)
+    assert arithmetic.learning_rate(0.875, 0.1, 0.25, 0.05) == pytest.approx(0.05)
+    assert arithmetic.learning_rate(0.0, 0.01, 0, 0) == arithmetic.learning_rate(1, 0.01, 0, 0)
+    assert arithmetic.noise_level(0.375, 2.0, 0.05, 0.75) == pytest.approx(0.025)
+    assert arithmetic.noise_level(0, 2.0, 0.05, 0) == 0
 
 
 def test_noise_regularization_of_each_image(session):
     noise = np.random.RandomState(1).randn(2, 1, 32, 32) + 0.3
     want = [numpy_regularization(v[0])[0] for v in noise]
-    got, normal = tflib.run([projection.noise_regularization(tf.constant(noise)),
-                             projection.normalize_noise(tf.constant(noise))])
+    got, normal = tflib.run(
+        [
+            arithmetic.noise_regularization(tf.constant(noise)),
+            arithmetic.normalize_noise(tf.constant(noise)),
+        ]
+    )
     np.testing.assert_allclose(got, want, rtol=1e-9)
     np.testing.assert_allclose(normal.mean((1, 2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose(np.square(normal).mean((1, 2, 3)), 1, rtol=1e-9)
@@ -107,16 +120,19 @@ def test_official_method_follows_numpy_step_by_step(session, toy_lpips):
     """With a noise strength of 0 only the regularization moves noise: Adam on it, then unit
     variance. Each image does what it would do alone.
     """
-    net = tflib.Network('Gs', G_main, noise_injection='additive', **dict(
-        SIZES, resolution=16, fmap_max=4))
+    net = tflib.Network(
+        'Gs', G_main, noise_injection='additive', **dict(SIZES, resolution=16, fmap_max=4)
+    )
     projector = make_projector('w-lpips', num_steps=8)
     projector.set_network(net, minibatch_size=2)
     targets = images_of(net, [1, 2])
     projector.start(targets, seeds=[5, 6])
-    w_mean = net.components.mapping.run(
-        np.random.RandomState(123).randn(200, 8), None)[:, 0].mean(axis=0)
-    np.testing.assert_allclose(projector.get_dlatents(), np.broadcast_to(w_mean, [2, 6, 8]),
-                               atol=1e-5)
+    w_mean = net.components.mapping.run(np.random.RandomState(123).randn(200, 8), None)[:, 0].mean(
+        axis=0
+    )
+    np.testing.assert_allclose(
+        projector.get_dlatents(), np.broadcast_to(w_mean, [2, 6, 8]), atol=1e-5
+    )
     noises = [noise.astype(np.float64) for noise in projector.get_noises()]
     assert [noise.shape[2] for noise in noises] == [4, 8, 8, 16, 16]
     moments = [[np.zeros_like(noise), np.zeros_like(noise)] for noise in noises]
@@ -138,8 +154,9 @@ def test_official_method_follows_numpy_step_by_step(session, toy_lpips):
         for got, want in zip(projector.get_noises(), noises):
             assert_close(got, want, 2e-3, 'noise after step %d' % step)
         curves = projector.get_curves()
-        np.testing.assert_allclose((curves['loss'] - curves['lpips'])[:, -1], 1e5 * penalty,
-                                   rtol=2e-2, atol=1e-2)
+        np.testing.assert_allclose(
+            (curves['loss'] - curves['lpips'])[:, -1], 1e5 * penalty, rtol=2e-2, atol=1e-2
+        )
         if step == 0:  # the first learning rate is 0
             np.testing.assert_allclose(projector.get_dlatents()[:, 0], [w_mean, w_mean], atol=1e-5)
     projector.step()
@@ -169,9 +186,9 @@ def test_official_interface_for_one_image(Gs, toy_lpips, capsys):
 
 def alpha_images(Gs, w, t):
     """Images of w with powers of alpha, and their gradient with respect to these."""
-    noises = [tf.tile(var, [len(w), 1, 1, 1]) for var in projection.noise_variables(Gs)]
+    noises = [tf.tile(var, [len(w), 1, 1, 1]) for var in arithmetic.noise_variables(Gs)]
     powers = None if t is None else tf.constant(t, tf.float32)
-    images = projection.images_at(Gs, 'wplus', tf.constant(w), noises, powers)
+    images = arithmetic.images_at(Gs, 'wplus', tf.constant(w), noises, powers)
     return images, powers
 
 
@@ -179,9 +196,13 @@ def test_alpha_power_is_the_formula(Gs):
     rnd = np.random.RandomState(2)
     w = rnd.randn(2, 4, 8).astype(np.float32)
     t = rnd.uniform(-1, 3, [2, T_LAYERS])
-    got, plain, same = tflib.run([
-        alpha_images(Gs, w, t)[0], alpha_images(Gs, w, None)[0],
-        alpha_images(Gs, w, np.ones([2, T_LAYERS]))[0]])
+    got, plain, same = tflib.run(
+        [
+            alpha_images(Gs, w, t)[0],
+            alpha_images(Gs, w, None)[0],
+            alpha_images(Gs, w, np.ones([2, T_LAYERS]))[0],
+        ]
+    )
     np.testing.assert_array_equal(same, plain)
     logits = [var for name, var in Gs.vars.items() if name.endswith('alpha_logit')]
     assert len(logits) == T_LAYERS
@@ -206,8 +227,10 @@ def test_gradient_of_alpha_power_is_that_of_finite_differences(Gs):
     gradient = tflib.run(tf.gradients(tf.reduce_sum(images * weights), powers)[0])
     for layer in range(T_LAYERS):
         step = 0.02 * np.eye(T_LAYERS)[layer]
-        up, down = [np.sum(np.float64(tflib.run(images, {powers: t + sign * step})) * weights)
-                    for sign in (1, -1)]
+        up, down = [
+            np.sum(np.float64(tflib.run(images, {powers: t + sign * step})) * weights)
+            for sign in (1, -1)
+        ]
         assert gradient[0, layer] == pytest.approx((up - down) / 0.04, rel=1e-2, abs=1e-3)
 
 
@@ -216,20 +239,26 @@ def test_images_of_the_network_are_found_again_in_wplus(Gs):
     targets = images_of(Gs, [1, 2, 3])
     errors = {}
     for optimize_alpha in [False, None]:
-        projector = make_projector('wplus-alpha', num_steps=200, lambda_perceptual=0.0,
-                                   initial_learning_rate=0.05, optimize_alpha=optimize_alpha)
+        projector = make_projector(
+            'wplus-alpha',
+            num_steps=200,
+            lambda_perceptual=0.0,
+            initial_learning_rate=0.05,
+            optimize_alpha=optimize_alpha,
+        )
         projector.set_network(Gs, minibatch_size=4)
         assert projector.optimize_alpha == (optimize_alpha is None)
         projector.start(targets)
         first = projector.get_losses()['mse']
         np.testing.assert_allclose(
-            first, np.square(projector.get_images() - targets).mean((1, 2, 3)), rtol=1e-5)
+            first, np.square(projector.get_images() - targets).mean((1, 2, 3)), rtol=1e-5
+        )
         while projector.get_cur_step() < 200:
             projector.step()
         last = projector.get_losses()['mse']
         assert len(last) == 3 and np.all(last < 0.05 * first)
         assert projector.get_curves()['mse'].shape == (3, 200)
-        for noise, stored in zip(projector.get_noises(), projection.noise_variables(Gs)):
+        for noise, stored in zip(projector.get_noises(), arithmetic.noise_variables(Gs)):
             np.testing.assert_array_equal(noise, np.repeat(tflib.run(stored), 3, axis=0))
         errors[optimize_alpha] = last.mean()
     assert projector.get_alpha_powers().shape == (3, T_LAYERS)
@@ -238,11 +267,13 @@ def test_images_of_the_network_are_found_again_in_wplus(Gs):
 
 
 def test_perceptual_loss_is_that_of_features(Gs, tmp_path, monkeypatch):
-    monkeypatch.setattr(vgg16, 'BLOCKS', [
-        (count, maps) for (count, _), maps in zip(vgg16.BLOCKS, test_vgg16.MAPS)])
+    monkeypatch.setattr(
+        vgg16, 'BLOCKS', [(count, maps) for (count, _), maps in zip(vgg16.BLOCKS, test_vgg16.MAPS)]
+    )
     arrays = test_vgg16.random_arrays()
-    projector = make_projector('wplus-alpha', num_steps=2, vgg16_weights=test_vgg16.save(
-        tmp_path / 'vgg16.h5', arrays))
+    projector = make_projector(
+        'wplus-alpha', num_steps=2, vgg16_weights=test_vgg16.save(tmp_path / 'vgg16.h5', arrays)
+    )
     projector.set_network(Gs)
     target = images_of(Gs, [4])
     projector.start(target)
@@ -254,7 +285,8 @@ def test_perceptual_loss_is_that_of_features(Gs, tmp_path, monkeypatch):
     projector.step()
     curves = projector.get_curves()
     np.testing.assert_allclose(
-        curves['loss'][:, 0], 0.5 * losses['mse'] + 0.5 * losses['perceptual'], rtol=1e-4)
+        curves['loss'][:, 0], 0.5 * losses['mse'] + 0.5 * losses['perceptual'], rtol=1e-4
+    )
 
 
 def test_networks_without_w_are_searched_in_z(session, toy_lpips, capsys):
@@ -270,9 +302,10 @@ def test_networks_without_w_are_searched_in_z(session, toy_lpips, capsys):
     assert projector.get_dlatents().shape == (1, 8)
     assert projector.get_losses()['mse'] < 0.5 * first
     for attributes, message in [
-            (dict(space='wplus'), 'has no W .*--space is wplus'),
-            (dict(optimize_alpha=True), 'has no alpha in'),
-            (dict(class_index=1), '--class is 1, but the network was trained without labels')]:
+        (dict(space='wplus'), 'has no W .*--space is wplus'),
+        (dict(optimize_alpha=True), 'has no alpha in'),
+        (dict(class_index=1), '--class is 1, but the network was trained without labels'),
+    ]:
         with pytest.raises(UserError, match=message):
             make_projector('w-lpips', **attributes).set_network(net)
 

@@ -1,4 +1,5 @@
 """Generated images are those of the official recipe, the same for a seed in every command."""
+
 import os
 import sys
 
@@ -10,14 +11,22 @@ import tensorflow.compat.v1 as tf
 
 import pretrained_networks
 import run_generator
+from bench import metric_toys
 from dnnlib import cli, tflib
 from dnnlib.util import UserError
-from tests import metric_toys
-from training import generate, misc
+from training import misc
 from training.networks_stylegan2 import G_main
+from training.pictures import generate
 
-SIZES = dict(resolution=8, fmap_max=8, latent_size=8, dlatent_size=8, mapping_fmaps=8,
-             mapping_layers=2, mapping_lrmul=1)
+SIZES = dict(
+    resolution=8,
+    fmap_max=8,
+    latent_size=8,
+    dlatent_size=8,
+    mapping_fmaps=8,
+    mapping_layers=2,
+    mapping_lrmul=1,
+)
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +36,8 @@ def folder(tmp_path_factory):
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         networks = {
             'rgb': tflib.Network('Gs', G_main, noise_injection='fr', num_channels=3, **SIZES),
-            'gray': tflib.Network('Gs', G_main, num_channels=1, label_size=3, **SIZES)}
+            'gray': tflib.Network('Gs', G_main, num_channels=1, label_size=3, **SIZES),
+        }
         for name, net in networks.items():
             net.set_var('dlatent_avg', np.linspace(-1, 1, 8))
             misc.save_pkl((net, net, net), str(path / (name + '.pkl')))
@@ -45,7 +55,7 @@ def run(command, network, *flags):
     """Run a sub-command; returns the folder that it wrote."""
     before = set(os.listdir('results')) if os.path.exists('results') else set()
     run_generator.main([command, '--network=%s' % network] + list(flags))
-    new, = set(os.listdir('results')) - before
+    (new,) = set(os.listdir('results')) - before
     assert new.endswith('-' + command)
     return os.path.join('results', new)
 
@@ -62,15 +72,21 @@ def official_image(Gs, seed, truncation_psi=0.5, noise=None):
     """The image of a seed by the official recipe, uint8 [H, W, C]; `noise` replaces the maps."""
     random = np.random.RandomState(seed)
     z = random.randn(1, *Gs.input_shape[1:])
-    variables = [var for name, var in Gs.components.synthesis.vars.items()
-                 if name.startswith('noise')]
+    variables = [
+        var for name, var in Gs.components.synthesis.vars.items() if name.startswith('noise')
+    ]
     stored = tflib.run(variables)
     values = [random.randn(*var.shape.as_list()) for var in variables]
     if noise is not None:
         values = [noise(value) for value in stored]
     tflib.set_vars(dict(zip(variables, values)))
-    image = Gs.run(z, None, truncation_psi=truncation_psi, randomize_noise=False,
-                   output_transform=dict(func=tflib.convert_images_to_uint8, nchw_to_nhwc=True))
+    image = Gs.run(
+        z,
+        None,
+        truncation_psi=truncation_psi,
+        randomize_noise=False,
+        output_transform=dict(func=tflib.convert_images_to_uint8, nchw_to_nhwc=True),
+    )
     tflib.set_vars(dict(zip(variables, stored)))
     return image[0]
 
@@ -96,8 +112,14 @@ def test_noise_and_truncation_can_be_chosen(folder):
     Gs = pretrained_networks.load_generator(str(folder / 'rgb.pkl'))
     images = {}
     for noise, maps in [('const', lambda stored: stored), ('none', np.zeros_like)]:
-        path = run('generate-images', folder / 'rgb.pkl', '--seeds=1,2,3', '--noise=' + noise,
-                   '--truncation-psi=0.5', '--minibatch-size=2')
+        path = run(
+            'generate-images',
+            folder / 'rgb.pkl',
+            '--seeds=1,2,3',
+            '--noise=' + noise,
+            '--truncation-psi=0.5',
+            '--minibatch-size=2',
+        )
         images[noise] = pixels(path, 'seed0003.png')
         assert_same_pixels(images[noise], official_image(Gs, 3, noise=maps))
     path = run('generate-images', folder / 'rgb.pkl', '--seeds=1,3', '--noise=seed:3')
@@ -110,8 +132,9 @@ def test_noise_and_truncation_can_be_chosen(folder):
 def test_a_seed_gives_the_same_image_in_every_command(folder, noise):
     flags = ['--noise=' + noise, '--truncation-psi=0.7']
     images = run('generate-images', folder / 'rgb.pkl', '--seeds=7,8', *flags)
-    mixing = run('style-mixing-example', folder / 'rgb.pkl', '--row-seeds=7', '--col-seeds=8',
-                 *flags)
+    mixing = run(
+        'style-mixing-example', folder / 'rgb.pkl', '--row-seeds=7', '--col-seeds=8', *flags
+    )
     for seed in [7, 8]:
         want = pixels(images, 'seed%04d.png' % seed)
         assert_same_pixels(pixels(mixing, '%d-%d.png' % (seed, seed)), want)
@@ -121,8 +144,9 @@ def test_a_seed_gives_the_same_image_in_every_command(folder, noise):
         frames = list(generate.walk(generator, [7, 8], 3, space))
         assert len(frames) == 6
         for frame, seed in [(0, 7), (3, 8)]:
-            assert_same_pixels(frames[frame].transpose(1, 2, 0),
-                               pixels(images, 'seed%04d.png' % seed))
+            assert_same_pixels(
+                frames[frame].transpose(1, 2, 0), pixels(images, 'seed%04d.png' % seed)
+            )
         assert len({frame.tobytes() for frame in frames}) > 3
 
 
@@ -135,15 +159,29 @@ def test_the_network_s_own_noise_comes_back(folder):
 
 
 def test_mixed_images_take_the_column_s_styles(folder, capsys):
-    path = run('style-mixing-example', folder / 'rgb.pkl', '--row-seeds=1,2', '--col-seeds=2,3,4',
-               '--col-styles=0,2', '--truncation-psi=0.6')
+    path = run(
+        'style-mixing-example',
+        folder / 'rgb.pkl',
+        '--row-seeds=1,2',
+        '--col-seeds=2,3,4',
+        '--col-styles=0,2',
+        '--truncation-psi=0.6',
+    )
     assert pictures_in(path) == sorted(
         ['%d-%d.png' % (row, col) for row in (1, 2) for col in (2, 3, 4)]
-        + ['1-1.png', '3-3.png', '4-4.png', 'grid.png'])
+        + ['1-1.png', '3-3.png', '4-4.png', 'grid.png']
+    )
     lines = capsys.readouterr().out.splitlines()
-    at = [lines.index(line + '...') for line in [
-        'Generating W vectors', 'Generating images', 'Generating style-mixed images',
-        'Saving images', 'Saving image grid']]
+    at = [
+        lines.index(line + '...')
+        for line in [
+            'Generating W vectors',
+            'Generating images',
+            'Generating style-mixed images',
+            'Saving images',
+            'Saving image grid',
+        ]
+    ]
     assert at == sorted(at)
 
     Gs = pretrained_networks.load_generator(str(folder / 'rgb.pkl'))
@@ -153,8 +191,10 @@ def test_mixed_images_take_the_column_s_styles(folder, capsys):
     row, col = average + (w - average) * 0.6
     row[[0, 2]] = col[[0, 2]]
     want = Gs.components.synthesis.run(
-        row[np.newaxis], randomize_noise=False,
-        output_transform=dict(func=tflib.convert_images_to_uint8))[0]
+        row[np.newaxis],
+        randomize_noise=False,
+        output_transform=dict(func=tflib.convert_images_to_uint8),
+    )[0]
     assert_same_pixels(pixels(path, '1-3.png'), want.transpose(1, 2, 0))
 
     grid = pixels(path, 'grid.png')
@@ -165,13 +205,23 @@ def test_mixed_images_take_the_column_s_styles(folder, capsys):
 
 
 def test_one_class_is_generated_in_gray(folder):
-    images = [pixels(run('generate-images', folder / 'gray.pkl', '--seeds=1',
-                         '--class=%d' % index), 'seed0001.png') for index in [0, 2]]
+    images = [
+        pixels(
+            run('generate-images', folder / 'gray.pkl', '--seeds=1', '--class=%d' % index),
+            'seed0001.png',
+        )
+        for index in [0, 2]
+    ]
     assert images[0].shape == (8, 8) and not np.array_equal(*images)
     Gs = pretrained_networks.load_generator(str(folder / 'gray.pkl'))
     z = np.random.RandomState(1).randn(1, 8)
-    want = Gs.run(z, np.eye(3)[2:], truncation_psi=0.5, randomize_noise=False,
-                  output_transform=dict(func=tflib.convert_images_to_uint8))
+    want = Gs.run(
+        z,
+        np.eye(3)[2:],
+        truncation_psi=0.5,
+        randomize_noise=False,
+        output_transform=dict(func=tflib.convert_images_to_uint8),
+    )
     assert_same_pixels(images[1], want[0, 0])
 
 
@@ -179,19 +229,28 @@ def test_four_channels_and_networks_without_styles_work(folder):
     network = folder / 'rgba.pkl'
     path = run('generate-images', network, '--seeds=1', '--trust-network-code')
     assert pixels(path, 'seed0001.png').shape == (16, 16, 4)
-    path = run('generate-video', network, '--seeds=1,2', '--frames=2', '--format=gif',
-               '--trust-network-code')
+    path = run(
+        'generate-video',
+        network,
+        '--seeds=1,2',
+        '--frames=2',
+        '--format=gif',
+        '--trust-network-code',
+    )
     with PIL.Image.open(os.path.join(path, 'video.gif')) as video:
         assert video.n_frames == 4 and video.size == (16, 16) and video.info['duration'] == 30
-    for flags in [['style-mixing-example', '--row-seeds=1', '--col-seeds=2'],
-                  ['generate-video', '--seeds=1,2', '--space=w', '--format=gif']]:
+    for flags in [
+        ['style-mixing-example', '--row-seeds=1', '--col-seeds=2'],
+        ['generate-video', '--seeds=1,2', '--space=w', '--format=gif'],
+    ]:
         with pytest.raises(UserError, match='no styles w'):
             run(flags[0], network, '--trust-network-code', *flags[1:])
 
 
 def test_mp4_is_written_where_there_is_ffmpeg(folder, monkeypatch):
-    path = run('generate-video', folder / 'rgb.pkl', '--seeds=1,2', '--frames=3', '--fps=10',
-               '--space=w')
+    path = run(
+        'generate-video', folder / 'rgb.pkl', '--seeds=1,2', '--frames=3', '--fps=10', '--space=w'
+    )
     assert os.listdir(path).count('video.mp4') == 1
     facts, *frames = imageio_ffmpeg.read_frames(os.path.join(path, 'video.mp4'))
     assert facts['fps'] == 10 and facts['size'] == (8, 8) and len(frames) == 6
@@ -205,8 +264,9 @@ def test_arcs_keep_normal_variables_normal():
     a, b = random.randn(2, 1000, 50)
     for t in [0.25, 0.5]:
         assert np.std(generate.slerp(a, b, t)) == pytest.approx(1, abs=0.02)
-    np.testing.assert_allclose(generate.slerp(np.array([1.0, 0]), np.array([0, 1.0]), 1 / 3),
-                               [np.sqrt(3) / 2, 0.5])
+    np.testing.assert_allclose(
+        generate.slerp(np.array([1.0, 0]), np.array([0, 1.0]), 1 / 3), [np.sqrt(3) / 2, 0.5]
+    )
     for t, want in [(0, a), (1, b)]:
         np.testing.assert_allclose(generate.slerp(a, b, t), want, atol=1e-12)
     assert np.array_equal(generate.slerp(a, a, 0.3), a)
@@ -222,27 +282,33 @@ def test_without_a_network_the_newest_run_s_is_used(folder, capsys):
     assert '00004-stylegan2-tiny/network-final.pkl"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('network, flags, words', [
-    ('rgb', [], ['sub-command', 'generate-images', 'generate-video']),
-    ('rgb', ['generate-images'], ['--seeds']),
-    ('rgb', ['generate-images', '--seeds=4-2'], ['4-2']),
-    ('rgb', ['generate-images', '--seeds=4294967296'], ['4294967296']),
-    ('rgb', ['generate-images', '--seeds=1', '--noise=loud'], ['loud', 'seed:N']),
-    ('rgb', ['generate-images', '--seeds=1', '--class=0'], ['--class is 0', 'without labels']),
-    ('rgb', ['generate-images', '--seeds=1', '--minibatch-size=0'], ['--minibatch-size is 0']),
-    ('gray', ['generate-images', '--seeds=1'], ['3 classes', '--class']),
-    ('gray', ['generate-images', '--seeds=1', '--class=3'], ['--class is 3', '0 to 2']),
-    ('rgb', ['style-mixing-example', '--row-seeds=1', '--col-seeds=2', '--col-styles=3,4'],
-     ['style 4', '0 to 3']),
-    ('rgb', ['generate-video', '--seeds=1', '--frames=0', '--format=gif'], ['--frames is 0']),
-    ('missing', ['generate-images', '--seeds=1'], ['missing.pkl', 'No such file']),
-    (None, ['generate-images', '--seeds=1'], ['no run', '--network']),
-])
+@pytest.mark.parametrize(
+    'network, flags, words',
+    [
+        ('rgb', [], ['sub-command', 'generate-images', 'generate-video']),
+        ('rgb', ['generate-images'], ['--seeds']),
+        ('rgb', ['generate-images', '--seeds=4-2'], ['4-2']),
+        ('rgb', ['generate-images', '--seeds=4294967296'], ['4294967296']),
+        ('rgb', ['generate-images', '--seeds=1', '--noise=loud'], ['loud', 'seed:N']),
+        ('rgb', ['generate-images', '--seeds=1', '--class=0'], ['--class is 0', 'without labels']),
+        ('rgb', ['generate-images', '--seeds=1', '--minibatch-size=0'], ['--minibatch-size is 0']),
+        ('gray', ['generate-images', '--seeds=1'], ['3 classes', '--class']),
+        ('gray', ['generate-images', '--seeds=1', '--class=3'], ['--class is 3', '0 to 2']),
+        (
+            'rgb',
+            ['style-mixing-example', '--row-seeds=1', '--col-seeds=2', '--col-styles=3,4'],
+            ['style 4', '0 to 3'],
+        ),
+        ('rgb', ['generate-video', '--seeds=1', '--frames=0', '--format=gif'], ['--frames is 0']),
+        ('missing', ['generate-images', '--seeds=1'], ['missing.pkl', 'No such file']),
+        (None, ['generate-images', '--seeds=1'], ['no run', '--network']),
+    ],
+)
 def test_mistakes_are_one_line_and_leave_nothing(folder, capsys, network, flags, words):
     if network and flags:
         flags = flags + ['--network=%s' % (folder / (network + '.pkl'))]
     assert cli.run_cli(run_generator.main, flags) == 2
-    line, = capsys.readouterr().err.strip().splitlines()
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith('Error: ')
     for word in words:
         assert word in line

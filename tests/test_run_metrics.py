@@ -1,4 +1,5 @@
 """The program run_metrics.py, from flags to tables."""
+
 import glob
 import json
 import os
@@ -11,18 +12,20 @@ import numpy as np
 import pytest
 
 import run_metrics
+from bench import metric_toys
 from dnnlib import cli
 from dnnlib.util import UserError
-from metrics import feature_nets, paper_tables, protocol
-from tests import metric_toys
+from metrics import paper_tables, protocol
 from tests.test_metrics import IMAGES, export
 from tests.test_runs import make_run
+from training.perception import feature_nets
 
 RUN = 'results/00003-stylegan2-reals-1gpu-config-e-fr'
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Runs the program, and dies by SIGKILL in the middle of it. The sources may be edited meanwhile.
-KILLED = '''
+KILLED = (
+    """
 import os, signal, sys
 sys.path.insert(0, %r)
 import run_metrics
@@ -37,7 +40,9 @@ def add_some(store, arrays):
 sample_store.SECONDS_BETWEEN_SAVES = 0
 sample_store.SampleStore.add = add_some
 run_metrics.main(sys.argv[1:])
-''' % ROOT
+"""
+    % ROOT
+)
 
 
 @pytest.fixture
@@ -49,8 +54,13 @@ def place(tmp_path, monkeypatch):
     metric_toys.save_feature_nets('nets')
     os.mkdir('data')
     export(tmp_path / 'data' / 'reals', IMAGES)
-    make_run(tmp_path / RUN, [], dataset_args=dict(tfrecord_dir='reals', seed=5), data_dir='data',
-             mirror_augment=True)
+    make_run(
+        tmp_path / RUN,
+        [],
+        dataset_args=dict(tfrecord_dir='reals', seed=5),
+        data_dir='data',
+        mirror_augment=True,
+    )
     for index in range(2):
         metric_toys.save_generator(RUN + '/network-snapshot-%06d.pkl' % index, seed=index)
     shutil.copy(RUN + '/network-snapshot-000001.pkl', RUN + '/network-final.pkl')
@@ -61,31 +71,36 @@ def run(*flags):
     """Run the program and return the JSON records of its run folder."""
     run_metrics.main(['--trust-network-code'] + list(flags))
     folder = sorted(glob.glob('results/*-run-metrics'))[-1]
-    return {path.split('metric-')[1][:-6]: [json.loads(line) for line in open(path)]
-            for path in glob.glob(folder + '/metric-*.jsonl')}
+    return {
+        path.split('metric-')[1][:-6]: [json.loads(line) for line in open(path)]
+        for path in glob.glob(folder + '/metric-*.jsonl')
+    }
 
 
 def test_without_flags_it_evaluates_the_newest_run_on_its_own_data(place, capsys):
     records = run('--feature-nets=nets', '--metrics=fid50k,ppl_wend,cond', '--num-samples=24')
-    fid, = records['fid50k_n24']
+    (fid,) = records['fid50k_n24']
     assert fid['network'] == RUN + '/network-final.pkl' and fid['mirror_augment'] is True
     assert fid['dataset']['name'] == 'reals' and fid['num_samples'] == 24
     out = capsys.readouterr().out
     assert 'Evaluating metrics "fid50k_n24,ppl_wend_n24,cond_n24" for' in out
-    row, = [line.split() for line in out.splitlines() if line.startswith('fid50k_n24 ')]
+    (row,) = [line.split() for line in out.splitlines() if line.startswith('fid50k_n24 ')]
     assert row == ['fid50k_n24', '%.4f' % fid['results']['fid50k_n24'], '7.31']
     assert 'Warning: not to be compared with the paper: data set reals, not FFHQ; 16x16' in out
     assert '24 samples, not 50000' in out
     mirrored = fid['results']
-    again = run('--feature-nets=nets', '--metrics=fid50k', '--num-samples=24',
-                '--mirror-augment=no')
+    again = run(
+        '--feature-nets=nets', '--metrics=fid50k', '--num-samples=24', '--mirror-augment=no'
+    )
     assert again['fid50k_n24'][0]['results'] != mirrored
 
 
 def test_a_run_folder_stands_for_its_snapshots(place, capsys):
     records = run('--network=' + RUN, '--metrics=swd16k,cond', '--num-samples=16')['cond_n16']
     assert [os.path.basename(record['network']) for record in records] == [
-        'network-snapshot-000000.pkl', 'network-snapshot-000001.pkl']
+        'network-snapshot-000000.pkl',
+        'network-snapshot-000001.pkl',
+    ]
     out = capsys.readouterr().out
     assert 'network-final.pkl" is the same as a network before' in out
     table = [line for line in out.splitlines() if line.startswith('network-snapshot-00000')]
@@ -94,11 +109,19 @@ def test_a_run_folder_stands_for_its_snapshots(place, capsys):
 
 def test_a_killed_evaluation_goes_on_to_the_same_result(place, monkeypatch):
     monkeypatch.setattr(protocol, 'code_hash', lambda: 'code')
-    flags = ['--trust-network-code', '--feature-nets=nets', '--metrics=fid50k,cond',
-             '--num-samples=48']
+    flags = [
+        '--trust-network-code',
+        '--feature-nets=nets',
+        '--metrics=fid50k,cond',
+        '--num-samples=48',
+    ]
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL='3')
-    child = subprocess.run([sys.executable, '-c', KILLED] + flags, env=environment,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child = subprocess.run(
+        [sys.executable, '-c', KILLED] + flags,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     assert glob.glob('.stylegan2-cache/metrics-work/*/units-*.npz')
     resumed = run(*flags[1:])
@@ -113,16 +136,24 @@ def test_missing_feature_networks_are_one_line_and_status_2(place, capsys):
     os.remove('nets/vgg16_zhang_perceptual.pkl')
     argv = ['--trust-network-code', '--feature-nets=nets', '--metrics=fid50k,ppl_wend']
     assert cli.run_cli(run_metrics.main, argv) == 2
-    line, = capsys.readouterr().err.splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('Error: ') and 'https://' in line and 'nets/vgg16_zhang' in line
     assert not glob.glob('results/*run-metrics')
 
 
-@pytest.mark.parametrize('flags, message', [
-    (['--metrics=fid'], "unknown metric 'fid'"), (['--metrics=none'], 'names no metric'),
-    (['--num-samples=0'], '--num-samples is 0'), (['--seed=-1'], '--seed is -1'),
-    (['--network=missing.pkl'], 'missing.pkl'), (['--dataset=missing'], 'missing'),
-    (['--result-dir=nowhere'], 'nowhere'), (['--feature-nets=nowhere'], 'nowhere')])
+@pytest.mark.parametrize(
+    'flags, message',
+    [
+        (['--metrics=fid'], "unknown metric 'fid'"),
+        (['--metrics=none'], 'names no metric'),
+        (['--num-samples=0'], '--num-samples is 0'),
+        (['--seed=-1'], '--seed is -1'),
+        (['--network=missing.pkl'], 'missing.pkl'),
+        (['--dataset=missing'], 'missing'),
+        (['--result-dir=nowhere'], 'nowhere'),
+        (['--feature-nets=nowhere'], 'nowhere'),
+    ],
+)
 def test_mistakes_are_found_before_any_work(place, flags, message):
     with pytest.raises(UserError, match=message):
         run_metrics.main(['--metrics=swd16k'] + flags)
@@ -133,10 +164,15 @@ def test_networks_without_a_run_need_a_data_set_only_for_real_images(place):
     shutil.copy(RUN + '/network-final.pkl', 'alone.pkl')
     with pytest.raises(UserError, match='swd16k_n16 needs real images.*--dataset'):
         run('--network=alone.pkl', '--metrics=swd16k', '--num-samples=16')
-    record, = run('--network=alone.pkl', '--metrics=cond', '--num-samples=16')['cond_n16']
+    (record,) = run('--network=alone.pkl', '--metrics=cond', '--num-samples=16')['cond_n16']
     assert record['dataset'] is None
-    record, = run('--network=alone.pkl', '--metrics=swd16k', '--num-samples=16', '--dataset=reals',
-                  '--data-dir=data')['swd16k_n16']
+    (record,) = run(
+        '--network=alone.pkl',
+        '--metrics=swd16k',
+        '--num-samples=16',
+        '--dataset=reals',
+        '--data-dir=data',
+    )['swd16k_n16']
     assert np.isfinite(record['results']['swd16k_n16_avg'])
 
 
@@ -149,18 +185,29 @@ def labelled(place):
     export(place / 'data' / 'attributes', IMAGES, np.tile([1, 1, 0], [len(IMAGES), 1]))
 
 
-@pytest.mark.parametrize('network, dataset, index, message', [
-    (RUN, 'reals', 0, '--class is 0, .* without labels'),
-    ('class.pkl', 'two', 3, '--class is 3; it must be from 0 to 2'),
-    ('class.pkl', 'two', -1, '--class is -1'),
-    ('class.pkl', 'reals', 0, "'data/reals' has no labels"),
-    ('class.pkl', 'attributes', 0, "labels of the data set 'attributes' are not one-hot"),
-    ('class.pkl', 'two', 2, "'two' has no images of class 2")])
-def test_classes_that_are_not_there_are_found_before_any_work(labelled, network, dataset, index,
-                                                              message):
+@pytest.mark.parametrize(
+    'network, dataset, index, message',
+    [
+        (RUN, 'reals', 0, '--class is 0, .* without labels'),
+        ('class.pkl', 'two', 3, '--class is 3; it must be from 0 to 2'),
+        ('class.pkl', 'two', -1, '--class is -1'),
+        ('class.pkl', 'reals', 0, "'data/reals' has no labels"),
+        ('class.pkl', 'attributes', 0, "labels of the data set 'attributes' are not one-hot"),
+        ('class.pkl', 'two', 2, "'two' has no images of class 2"),
+    ],
+)
+def test_classes_that_are_not_there_are_found_before_any_work(
+    labelled, network, dataset, index, message
+):
     with pytest.raises(UserError, match=message):
-        run('--network=' + network, '--dataset=' + dataset, '--data-dir=data', '--metrics=swd16k',
-            '--num-samples=16', '--class=%d' % index)
+        run(
+            '--network=' + network,
+            '--dataset=' + dataset,
+            '--data-dir=data',
+            '--metrics=swd16k',
+            '--num-samples=16',
+            '--class=%d' % index,
+        )
     assert not glob.glob('results/*run-metrics')
 
 
@@ -170,18 +217,24 @@ def test_figures_of_one_class_say_so(labelled, capsys):
     assert sorted(names) == ['cond_class1_n16', 'swd16k_class1_n16']
     assert 'swd16k_class1_n16_avg' in capsys.readouterr().out
     # What looks at no real images needs none of the class.
-    record, = run(*flags, '--metrics=cond', '--class=2')['cond_class2_n16']
+    (record,) = run(*flags, '--metrics=cond', '--class=2')['cond_class2_n16']
     assert record['class_index'] == 2
 
 
 def test_the_paper_is_compared_with_where_it_has_a_row():
     assert paper_tables.config_of_run('00002-stylegan2-my-set-8gpu-config-e-fr') == 'config-e-fr'
     assert paper_tables.config_of_run('00002-run-metrics') is None
-    lines = paper_tables.comparison('config-e', 'lsun-church-128', 128, {
-        'fid50k': 7.0, 'ppl_wend': 130.0, 'cond_mc': 0.9, 'cond_max': 3.0})
+    lines = paper_tables.comparison(
+        'config-e',
+        'lsun-church-128',
+        128,
+        {'fid50k': 7.0, 'ppl_wend': 130.0, 'cond_mc': 0.9, 'cond_max': 3.0},
+    )
     assert [line.split() for line in lines[2:]] == [
-        ['fid50k', '7.0000', '6.8'], ['ppl_wend', '130.0000', '123.6'],
-        ['cond_mc', '0.9000', '0.883']]
+        ['fid50k', '7.0000', '6.8'],
+        ['ppl_wend', '130.0000', '123.6'],
+        ['cond_mc', '0.9000', '0.883'],
+    ]
     assert paper_tables.comparison('config-f', 'ffhq', 1024, {'fid50k': 3.0}) == []
     assert paper_tables.comparison('config-e', 'ffhq', 128, {'kid50k': 3.0}) == []
     assert '32x32' not in paper_tables.comparison('dcgan', 'cifar10', 32, {'fid50k': 80.0})[-1]

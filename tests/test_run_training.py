@@ -1,4 +1,5 @@
 """The command line of training: what it resolves, and how it refuses."""
+
 import json
 import os
 
@@ -8,7 +9,7 @@ import pytest
 import run_training
 from dnnlib.cli import run_cli
 from training import configs
-from training.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecord_exporter import TFRecordExporter
 
 
 @pytest.fixture
@@ -32,24 +33,32 @@ def refuse(argv, capsys):
     return lines[0]
 
 
-@pytest.mark.parametrize('argv, words', [
-    (['--config=config-z', '--dataset=tiny'], ["'config-z'", 'config-e-fr']),
-    (['--dataset=none-such'], ['none-such', 'dataset_tool.py']),
-    (['--dataset=tiny', '--data-dir=nowhere'], ['nowhere']),
-    (['--dataset=tiny', '--metrics=fid51k'], ["'fid51k'", 'fid50k']),
-    (['--dataset=tiny', '--noise-injection=fuzzy'], ['fuzzy', 'additive']),
-    (['--dataset=tiny', '--mirror-augment=perhaps'], ['perhaps', 'yes']),
-    (['--dataset=tiny', '--total-kimg=many'], ['--total-kimg', 'many']),
-    (['--dataset=tiny', '--total-kimg=-1'], ['--total-kimg', '-1', 'at least 0']),
-    (['--dataset=tiny', '--num-gpus=0'], ['--num-gpus', 'at least 1']),
-    (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', 'choose a --minibatch-size']),
-    (['--dataset=tiny', '--minibatch-gpu=6'], ['6', 'choose --minibatch-gpu from 2, 4, 8, 16, 32']),
-    (['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'],
-     ['--minibatch-gpu', '2, 3, 4, 12']),
-    (['--datset=tiny'], ['--datset']),
-    (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
-    (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
-])
+@pytest.mark.parametrize(
+    'argv, words',
+    [
+        (['--config=config-z', '--dataset=tiny'], ["'config-z'", 'config-e-fr']),
+        (['--dataset=none-such'], ['none-such', 'dataset_tool.py']),
+        (['--dataset=tiny', '--data-dir=nowhere'], ['nowhere']),
+        (['--dataset=tiny', '--metrics=fid51k'], ["'fid51k'", 'fid50k']),
+        (['--dataset=tiny', '--noise-injection=fuzzy'], ['fuzzy', 'additive']),
+        (['--dataset=tiny', '--mirror-augment=perhaps'], ['perhaps', 'yes']),
+        (['--dataset=tiny', '--total-kimg=many'], ['--total-kimg', 'many']),
+        (['--dataset=tiny', '--total-kimg=-1'], ['--total-kimg', '-1', 'at least 0']),
+        (['--dataset=tiny', '--num-gpus=0'], ['--num-gpus', 'at least 1']),
+        (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', 'choose a --minibatch-size']),
+        (
+            ['--dataset=tiny', '--minibatch-gpu=6'],
+            ['6', 'choose --minibatch-gpu from 2, 4, 8, 16, 32'],
+        ),
+        (
+            ['--dataset=tiny', '--minibatch-size=12', '--minibatch-gpu=1'],
+            ['--minibatch-gpu', '2, 3, 4, 12'],
+        ),
+        (['--datset=tiny'], ['--datset']),
+        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
+        (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(in_tmp, capsys, argv, words):
     line = refuse(['--metrics=none'] + argv, capsys)
     for word in words:
@@ -63,9 +72,21 @@ def dry_run(argv, capsys):
 
 
 def test_dry_run_prints_what_would_be_trained_and_writes_nothing(in_tmp, capsys):
-    options = dry_run(['--dataset=tiny', '--config=config-e-fr', '--fmap-base=1024',
-                       '--fmap-max=64', '--minibatch-size=64', '--minibatch-gpu=8', '--seed=7',
-                       '--gamma=3', '--total-kimg=5', '--snapshot-ticks=2'], capsys)
+    options = dry_run(
+        [
+            '--dataset=tiny',
+            '--config=config-e-fr',
+            '--fmap-base=1024',
+            '--fmap-max=64',
+            '--minibatch-size=64',
+            '--minibatch-gpu=8',
+            '--seed=7',
+            '--gamma=3',
+            '--total-kimg=5',
+            '--snapshot-ticks=2',
+        ],
+        capsys,
+    )
     assert options['G_args']['noise_injection'] == 'fr'
     assert options['G_args']['fmap_base'] == options['D_args']['fmap_base'] == 1024
     assert options['G_args']['fmap_max'] == options['D_args']['fmap_max'] == 64

@@ -1,4 +1,5 @@
 """Finding runs and their networks."""
+
 import pickle
 
 import pytest
@@ -28,12 +29,21 @@ def test_the_newest_run_is_the_last_one_that_saved_a_network(tmp_path):
 
 
 def test_snapshots_come_in_the_order_of_training(tmp_path):
-    names = ['network-snapshot-1000000.pkl', 'network-final.pkl', 'network-snapshot-000010.pkl',
-             'network-snapshot-999999.pkl', 'network-snapshot-x.pkl', 'fakes000010.png']
+    names = [
+        'network-snapshot-1000000.pkl',
+        'network-final.pkl',
+        'network-snapshot-000010.pkl',
+        'network-snapshot-999999.pkl',
+        'network-snapshot-x.pkl',
+        'fakes000010.png',
+    ]
     run = make_run(tmp_path / '00000-run', names)
     assert [path.rsplit('/', 1)[1] for path in runs.snapshots(run)] == [
-        'network-snapshot-000010.pkl', 'network-snapshot-999999.pkl',
-        'network-snapshot-1000000.pkl', 'network-final.pkl']
+        'network-snapshot-000010.pkl',
+        'network-snapshot-999999.pkl',
+        'network-snapshot-1000000.pkl',
+        'network-final.pkl',
+    ]
 
 
 def test_the_options_of_a_run_are_found(tmp_path):

@@ -1,4 +1,5 @@
 """The schedule is the official one, and impossible minibatches are found before training."""
+
 import numpy as np
 import pytest
 
@@ -19,8 +20,10 @@ def data_set(resolution):
 
 @pytest.mark.parametrize('case', META['cases'], ids=lambda case: case['case'])
 def test_the_schedule_is_the_official_one(case):
-    kwargs = {key: dict(value) if key.endswith('_dict') else value
-              for key, value in case['kwargs'].items()}
+    kwargs = {
+        key: dict(value) if key.endswith('_dict') else value
+        for key, value in case['kwargs'].items()
+    }
     training_set = data_set(case['dataset_resolution'])
     for index, cur_nimg in enumerate(ARRAYS[case['case'] + '.cur_nimg']):
         sched = training_schedule(int(cur_nimg), training_set, **kwargs)
@@ -32,12 +35,18 @@ def test_the_schedule_is_the_official_one(case):
             assert sched[key] == pytest.approx(want, rel=1e-9, abs=1e-9), (key, cur_nimg)
 
 
-@pytest.mark.parametrize('names, case', [
-    (['config-a', 'config-b', 'config-c', 'config-d'], META['cases'][0]),
-    (['config-e', 'config-f'], META['cases'][3])])
+@pytest.mark.parametrize(
+    'names, case',
+    [
+        (['config-a', 'config-b', 'config-c', 'config-d'], META['cases'][0]),
+        (['config-e', 'config-f'], META['cases'][3]),
+    ],
+)
 def test_configs_have_the_official_schedule(names, case):
-    official = {key: dict(value) if key.endswith('_dict') else value
-                for key, value in case['kwargs'].items()}
+    official = {
+        key: dict(value) if key.endswith('_dict') else value
+        for key, value in case['kwargs'].items()
+    }
     for name in names:
         ours = configs.resolve(name)['sched_args']
         assert dict({'minibatch_size_base': 32, 'minibatch_gpu_base': 4}, **ours) == official

@@ -1,4 +1,5 @@
 """A snapshot written by either engine gives the same images and scores on this one."""
+
 import os
 
 import numpy as np

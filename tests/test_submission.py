@@ -1,4 +1,5 @@
 """dnnlib.submission: run folders, what is left in them after success and failure, RunContext."""
+
 import ast
 import os
 import pickle
@@ -73,13 +74,21 @@ def test_a_run_leaves_its_configuration_log_and_results(config, capsys):
     assert (done.run_id, done.run_name, done.run_dir) == (0, '00000-demo-1gpu', run_dir)
     assert done.task_name == '%s-00000-demo-1gpu' % submit.get_user_name()
     assert config.run_dir is None
-    assert sorted(os.listdir(run_dir)) == ['_finished.txt', 'log.txt', 'result.txt', 'run.txt',
-                                           'submit_config.pkl', 'submit_config.txt']
+    assert sorted(os.listdir(run_dir)) == [
+        '_finished.txt',
+        'log.txt',
+        'result.txt',
+        'run.txt',
+        'submit_config.pkl',
+        'submit_config.txt',
+    ]
     assert os.listdir(config.run_dir_root) == ['00000-demo-1gpu']
     assert content(run_dir, '_finished.txt') == ''
     assert content(run_dir, 'result.txt') == 'hello'
-    log = ('dnnlib: Running %s.write_result() on localhost...\nthe text is hello\na warning\n'
-           'dnnlib: Finished %s.write_result() in 0s.\n' % (ME, ME))
+    log = (
+        'dnnlib: Running %s.write_result() on localhost...\nthe text is hello\na warning\n'
+        'dnnlib: Finished %s.write_result() in 0s.\n' % (ME, ME)
+    )
     assert content(run_dir, 'log.txt') == log
     out, err = capsys.readouterr()
     assert out == 'Local submit - run_dir: %s\n' % run_dir + log.replace('a warning\n', '')
@@ -95,16 +104,20 @@ def test_saved_configuration_can_be_read_by_python_36(config):
     saved = pickle.loads(data)
     assert type(saved) is dnnlib.SubmitConfig
     assert saved.run_func_kwargs == {'text': 'y'} and saved.run_dir == done.run_dir
-    assert content(done.run_dir, 'submit_config.txt') == pprint.pformat(
-        done, indent=4, width=200, compact=False).replace(
-            repr(done.local), repr_in(done.run_dir, 'local')).replace(
-                repr(done.platform_extras), repr_in(done.run_dir, 'platform_extras')) + '\n'
+    assert (
+        content(done.run_dir, 'submit_config.txt')
+        == pprint.pformat(done, indent=4, width=200, compact=False)
+        .replace(repr(done.local), repr_in(done.run_dir, 'local'))
+        .replace(repr(done.platform_extras), repr_in(done.run_dir, 'platform_extras'))
+        + '\n'
+    )
 
 
 def repr_in(run_dir, key):
     """The value of one key in submit_config.txt, whose objects show addresses."""
-    line = next(line for line in content(run_dir, 'submit_config.txt').splitlines()
-                if "'%s':" % key in line)
+    line = next(
+        line for line in content(run_dir, 'submit_config.txt').splitlines() if "'%s':" % key in line
+    )
     return line.split(': ', 1)[1].rstrip(',')
 
 
@@ -122,6 +135,7 @@ def test_runs_started_together_get_different_numbers(tmp_path):
     def make(index):
         for _ in range(5):
             ids.append(submit._make_run_dir(root, 'desc%d' % index)[0])
+
     threads = [threading.Thread(target=make, args=[i]) for i in range(4)]
     for thread in threads:
         thread.start()
@@ -174,8 +188,9 @@ def test_a_failed_run_logs_its_traceback_and_is_not_finished(config, capsys):
     assert_nothing_is_left_open(streams)
 
 
-@pytest.mark.parametrize('error, line', [(UserError('no data'), 'Error: no data'),
-                                         (KeyboardInterrupt(), 'Interrupted.')])
+@pytest.mark.parametrize(
+    'error, line', [(UserError('no data'), 'Error: no data'), (KeyboardInterrupt(), 'Interrupted.')]
+)
 def test_mistakes_and_ctrl_c_log_one_line(config, error, line):
     streams = sys.stdout, sys.stderr
     with pytest.raises(type(error)):
@@ -222,7 +237,11 @@ def test_context_describes_the_run_and_its_times(config, tmp_path, monkeypatch):
         context.close()
     context.close()
     assert sorted(ast.literal_eval(content(str(tmp_path), 'run.txt'))) == [
-        'host_name', 'start_time', 'stop_time', 'task_name']
+        'host_name',
+        'start_time',
+        'stop_time',
+        'task_name',
+    ]
     with pytest.raises(AssertionError):
         context.update()
 
@@ -262,20 +281,27 @@ def test_configuration_starts_with_the_documented_values():
 
 
 def test_ctrl_c_in_a_real_process_closes_the_log(tmp_path):
-    code = ('import dnnlib, os, signal, sys; sys.path.insert(0, sys.argv[2])\n'
-            'config = dnnlib.SubmitConfig()\n'
-            'config.run_dir_root = sys.argv[1]\n'
-            'dnnlib.submit_run(config, "kill_me.main")\n')
+    code = (
+        'import dnnlib, os, signal, sys; sys.path.insert(0, sys.argv[2])\n'
+        'config = dnnlib.SubmitConfig()\n'
+        'config.run_dir_root = sys.argv[1]\n'
+        'dnnlib.submit_run(config, "kill_me.main")\n'
+    )
     (tmp_path / 'kill_me.py').write_text(
         'import os, signal, time\n'
         'def main():\n'
         '    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background\n'
         '    print("started")\n'
         '    os.kill(os.getpid(), signal.SIGINT)\n'
-        '    time.sleep(60)\n')
+        '    time.sleep(60)\n'
+    )
     root = os.path.dirname(os.path.dirname(os.path.abspath(dnnlib.__file__)))
-    process = subprocess.Popen([sys.executable, '-c', code, str(tmp_path / 'runs'), str(tmp_path)],
-                               cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, '-c', code, str(tmp_path / 'runs'), str(tmp_path)],
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     _, err = process.communicate()
     assert process.returncode != 0 and err.count(b'KeyboardInterrupt') == 1
     assert content(str(tmp_path / 'runs' / '00000-'), 'log.txt').endswith('started\nInterrupted.\n')

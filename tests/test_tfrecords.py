@@ -1,4 +1,5 @@
 """Records on disk: byte for byte those of official StyleGAN2; broken ones are found and named."""
+
 import hashlib
 import os
 
@@ -9,9 +10,9 @@ from PIL import Image
 
 from dnnlib.util import UserError
 from tests import golden
-from training.image_sources import create_from_images
-from training.tfrecord_exporter import TFRecordExporter
-from training.tfrecords import RecordFile, parse_image, serialize_image, verify_file
+from training.data.from_images import create_from_images
+from training.data.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecords import RecordFile, parse_image, serialize_image, verify_file
 
 ARRAYS, META = golden.load('tfrecords')
 GOLDEN_SETS = {d['key']: d for d in META['datasets'] if 'source' in d}
@@ -127,16 +128,18 @@ def test_records_of_other_tools_with_more_features_are_read(tmp_path):
             np.testing.assert_array_equal(records.read(i), random_images(7)[i])
 
 
-@pytest.mark.parametrize('place, reason', [
-    (2, 'length'), (9, 'length'), (100, 'checksum'), (-2, 'checksum')])
+@pytest.mark.parametrize(
+    'place, reason', [(2, 'length'), (9, 'length'), (100, 'checksum'), (-2, 'checksum')]
+)
 def test_a_flipped_bit_is_found_and_its_record_named(place, reason, record_file):
     stride = os.path.getsize(record_file) // 6
     flip_byte(record_file, 3 * stride + place % stride)
     with RecordFile(record_file) as records:
         records.read(2)
         records.read(4)
-        with pytest.raises(UserError, match=r'x\.tfrecords.*record 3 at byte %d .*%s'
-                           % (3 * stride, reason)) as info:
+        with pytest.raises(
+            UserError, match=r'x\.tfrecords.*record 3 at byte %d .*%s' % (3 * stride, reason)
+        ) as info:
             records.read(3)
     assert '\n' not in str(info.value)
     problems = list(verify_file(record_file))
@@ -160,12 +163,15 @@ def test_a_file_that_shrinks_while_it_is_open_is_noticed(record_file):
             records.read(5)
 
 
-@pytest.mark.parametrize('payload, reason', [
-    (b'\xff\xff\xff', 'no tf.train.Example'),
-    (tf.train.Example().SerializeToString(), "needs 'shape'"),
-    (serialize_image(random_images(1)[0])[:-1] + b'\x07', 'for shape'),
-    (serialize_image(random_images(1, (1, 8, 8))[0]), 'shape'),
-])
+@pytest.mark.parametrize(
+    'payload, reason',
+    [
+        (b'\xff\xff\xff', 'no tf.train.Example'),
+        (tf.train.Example().SerializeToString(), "needs 'shape'"),
+        (serialize_image(random_images(1)[0])[:-1] + b'\x07', 'for shape'),
+        (serialize_image(random_images(1, (1, 8, 8))[0]), 'shape'),
+    ],
+)
 def test_records_that_hold_no_proper_image_are_refused(payload, reason, tmp_path):
     good = serialize_image(random_images(1)[0])
     path = write_records(tmp_path / 'x.tfrecords', [good, payload, good])
@@ -189,7 +195,7 @@ def test_a_huge_file_is_opened_without_reading_it(tmp_path):
     path = write_records(tmp_path / 'x.tfrecords', [first])
     with open(path, 'rb') as file:
         framed = file.read()
-    count = 10 ** 7
+    count = 10**7
     with open(path, 'r+b') as file:
         file.seek((count - 1) * len(framed))
         file.write(framed)
@@ -202,5 +208,6 @@ def test_a_huge_file_is_opened_without_reading_it(tmp_path):
 
 def test_checksums_are_computed_by_the_fast_library():
     import google_crc32c
+
     assert google_crc32c.implementation == 'c'
-    assert google_crc32c.value(b'123456789') == 0xe3069283  # check value of CRC-32C
+    assert google_crc32c.value(b'123456789') == 0xE3069283  # check value of CRC-32C

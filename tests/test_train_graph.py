@@ -1,4 +1,5 @@
 """Training steps in the official order give the official weights."""
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -9,9 +10,13 @@ from tests import golden
 from training.train_graph import TrainGraph
 
 ARRAYS, META = golden.load('train_steps')
-MODULES = {'G_main': 'networks_stylegan2', 'D_stylegan2': 'networks_stylegan2',
-           'D_stylegan': 'networks_stylegan2', 'G_style': 'networks_stylegan',
-           'D_basic': 'networks_stylegan'}
+MODULES = {
+    'G_main': 'networks_stylegan2',
+    'D_stylegan2': 'networks_stylegan2',
+    'D_stylegan': 'networks_stylegan2',
+    'G_style': 'networks_stylegan',
+    'D_basic': 'networks_stylegan',
+}
 
 
 class RecordedRandomness:
@@ -59,35 +64,51 @@ def build_networks(variant):
     for name in 'GD':
         description = variant[name]
         module = 'training.%s.' % MODULES[description['func']]
-        nets[name] = golden.make_network(ARRAYS, '%s.%s.before' % (variant['variant'], name),
-                                         module + description['func'], description)
+        nets[name] = golden.make_network(
+            ARRAYS,
+            '%s.%s.before' % (variant['variant'], name),
+            module + description['func'],
+            description,
+        )
     Gs = nets['G'].clone('Gs')
     names = list(Gs.trainables) + ['dlatent_avg']
     values = tflib.run([Gs.find_var(name) for name in names])
-    tflib.set_vars({Gs.find_var(name): np.float32(0.9) * value
-                    for name, value in zip(names, values)})
+    tflib.set_vars(
+        {Gs.find_var(name): np.float32(0.9) * value for name, value in zip(names, values)}
+    )
     return nets['G'], nets['D'], Gs
 
 
 def build_graph(variant, G, D, Gs, **kwargs):
     optimizer_args = variant['base_optimizer_args']
     return TrainGraph(
-        G, D, Gs, RecordedData(),
+        G,
+        D,
+        Gs,
+        RecordedData(),
         G_loss_args=dict(func_name='training.loss.' + variant['G_loss']),
-        D_loss_args=dict(func_name='training.loss.' + variant['D_loss'],
-                         **variant['D_loss_kwargs']),
-        G_opt_args=optimizer_args, D_opt_args=optimizer_args,
+        D_loss_args=dict(
+            func_name='training.loss.' + variant['D_loss'], **variant['D_loss_kwargs']
+        ),
+        G_opt_args=optimizer_args,
+        D_opt_args=optimizer_args,
         lazy_regularization=variant['lazy_regularization'],
-        G_reg_interval=variant['G_reg_interval'], D_reg_interval=variant['D_reg_interval'],
+        G_reg_interval=variant['G_reg_interval'],
+        D_reg_interval=variant['D_reg_interval'],
         G_smoothing_kimg=variant['G_smoothing_kimg'],
         process_reals_args=dict(mirror_augment=False, drange_data=[-1, 1], drange_net=[-1, 1]),
-        **kwargs)
+        **kwargs,
+    )
 
 
 def schedule(variant):
-    return EasyDict(lod=variant['lod'], G_lrate=variant['lrate'], D_lrate=variant['lrate'],
-                    minibatch_size=variant['minibatch_size'],
-                    minibatch_gpu=variant['minibatch_per_round'])
+    return EasyDict(
+        lod=variant['lod'],
+        G_lrate=variant['lrate'],
+        D_lrate=variant['lrate'],
+        minibatch_size=variant['minibatch_size'],
+        minibatch_gpu=variant['minibatch_per_round'],
+    )
 
 
 def check_variables(net, names, flat, absolute, what):
@@ -95,7 +116,7 @@ def check_variables(net, names, flat, absolute, what):
     begin, exceeding, total = 0, 0, 0
     for value in tflib.run([net.find_var(name) for name in names]):
         value = value.ravel()
-        want = flat[begin:begin + value.size]
+        want = flat[begin : begin + value.size]
         begin += value.size
         exceeding += np.sum(np.abs(value - want) > absolute + 2e-6 * np.max(np.abs(want)))
         total += value.size
@@ -131,15 +152,24 @@ def test_five_iterations_give_the_official_weights(session, variant, monkeypatch
         suffix, absolute = ('after1', 2e-5) if iteration == 0 else ('after5', 1e-4)
         for name, net in [('G', G), ('D', D), ('Gs', Gs)]:
             names = variant['trainables'][name[0]]
-            check_variables(net, names, ARRAYS['%s.%s.%s' % (key, name, suffix)], absolute,
-                            '%s %s' % (name, suffix))
+            check_variables(
+                net,
+                names,
+                ARRAYS['%s.%s.%s' % (key, name, suffix)],
+                absolute,
+                '%s %s' % (name, suffix),
+            )
         for name, net in [('G', G), ('Gs', Gs)]:
-            golden.assert_close(net.get_var('dlatent_avg'),
-                                ARRAYS['%s.%s.dlatent_avg.%s' % (key, name, suffix)], 1e-4)
+            golden.assert_close(
+                net.get_var('dlatent_avg'),
+                ARRAYS['%s.%s.dlatent_avg.%s' % (key, name, suffix)],
+                1e-4,
+            )
         if key + '.pl_mean.' + suffix in ARRAYS:
             pl_mean = [v for v in tf.global_variables() if v.name.endswith('pl_mean:0')]
-            golden.assert_close(tflib.run(pl_mean[0]),
-                                ARRAYS['%s.pl_mean.%s' % (key, suffix)], 1e-4)
+            golden.assert_close(
+                tflib.run(pl_mean[0]), ARRAYS['%s.pl_mean.%s' % (key, suffix)], 1e-4
+            )
     for name, net in [('G', G), ('D', D)]:
         adam = next(iter(graph._optimizers['Train' + name]._optimizers.values()))
         slots = [adam.get_slot(net.find_var(n), 'v') for n in variant['trainables'][name]]

@@ -1,6 +1,7 @@
 """A training run from data set to final pickle, and what becomes of it when something goes
 wrong.
 """
+
 import collections
 import errno
 import json
@@ -16,16 +17,26 @@ import dnnlib
 from dnnlib import tflib
 from dnnlib.util import UserError
 from training import configs, misc, train_graph
-from training.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecord_exporter import TFRecordExporter
 
 TINY = {
-    'G_args.fmap_base': 64, 'G_args.fmap_max': 8, 'D_args.fmap_base': 64, 'D_args.fmap_max': 8,
-    'G_args.latent_size': 8, 'G_args.dlatent_size': 8, 'G_args.mapping_fmaps': 8,
+    'G_args.fmap_base': 64,
+    'G_args.fmap_max': 8,
+    'D_args.fmap_base': 64,
+    'D_args.fmap_max': 8,
+    'G_args.latent_size': 8,
+    'G_args.dlatent_size': 8,
+    'G_args.mapping_fmaps': 8,
     'G_args.mapping_layers': 2,
-    'sched_args.minibatch_size_base': 8, 'sched_args.minibatch_gpu_base': 4,
-    'sched_args.tick_kimg_base': 0.032, 'sched_args.tick_kimg_dict': {},
-    'grid_args.size': 'one', 'image_snapshot_ticks': 1, 'network_snapshot_ticks': 1,
-    'total_kimg': 0.1, 'metric_arg_list': [],
+    'sched_args.minibatch_size_base': 8,
+    'sched_args.minibatch_gpu_base': 4,
+    'sched_args.tick_kimg_base': 0.032,
+    'sched_args.tick_kimg_dict': {},
+    'grid_args.size': 'one',
+    'image_snapshot_ticks': 1,
+    'network_snapshot_ticks': 1,
+    'total_kimg': 0.1,
+    'metric_arg_list': [],
     'tf_config': {'rnd.np_random_seed': 1000},
 }
 
@@ -46,18 +57,23 @@ def train(session, data_dir, tmp_path):
     """A function that trains, in a graph of its own, with changed options and returns the run's
     folder.
     """
+
     def run(config='config-e-bald', num_gpus=1, dataset='tiny', **changes):
-        options = configs.resolve(config, TINY, {key.replace('__', '.'): value
-                                                 for key, value in changes.items()})
+        options = configs.resolve(
+            config, TINY, {key.replace('__', '.'): value for key, value in changes.items()}
+        )
         options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir=dataset, seed=0))
         submit_config = dnnlib.SubmitConfig()
         submit_config.num_gpus = num_gpus
         submit_config.run_dir_root = str(tmp_path)
         submit_config.run_desc = 'test'
-        with tf.Graph().as_default(), \
-                tflib.create_session({'device_count.CPU': num_gpus}).as_default():
-            return dnnlib.submit_run(submit_config, 'training.training_loop.training_loop',
-                                     **options).run_dir
+        with tf.Graph().as_default(), tflib.create_session(
+            {'device_count.CPU': num_gpus}
+        ).as_default():
+            return dnnlib.submit_run(
+                submit_config, 'training.training_loop.training_loop', **options
+            ).run_dir
+
     return run
 
 
@@ -69,8 +85,16 @@ def read_stats(run_dir):
 def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
     run_dir = train('config-e-fr')
     files = sorted(os.listdir(run_dir))
-    for name in ['reals.png', 'fakes_init.png', 'fakes000000.png', 'network-snapshot-000000.pkl',
-                 'network-final.pkl', 'log.txt', 'stats.jsonl', '_finished.txt']:
+    for name in [
+        'reals.png',
+        'fakes_init.png',
+        'fakes000000.png',
+        'network-snapshot-000000.pkl',
+        'network-final.pkl',
+        'log.txt',
+        'stats.jsonl',
+        '_finished.txt',
+    ]:
         assert name in files
     assert any(name.startswith('events.out.tfevents') for name in files)
     assert not [name for name in files if 'tmp' in name]
@@ -79,15 +103,20 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
     stats = read_stats(run_dir)
     assert [s['Progress/tick'] for s in stats] == list(range(len(stats)))
     assert [s['Progress/kimg'] for s in stats] == [0.032, 0.064, 0.096, 0.128]
-    for name in ['Loss/G', 'Loss/D', 'Loss/pl_lengths', 'Loss/gradient_penalty',
-                 'Resources/process_mem_gb', 'Timing/img_per_sec']:
+    for name in [
+        'Loss/G',
+        'Loss/D',
+        'Loss/pl_lengths',
+        'Loss/gradient_penalty',
+        'Resources/process_mem_gb',
+        'Timing/img_per_sec',
+    ]:
         assert np.isfinite(stats[0][name])
     assert stats[-1]['Progress/skipped_steps'] == 0
     lines = [x for x in capsys.readouterr().out.split('\n') if x.startswith('tick ')]
     assert len(lines) == len(stats)
     for word in ['kimg 0.1', '100.0%', 'left 0s', 'img/s', 'mem', 'snapshot']:
         assert word in lines[-1]
-
 
     G, D, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
     assert D.output_shape == [None, 1]
@@ -100,7 +129,8 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
 
 
 def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator(
-        train, monkeypatch, capsys):
+    train, monkeypatch, capsys
+):
     counts = collections.Counter()
     original = train_graph.TrainGraph.run_iteration
 
@@ -108,7 +138,9 @@ def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator
         def run(fetches, feed_dict):
             counts.update(name for name, op in self._ops.items() if op is fetches)
             return tflib.run(fetches, feed_dict)
+
         original(self, sched, counter, run)
+
     monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
     run_dir = train('dcgan-fr', total_kimg=0.06)
     assert counts == {'TrainG': 32, 'TrainD': 16}  # 8 iterations of 2 rounds
@@ -117,8 +149,9 @@ def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator
     assert np.isfinite([stats['Loss/G'], stats['Loss/D'], stats['Progress/fakes_stddev']]).all()
     assert stats['Progress/skipped_steps'] == 0
     assert 0.4 < stats['FR/4x4/alpha'] < 0.6 and 0.9 < stats['FR/4x4/strength'] < 1.1
-    assert re.search(r'  alpha 0\.\d\d\.\.0\.\d\d  r [01]\.\d\d\.\.[01]\.\d\d  ',
-                     capsys.readouterr().out)
+    assert re.search(
+        r'  alpha 0\.\d\d\.\.0\.\d\d  r [01]\.\d\d\.\.[01]\.\d\d  ', capsys.readouterr().out
+    )
     G, D, Gs = misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
     for name in ['4x4/BatchNorm/moving_mean', '4x4/BatchNorm/moving_variance']:
         assert np.all(G.get_var(name) != (1 if name.endswith('variance') else 0))
@@ -131,9 +164,16 @@ def test_other_architectures_train(train):
 
 
 def test_networks_grow_from_one_resolution_to_the_next(train):
-    run_dir = train('config-b', dataset='tiny16', total_kimg=0.128, minibatch_repeats=1,
-                    sched_args__minibatch_size_dict={8: 16}, sched_args__minibatch_gpu_dict={8: 8},
-                    sched_args__lod_training_kimg=0.032, sched_args__lod_transition_kimg=0.064)
+    run_dir = train(
+        'config-b',
+        dataset='tiny16',
+        total_kimg=0.128,
+        minibatch_repeats=1,
+        sched_args__minibatch_size_dict={8: 16},
+        sched_args__minibatch_gpu_dict={8: 8},
+        sched_args__lod_training_kimg=0.032,
+        sched_args__lod_transition_kimg=0.064,
+    )
     lods = [stats['Progress/lod'] for stats in read_stats(run_dir)]
     minibatches = [stats['Progress/minibatch'] for stats in read_stats(run_dir)]
     assert lods[0] == 1 and 0 < lods[2] < 1 and lods[-1] < 0.25
@@ -161,6 +201,7 @@ def fail_after(monkeypatch, iterations, error):
         if counter >= iterations:
             raise error
         original(self, sched, counter)
+
     monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
 
 
@@ -183,6 +224,7 @@ def test_a_full_disk_leaves_the_snapshot_before(train, monkeypatch, tmp_path):
         if os.path.exists(str(tmp_path / '00000-test' / 'network-snapshot-000000.pkl')):
             raise OSError(errno.ENOSPC, 'No space left on device')
         real_fsync(fd)
+
     monkeypatch.setattr(os, 'fsync', fsync)
     with pytest.raises(UserError, match='No space left on device'):
         train()
@@ -212,6 +254,7 @@ def test_abort_txt_ends_training_early(train, monkeypatch, tmp_path):
     def run_iteration(self, sched, counter):
         (tmp_path / '00000-test' / 'abort.txt').write_text('')
         original(self, sched, counter)
+
     monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
     run_dir = train(total_kimg=10)
     assert read_stats(run_dir)[-1]['Progress/kimg'] < 1

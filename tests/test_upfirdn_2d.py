@@ -1,4 +1,5 @@
 """Resampling against the recorded numbers, SciPy and finite differences."""
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -22,13 +23,15 @@ def numpy_upfirdn(x, k, up, down, pad):
     """The four steps of upfirdn_2d in NumPy and SciPy; pairs are (vertical, horizontal)."""
     major, h, w, minor = x.shape
     u = np.zeros([major, h * up[0], w * up[1], minor])
-    u[:, ::up[0], ::up[1]] = x
+    u[:, :: up[0], :: up[1]] = x
     u = np.pad(u, [(0, 0)] + [(max(a, 0), max(b, 0)) for a, b in pad] + [(0, 0)], 'constant')
     (y0, y1), (x0, x1) = [(max(-a, 0), max(-b, 0)) for a, b in pad]
-    u = u[:, y0:u.shape[1] - y1, x0:u.shape[2] - x1]
-    images = [[scipy.signal.convolve2d(u[n, :, :, c], k, 'valid') for c in range(minor)]
-              for n in range(major)]
-    return np.transpose(images, [0, 2, 3, 1])[:, ::down[0], ::down[1]]
+    u = u[:, y0 : u.shape[1] - y1, x0 : u.shape[2] - x1]
+    images = [
+        [scipy.signal.convolve2d(u[n, :, :, c], k, 'valid') for c in range(minor)]
+        for n in range(major)
+    ]
+    return np.transpose(images, [0, 2, 3, 1])[:, :: down[0], :: down[1]]
 
 
 def random_case(rng):
@@ -38,11 +41,12 @@ def random_case(rng):
         x = rng.randn(rng.randint(1, 3), *rng.randint(1, 9, 2), rng.randint(1, 4))
         factors = rng.randint(1, 4, 4) if rng.rand() < 0.5 else np.repeat(rng.randint(1, 4, 2), 2)
         if rng.rand() < 0.5:
-            factors[:2 if rng.rand() < 0.5 else 4] = 1
+            factors[: 2 if rng.rand() < 0.5 else 4] = 1
         up, down = factors[:2], factors[2:]
         pad = rng.randint(-3, 6, [2, 2])
-        if np.all(np.array(x.shape[1:3]) * up + np.minimum(pad, 0).sum(1) >= 1) and \
-                np.all(np.array(x.shape[1:3]) * up + pad.sum(1) >= k.shape):
+        if np.all(np.array(x.shape[1:3]) * up + np.minimum(pad, 0).sum(1) >= 1) and np.all(
+            np.array(x.shape[1:3]) * up + pad.sum(1) >= k.shape
+        ):
             names = ['upy', 'upx', 'downy', 'downx', 'pady0', 'pady1', 'padx0', 'padx1']
             kwargs = dict(zip(names, [int(v) for v in [*up, *down, *pad.ravel()]]))
             return x, k.astype(np.float32), kwargs, (up, down, pad)
@@ -66,13 +70,17 @@ def test_upfirdn_gives_the_recorded_results_and_gradients(session, impl):
 
 
 @pytest.mark.parametrize('data_format', FORMATS)
-def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(session, impl,
-                                                                          data_format):
+def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(
+    session, impl, data_format
+):
     arrays, meta = golden.load('resample')
     tensors, want, names = [], [], []
     for case in meta['cases']:
-        data = {key: arrays[case['case'] + '.' + key] for key in ['x', 'w', 'y', 'dy', 'dx', 'dw']
-                if case['case'] + '.' + key in arrays.files}
+        data = {
+            key: arrays[case['case'] + '.' + key]
+            for key in ['x', 'w', 'y', 'dy', 'dx', 'dw']
+            if case['case'] + '.' + key in arrays.files
+        }
         kwargs = dict(case['kwargs'])
         recorded = kwargs.pop('data_format', 'NCHW')
         if case.get('shape_follows_docs') is False:
@@ -80,11 +88,14 @@ def test_wrappers_give_the_recorded_results_and_gradients_in_both_layouts(sessio
         move = [recorded, data_format]
         x = tf.constant(in_format(data['x'], *move))
         inputs = [x] + [tf.constant(data[key]) for key in ['w'] if key in data]
-        y = getattr(ops, case['function'])(*inputs, k=case['k'], data_format=data_format, impl=impl,
-                                           **kwargs)
+        y = getattr(ops, case['function'])(
+            *inputs, k=case['k'], data_format=data_format, impl=impl, **kwargs
+        )
         tensors.append([y] + tf.gradients(y, inputs, tf.constant(in_format(data['dy'], *move))))
-        want.append([in_format(data[key], *move) for key in ['y', 'dx']] +
-                    [data[key] for key in ['dw'] if key in data])
+        want.append(
+            [in_format(data[key], *move) for key in ['y', 'dx']]
+            + [data[key] for key in ['dw'] if key in data]
+        )
         names.append(str(case))
     assert {'3'} <= {str(case['groups']) for case in meta['cases']}
     for gs, ws, name in zip(session.run(tensors), want, names):
@@ -100,8 +111,9 @@ def test_upsample_conv_follows_its_documentation_for_every_factor(session):
     for case in cases:
         x, w, y = [arrays[case['case'] + '.' + key] for key in 'xwy']
         data_format, factor = case['kwargs'].get('data_format', 'NCHW'), case['kwargs']['factor']
-        got = session.run(ops.upsample_conv_2d(tf.constant(x), tf.constant(w), k=case['k'],
-                                               **case['kwargs']))
+        got = session.run(
+            ops.upsample_conv_2d(tf.constant(x), tf.constant(w), k=case['k'], **case['kwargs'])
+        )
         h, w_ = [data_format.index(axis) for axis in 'HW']
         assert (got.shape[h], got.shape[w_]) == (x.shape[h] * factor, x.shape[w_] * factor)
         common = tuple(slice(0, min(a, b)) for a, b in zip(got.shape, y.shape))
@@ -122,19 +134,32 @@ def test_convolutions_agree_with_filter_and_convolution_in_turn(session, factor,
         return numpy_upfirdn(v, k * gain, [up] * 2, [down] * 2, pad)
 
     def convolve(v):
-        maps = [[sum(scipy.signal.correlate2d(image[..., i], w[:, :, i, o], 'same')
-                     for i in range(3)) for o in range(2)] for image in v]
+        maps = [
+            [
+                sum(
+                    scipy.signal.correlate2d(image[..., i], w[:, :, i, o], 'same') for i in range(3)
+                )
+                for o in range(2)
+            ]
+            for image in v
+        ]
         return np.transpose(maps, [0, 2, 3, 1])
 
-    got = session.run([op(tf.constant(x), tf.constant(w), kernel, factor, data_format='NHWC')
-                       for op in (ops.upsample_conv_2d, ops.conv_downsample_2d)])
-    want = [convolve(resample(x, factor ** 2, factor, 1, factor - 1)),
-            resample(convolve(x), 1, 1, factor, 0)]
+    got = session.run(
+        [
+            op(tf.constant(x), tf.constant(w), kernel, factor, data_format='NHWC')
+            for op in (ops.upsample_conv_2d, ops.conv_downsample_2d)
+        ]
+    )
+    want = [
+        convolve(resample(x, factor**2, factor, 1, factor - 1)),
+        resample(convolve(x), 1, 1, factor, 0),
+    ]
     # Zeros are padded once only, so the borders differ.
     border = 0 if conv == 1 else (len(kernel) + conv) // 2
     for g, v, m in zip(got, want, [border, -(-border // factor)]):
         assert g.shape == v.shape
-        inside = np.s_[:, m:v.shape[1] - m, m:v.shape[2] - m]
+        inside = np.s_[:, m : v.shape[1] - m, m : v.shape[2] - m]
         assert v[inside].size
         golden.assert_close(g[inside], v[inside], 1e-6)
 
@@ -142,8 +167,9 @@ def test_convolutions_agree_with_filter_and_convolution_in_turn(session, factor,
 def test_upfirdn_agrees_with_scipy_on_random_shapes(session, impl):
     rng = np.random.RandomState(2)
     cases = [random_case(rng) for _ in range(40)]
-    got = session.run([ops.upfirdn_2d(tf.constant(x, tf.float32), k, impl=impl, **kw)
-                       for x, k, kw, _ in cases])
+    got = session.run(
+        [ops.upfirdn_2d(tf.constant(x, tf.float32), k, impl=impl, **kw) for x, k, kw, _ in cases]
+    )
     for g, (x, k, kw, how) in zip(got, cases):
         golden.assert_close(g, numpy_upfirdn(x, k, *how), 1e-5, str(kw))
 
@@ -168,8 +194,9 @@ def test_compiled_filter_agrees_with_scipy_in_all_formats_types_and_sizes(sessio
     values = session.run([got, [w[0] for w in want]])
     for g, x, (_, how, data_format, tolerance) in zip(*values, want):
         y = numpy_upfirdn(x, how.kernel, how.up, how.down, how.pad)
-        golden.assert_close(in_format(g, data_format, 'NHWC'), y, tolerance,
-                            '%s %s' % (data_format, how))
+        golden.assert_close(
+            in_format(g, data_format, 'NHWC'), y, tolerance, '%s %s' % (data_format, how)
+        )
 
 
 def test_gradient_is_the_adjoint_and_its_gradient_the_op_itself(session, impl):
@@ -179,8 +206,8 @@ def test_gradient_is_the_adjoint_and_its_gradient_the_op_itself(session, impl):
         x_t = tf.constant(x, dtype)
         y = ops.upfirdn_2d(x_t, k, impl=impl, **kw)
         v = tf.constant(rng.randn(*y.shape.as_list()), dtype)
-        dx, = tf.gradients(y, x_t, v)
-        again, = tf.gradients(dx, v, x_t)  # the gradient is linear in v
+        (dx,) = tf.gradients(y, x_t, v)
+        (again,) = tf.gradients(dx, v, x_t)  # the gradient is linear in v
         y_v, v_v, dx_v, again_v = session.run([y, v, dx, again])
         size = np.linalg.norm(y_v) * np.linalg.norm(v_v)
         assert abs(np.vdot(y_v, v_v) - np.vdot(x, dx_v)) <= tolerance * max(size, 1)
@@ -196,7 +223,7 @@ def test_second_order_gradients_agree_with_finite_differences(session, name, dat
     directions = [rng.randn(*v.shape) for v in values]
     y = getattr(ops, name)(*inputs, k=[1, 3, 3, 1], data_format=data_format)
     dx, dw = tf.gradients(tf.reduce_sum(tf.nn.softplus(y)), inputs)
-    penalty = tf.reduce_sum(dx ** 2) + tf.reduce_sum(dw ** 3)
+    penalty = tf.reduce_sum(dx**2) + tf.reduce_sum(dw**3)
     slope = sum(tf.reduce_sum(g * d) for g, d in zip(tf.gradients(penalty, inputs), directions))
 
     def at(step, what):
@@ -225,7 +252,7 @@ def test_batch_size_may_be_unknown_and_static_shapes_stay_known(session, data_fo
     for (c, h, w_), y in results.items():
         want = {'N': None, 'C': c, 'H': h, 'W': w_}
         assert y.shape.as_list() == [want[axis] for axis in data_format]
-        dx, = tf.gradients(y, x)
+        (dx,) = tf.gradients(y, x)
         assert session.run(y, feed).shape[0] == 2
         assert session.run(dx, feed).shape == feed[x].shape
 

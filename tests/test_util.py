@@ -1,4 +1,5 @@
 """dnnlib.util: dictionaries, log files, names of objects, files that appear whole."""
+
 import ctypes
 import io
 import os
@@ -94,6 +95,7 @@ def test_lines_of_two_streams_stay_whole_in_the_log(tmp_path, monkeypatch):
 def test_progress_bars_stay_out_of_the_log(tmp_path, monkeypatch):
     console = replace_console(monkeypatch)
     from tqdm import tqdm
+
     with Logger(str(tmp_path / 'log.txt')):
         print('before')
         for outer in tqdm(range(3), disable=None):
@@ -103,7 +105,8 @@ def test_progress_bars_stay_out_of_the_log(tmp_path, monkeypatch):
         print('a warning\r\n', end='', file=sys.stderr)
     assert '3/3' in console[1].getvalue()
     assert read(tmp_path / 'log.txt').replace('\r', '') == (
-        'before\nstep 0\nstep 1\nstep 2\na warning\n')
+        'before\nstep 0\nstep 1\nstep 2\na warning\n'
+    )
 
 
 def test_a_warning_amid_a_progress_bar_reaches_the_log(tmp_path, monkeypatch):
@@ -171,10 +174,22 @@ def test_a_log_that_cannot_be_made_is_a_user_error(tmp_path, monkeypatch):
 # Small functions.
 
 
-@pytest.mark.parametrize('seconds, text', [
-    (0, '0s'), (0.5, '0s'), (1.5, '2s'), (59.4, '59s'), (59.6, '1m 00s'), (3599, '59m 59s'),
-    (3600, '1h 00m 00s'), (86399, '23h 59m 59s'), (86400, '1d 00h 00m'), (90061, '1d 01h 01m'),
-    (np.float32(61), '1m 01s')])
+@pytest.mark.parametrize(
+    'seconds, text',
+    [
+        (0, '0s'),
+        (0.5, '0s'),
+        (1.5, '2s'),
+        (59.4, '59s'),
+        (59.6, '1m 00s'),
+        (3599, '59m 59s'),
+        (3600, '1h 00m 00s'),
+        (86399, '23h 59m 59s'),
+        (86400, '1d 00h 00m'),
+        (90061, '1d 01h 01m'),
+        (np.float32(61), '1m 01s'),
+    ],
+)
 def test_format_time(seconds, text):
     assert util.format_time(seconds) == text
 
@@ -222,6 +237,7 @@ def test_objects_are_found_by_the_longest_module_name():
 
 def test_tf_names_resolve_on_both_engines():
     import tensorflow.compat.v1 as tf
+
     assert util.get_obj_by_name('tf.train.AdamOptimizer') is tf.train.AdamOptimizer
     assert util.get_obj_by_name('tf.nn.relu') is tf.nn.relu
 
@@ -277,8 +293,10 @@ def test_listing_skips_ignored_files_and_folders(tmp_path):
     make_tree(tmp_path / 'base', ['a.py', 'a.pyc', 'sub/b.py', '__pycache__/c.py'])
     base = str(tmp_path / 'base')
     found = util.list_dir_recursively_with_ignore(base, ['*.pyc', '__pycache__'])
-    assert found == [(os.path.join(base, 'a.py'), 'a.py'),
-                     (os.path.join(base, 'sub', 'b.py'), os.path.join('sub', 'b.py'))]
+    assert found == [
+        (os.path.join(base, 'a.py'), 'a.py'),
+        (os.path.join(base, 'sub', 'b.py'), os.path.join('sub', 'b.py')),
+    ]
     found = util.list_dir_recursively_with_ignore(base + os.sep, ['s*', '_*'], True)
     assert [f[1] for f in found] == [os.path.join('base', 'a.py'), os.path.join('base', 'a.pyc')]
     with pytest.raises(AssertionError):

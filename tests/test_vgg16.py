@@ -1,4 +1,5 @@
 """VGG16 from Keras' file: the activations, the namings of the file, where it is found."""
+
 import hashlib
 import io
 import os
@@ -11,14 +12,17 @@ from scipy import signal
 
 from dnnlib import tflib, util
 from dnnlib.util import UserError
-from metrics.feature_nets import FOLDER_VARIABLE
 from tests.golden import assert_close
-from training import vgg16
+from training.perception import vgg16
+from training.perception.feature_nets import FOLDER_VARIABLE
 
 RND = np.random.RandomState(5)
 MAPS = [2, 3, 3, 4, 4]  # of the blocks of the small network
-LAYERS = [(block, layer) for block, count in enumerate([2, 2, 3, 3, 3], 1)
-          for layer in range(1, count + 1)]  # Simonyan and Zisserman's column D
+LAYERS = [
+    (block, layer)
+    for block, count in enumerate([2, 2, 3, 3, 3], 1)
+    for layer in range(1, count + 1)
+]  # Simonyan and Zisserman's column D
 
 
 def random_arrays():
@@ -27,8 +31,7 @@ def random_arrays():
     for block, layer in LAYERS:
         shape = [3, 3, fmaps, MAPS[block - 1]]
         scale = np.sqrt(2 / np.prod(shape[:3]))
-        arrays['block%d_conv%d' % (block, layer)] = (scale * RND.randn(*shape),
-                                                     RND.randn(shape[3]))
+        arrays['block%d_conv%d' % (block, layer)] = (scale * RND.randn(*shape), RND.randn(shape[3]))
         fmaps = shape[3]
     return arrays
 
@@ -52,8 +55,13 @@ def reference(image, arrays):
         if layer == 1 and block > 1:
             x = np.max([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=0)
         kernel, bias = arrays['block%d_conv%d' % (block, layer)]
-        x = np.stack([sum(signal.correlate2d(x[i], kernel[:, :, i, o], 'same')
-                          for i in range(len(x))) + bias[o] for o in range(len(bias))])
+        x = np.stack(
+            [
+                sum(signal.correlate2d(x[i], kernel[:, :, i, o], 'same') for i in range(len(x)))
+                + bias[o]
+                for o in range(len(bias))
+            ]
+        )
         x = np.maximum(x, 0)
         activations[block, layer] = x
     return activations
@@ -106,7 +114,7 @@ def test_gray_counts_as_equal_colours_and_alpha_not_at_all(session, place):
     gray = RND.uniform(-1, 1, [1, 1, 8, 8]).astype(np.float32)
     rgb = np.repeat(gray, 3, axis=1)
     rgba = np.concatenate([rgb, RND.uniform(-1, 1, gray.shape)], axis=1)
-    want, = evaluate(rgb, path, ['conv3_2'])
+    (want,) = evaluate(rgb, path, ['conv3_2'])
     assert want.shape == (1, 3, 2, 2)
     for images in (gray, rgba):
         np.testing.assert_allclose(evaluate(images, path, ['conv3_2'])[0], want, rtol=1e-6)
@@ -116,13 +124,18 @@ def test_activations_have_gradients_down_to_images_of_4x4(session, place):
     x = tf.constant(RND.uniform(-1, 1, [1, 3, 4, 4]).astype(np.float32))
     outputs = vgg16.features(x, vgg16.load_weights(save(place / 'w.h5', random_arrays())))
     assert [output.shape.as_list()[1:] for output in outputs] == [
-        [2, 4, 4], [2, 4, 4], [3, 1, 1], [4, 1, 1]]
-    gradient, = tf.gradients(tf.add_n([tf.reduce_sum(output) for output in outputs]), [x])
+        [2, 4, 4],
+        [2, 4, 4],
+        [3, 1, 1],
+        [4, 1, 1],
+    ]
+    (gradient,) = tf.gradients(tf.add_n([tf.reduce_sum(output) for output in outputs]), [x])
     assert np.abs(tflib.run(gradient)).max() > 0
 
 
-@pytest.mark.parametrize('naming', [
-    '{0}_W_1:0 {0}_b_1:0', '{0}/kernel:0 {0}/bias:0', 'kernel:0 bias:0'])
+@pytest.mark.parametrize(
+    'naming', ['{0}_W_1:0 {0}_b_1:0', '{0}/kernel:0 {0}/bias:0', 'kernel:0 bias:0']
+)
 def test_old_and_new_namings_of_the_arrays_are_read(naming, place):
     arrays = random_arrays()
     weights = vgg16.load_weights(save(place / 'w.h5', arrays, naming))
@@ -146,11 +159,12 @@ def test_files_of_other_kinds_are_refused_in_one_line(place):
     with open(save(place / 'whole.h5', arrays), 'rb') as file:
         put(place / 'cut.h5', file.read()[:3000])
     for path, reason in [
-            (save(place / 'wide.h5', wide), r'block4_conv2 in .*wide.h5.*5\].*has \[3, 3, 4, 4\]'),
-            (save(place / 'other.h5', other), 'other.h5.* no layer block5_conv3'),
-            (str(place / 'text.h5'), 'text.h5.* as an HDF5 file'),
-            (str(place / 'cut.h5'), 'cut.h5.* as an HDF5 file'),
-            (str(place / 'none.h5'), 'none.h5.* as an HDF5 file')]:
+        (save(place / 'wide.h5', wide), r'block4_conv2 in .*wide.h5.*5\].*has \[3, 3, 4, 4\]'),
+        (save(place / 'other.h5', other), 'other.h5.* no layer block5_conv3'),
+        (str(place / 'text.h5'), 'text.h5.* as an HDF5 file'),
+        (str(place / 'cut.h5'), 'cut.h5.* as an HDF5 file'),
+        (str(place / 'none.h5'), 'none.h5.* as an HDF5 file'),
+    ]:
         with pytest.raises(UserError, match=reason) as caught:
             vgg16.load_weights(path)
         assert vgg16.URL in str(caught.value) and '\n' not in str(caught.value)

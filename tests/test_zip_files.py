@@ -1,4 +1,5 @@
 """Our reader of .zip archives finds what Python's zipfile has written, and says what is broken."""
+
 import os
 import zipfile
 
@@ -6,11 +7,17 @@ import numpy as np
 import pytest
 
 from dnnlib.util import UserError
-from training.zip_files import ZipFiles
+from training.data.zip_files import ZipFiles
 
 RND = np.random.RandomState(1)
-FILES = {'b/2': b'two', 'b/10': bytes(1000), 'a.txt': RND.bytes(3000), 'b/empty': b'',
-         'b/é': b'accent', 'Z': b'last?'}
+FILES = {
+    'b/2': b'two',
+    'b/10': bytes(1000),
+    'a.txt': RND.bytes(3000),
+    'b/empty': b'',
+    'b/é': b'accent',
+    'Z': b'last?',
+}
 
 
 def write(path, method=zipfile.ZIP_DEFLATED, comment=b'', before_closing=lambda: None):
@@ -37,9 +44,11 @@ def test_all_files_are_read_in_the_order_of_their_names(method, tmp_path):
 
 def test_very_large_archives_are_read(tmp_path, monkeypatch):
     """Those with 64-bit numbers; here every number from 10 is one."""
+
     def make_limits_small():
         monkeypatch.setattr(zipfile, 'ZIP64_LIMIT', 10)
         monkeypatch.setattr(zipfile, 'ZIP_FILECOUNT_LIMIT', 0)
+
     path = write(tmp_path / 'a.zip', before_closing=make_limits_small)
     with open(path, 'rb') as file:
         assert b'PK\6\6' in file.read()

@@ -1,11 +1,13 @@
 """Build functions small enough to reason about, for the tests of Network."""
+
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
 
 
-def affine(x_in, y_in, size=3, scale=1.0, is_template_graph=False, components=EasyDict(),
-           **_kwargs):
+def affine(
+    x_in, y_in, size=3, scale=1.0, is_template_graph=False, components=EasyDict(), **_kwargs
+):
     """x * w * scale + y + b with a trainable w, b and a counter that is not trainable."""
     x_in.set_shape([None, size])
     y_in.set_shape([None, size])

@@ -3,6 +3,7 @@
 A configuration is a list of parts; a part maps dotted names of `training_loop`'s options to values,
 and later parts override earlier ones. So a new system of your own is a new line in CONFIGS.
 """
+
 import copy
 import inspect
 from collections import OrderedDict
@@ -82,22 +83,32 @@ DCGAN_PARTS = [DCGAN, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]
 
 # What training without --dataset uses: a length, networks and rates for a CPU and small images.
 DEMO = {
-    'G_args.fmap_base': 256, 'G_args.fmap_max': 64,
-    'D_args.fmap_base': 256, 'D_args.fmap_max': 64,
-    'sched_args.minibatch_size_base': 16, 'sched_args.minibatch_size_dict': {},
-    'sched_args.minibatch_gpu_base': 16, 'sched_args.minibatch_gpu_dict': {},
-    'sched_args.lod_training_kimg': 3, 'sched_args.lod_transition_kimg': 2,
-    'sched_args.tick_kimg_base': 1, 'sched_args.tick_kimg_dict': {},
+    'G_args.fmap_base': 256,
+    'G_args.fmap_max': 64,
+    'D_args.fmap_base': 256,
+    'D_args.fmap_max': 64,
+    'sched_args.minibatch_size_base': 16,
+    'sched_args.minibatch_size_dict': {},
+    'sched_args.minibatch_gpu_base': 16,
+    'sched_args.minibatch_gpu_dict': {},
+    'sched_args.lod_training_kimg': 3,
+    'sched_args.lod_transition_kimg': 2,
+    'sched_args.tick_kimg_base': 1,
+    'sched_args.tick_kimg_dict': {},
     'G_smoothing_kimg': 0.5,
     'total_kimg': 20,
     'grid_args': {'size': '1080p', 'layout': 'random'},
 }
 
 DEMO_STYLEGAN = {
-    'G_args.mapping_layers': 4, 'G_args.mapping_fmaps': 128, 'G_args.mapping_lrmul': 0.05,
-    'G_args.latent_size': 128, 'G_args.dlatent_size': 128,
+    'G_args.mapping_layers': 4,
+    'G_args.mapping_fmaps': 128,
+    'G_args.mapping_lrmul': 0.05,
+    'G_args.latent_size': 128,
+    'G_args.dlatent_size': 128,
     'D_loss_args.gamma': 2.0,
-    'sched_args.G_lrate_base': 0.01, 'sched_args.D_lrate_base': 0.005,
+    'sched_args.G_lrate_base': 0.01,
+    'sched_args.D_lrate_base': 0.005,
 }
 
 
@@ -109,33 +120,46 @@ def _noise(form: str) -> Dict[str, Any]:
     return {'G_args.noise_injection': form}
 
 
-CONFIGS = OrderedDict([
-    ('config-a', [STYLEGAN1_NETWORKS, GROWING, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]),
-    ('config-b', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION,
-                  NO_LAZY_REGULARIZATION]),
-    ('config-c', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION]),
-    ('config-d', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING]),
-    ('config-e', [SMALL_NETWORKS]),
-    ('config-f', []),
-] + [
-    ('config-e-G%s-D%s' % (G, D), [SMALL_NETWORKS, _architecture(G, D)])
-    for G in ['orig', 'resnet', 'skip'] for D in ['orig', 'resnet', 'skip']
-] + [
-    # The systems of the noise injection paper, tables 1, 2 and 4.
-    ('config-e-bald', [SMALL_NETWORKS, _noise('none'), NO_PATH_REGULARIZATION]),
-    ('config-e-fr', [SMALL_NETWORKS, _noise('fr')]),
-    ('config-e-fr-nopathreg', [SMALL_NETWORKS, _noise('fr'), NO_PATH_REGULARIZATION]),
-    ('config-e-fr-noise', [SMALL_NETWORKS, _noise('fr-noise')]),
-    ('config-e-fr-released', [SMALL_NETWORKS, _noise('fr-released')]),
-    # Its ablations, table 5.
-    ('config-e-fr-nonorm', [SMALL_NETWORKS, _noise('fr-nonorm')]),
-    ('config-e-fr-nostab', [SMALL_NETWORKS, _noise('fr-nostab')]),
-    ('config-e-fr-nodecomp', [SMALL_NETWORKS, _noise('fr-nodecomp')]),
-    ('config-e-fr-cnn', [SMALL_NETWORKS, _noise('fr-cnn')]),
-    ('dcgan', DCGAN_PARTS + [_noise('none')]),
-    ('dcgan-additive', DCGAN_PARTS + [_noise('additive')]),
-    ('dcgan-fr', DCGAN_PARTS + [_noise('fr')]),
-])
+CONFIGS = OrderedDict(
+    [
+        ('config-a', [STYLEGAN1_NETWORKS, GROWING, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]),
+        (
+            'config-b',
+            [
+                SMALL_NETWORKS,
+                GROWING_NETWORKS,
+                GROWING,
+                NO_PATH_REGULARIZATION,
+                NO_LAZY_REGULARIZATION,
+            ],
+        ),
+        ('config-c', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION]),
+        ('config-d', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING]),
+        ('config-e', [SMALL_NETWORKS]),
+        ('config-f', []),
+    ]
+    + [
+        ('config-e-G%s-D%s' % (G, D), [SMALL_NETWORKS, _architecture(G, D)])
+        for G in ['orig', 'resnet', 'skip']
+        for D in ['orig', 'resnet', 'skip']
+    ]
+    + [
+        # The systems of the noise injection paper, tables 1, 2 and 4.
+        ('config-e-bald', [SMALL_NETWORKS, _noise('none'), NO_PATH_REGULARIZATION]),
+        ('config-e-fr', [SMALL_NETWORKS, _noise('fr')]),
+        ('config-e-fr-nopathreg', [SMALL_NETWORKS, _noise('fr'), NO_PATH_REGULARIZATION]),
+        ('config-e-fr-noise', [SMALL_NETWORKS, _noise('fr-noise')]),
+        ('config-e-fr-released', [SMALL_NETWORKS, _noise('fr-released')]),
+        # Its ablations, table 5.
+        ('config-e-fr-nonorm', [SMALL_NETWORKS, _noise('fr-nonorm')]),
+        ('config-e-fr-nostab', [SMALL_NETWORKS, _noise('fr-nostab')]),
+        ('config-e-fr-nodecomp', [SMALL_NETWORKS, _noise('fr-nodecomp')]),
+        ('config-e-fr-cnn', [SMALL_NETWORKS, _noise('fr-cnn')]),
+        ('dcgan', DCGAN_PARTS + [_noise('none')]),
+        ('dcgan-additive', DCGAN_PARTS + [_noise('additive')]),
+        ('dcgan-fr', DCGAN_PARTS + [_noise('fr')]),
+    ]
+)
 
 
 def demo_parts(name: str) -> List[Dict[str, Any]]:

@@ -3,6 +3,7 @@
 Two of the paper's ablations collapse (its table 5): the generator comes to draw one image for all
 latents, values far outside the range of images, or numbers that are not finite.
 """
+
 import re
 from typing import Dict, Optional
 
@@ -62,8 +63,13 @@ class Health:
         for name, value in tflib.run(self._scalars).items():
             autosummary(name, value)
         # Fixed noise: fresh noise would make one image look like many.
-        fakes = self._Gs.run(self._latents, None, is_validation=True, randomize_noise=False,
-                             minibatch_size=self._minibatch_size)
+        fakes = self._Gs.run(
+            self._latents,
+            None,
+            is_validation=True,
+            randomize_noise=False,
+            minibatch_size=self._minibatch_size,
+        )
         stddev = stddev_of_fakes(fakes)
         autosummary('Progress/fakes_stddev', stddev)
         is_too_large = stddev > LARGEST_STDDEV
@@ -76,8 +82,10 @@ class Health:
         elif stddev < SMALLEST_STDDEV:
             problems.append('fakes are all the same (standard deviation %.2g)' % stddev)
         elif is_too_large and self._was_too_large:
-            problems.append('fakes are far outside the range of images (standard deviation %.2g, '
-                            'at most %g in [-1, 1])' % (stddev, LARGEST_STDDEV))
+            problems.append(
+                'fakes are far outside the range of images (standard deviation %.2g, '
+                'at most %g in [-1, 1])' % (stddev, LARGEST_STDDEV)
+            )
         self._was_too_large = is_too_large
         if skipped_now:
             problems.append('%d more steps skipped, as gradients were not finite' % skipped_now)

@@ -3,6 +3,7 @@
 Activations have the layout that `dnnlib.tflib.layout` chose for the device; shapes are written
 N, C, H, W all the same.
 """
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -39,8 +40,18 @@ def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight')
     return tf.matmul(x, tf.cast(w, x.dtype))
 
 
-def conv2d_layer(x, fmaps, kernel, up=False, down=False, resample_kernel=None, gain=1,
-                 use_wscale=True, lrmul=1, weight_var='weight'):
+def conv2d_layer(
+    x,
+    fmaps,
+    kernel,
+    up=False,
+    down=False,
+    resample_kernel=None,
+    gain=1,
+    use_wscale=True,
+    lrmul=1,
+    weight_var='weight',
+):
     """Convolution without bias: [N, C, H, W] -> [N, fmaps, H, W], resized if up or down."""
     assert kernel >= 1 and kernel % 2 == 1
     shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
@@ -79,9 +90,23 @@ def modulated_conv2d_layer(x, y, fmaps, kernel, **kwargs):
     return x if d is None else fused_bias_act(x, axis=layout.channel_axis(), style=d)
 
 
-def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
-                     resample_kernel=None, gain=1, use_wscale=True, lrmul=1, fused_modconv=True,
-                     weight_var='weight', mod_weight_var='mod_weight', mod_bias_var='mod_bias'):
+def modulated_conv2d(
+    x,
+    y,
+    fmaps,
+    kernel,
+    up=False,
+    down=False,
+    demodulate=True,
+    resample_kernel=None,
+    gain=1,
+    use_wscale=True,
+    lrmul=1,
+    fused_modconv=True,
+    weight_var='weight',
+    mod_weight_var='mod_weight',
+    mod_bias_var='mod_bias',
+):
     """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
     Args:
@@ -95,8 +120,9 @@ def modulated_conv2d(x, y, fmaps, kernel, up=False, down=False, demodulate=True,
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
-    w, factor = _get_unscaled_weight([kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul,
-                                     weight_var)
+    w, factor = _get_unscaled_weight(
+        [kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var
+    )
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
     if x.dtype == tf.float16:

@@ -3,6 +3,7 @@
 Each function returns (loss [N, 1], regularization term [N'] or None). `opt` is there for losses
 that need the optimizer (loss scaling); `training_set` gives random labels. Latents are z ~ N(0, 1).
 """
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -29,8 +30,11 @@ def _real_and_fake_scores(G, D, minibatch_size, reals, labels):
     fakes = G.get_output_for(latents, labels, is_training=True)
     real_scores = D.get_output_for(reals, labels, is_training=True)
     fake_scores = D.get_output_for(fakes, labels, is_training=True)
-    return (autosummary('Loss/scores/real', real_scores),
-            autosummary('Loss/scores/fake', fake_scores), fakes)
+    return (
+        autosummary('Loss/scores/real', real_scores),
+        autosummary('Loss/scores/fake', fake_scores),
+        fakes,
+    )
 
 
 def _squared_gradient(scores, images):
@@ -51,8 +55,9 @@ def G_logistic_ns(G, D, opt, training_set, minibatch_size):
     return tf.nn.softplus(-_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
 
-def G_logistic_ns_pathreg(G, D, opt, training_set, minibatch_size, pl_minibatch_shrink=2,
-                          pl_decay=0.01, pl_weight=2.0):
+def G_logistic_ns_pathreg(
+    G, D, opt, training_set, minibatch_size, pl_minibatch_shrink=2, pl_decay=0.01, pl_weight=2.0
+):
     """Non-saturating logistic loss with path length regularization (StyleGAN2, section 3.2).
 
     The path length of a sample is the norm of J_w^T y for random images y ~ N(0, 1 / (H * W)), and
@@ -69,7 +74,8 @@ def G_logistic_ns_pathreg(G, D, opt, training_set, minibatch_size, pl_minibatch_
     with tf.name_scope('PathReg'):
         if pl_minibatch_shrink > 1:
             (fakes, dlatents), _ = _generate(
-                G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True)
+                G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True
+            )
         noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
         # [N', num_layers, dlatent_size]
         grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]
@@ -139,8 +145,18 @@ def D_wgan(G, D, opt, training_set, minibatch_size, reals, labels, wgan_epsilon=
     return _wasserstein(real_scores, fake_scores, wgan_epsilon), None
 
 
-def D_wgan_gp(G, D, opt, training_set, minibatch_size, reals, labels,
-              wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0):
+def D_wgan_gp(
+    G,
+    D,
+    opt,
+    training_set,
+    minibatch_size,
+    reals,
+    labels,
+    wgan_lambda=10.0,
+    wgan_epsilon=0.001,
+    wgan_target=1.0,
+):
     """`D_wgan` with a gradient penalty (Gulrajani et al. 2017) between reals and fakes.
 
     wgan_lambda: weight of the penalty. wgan_target: norm of the gradient that is not penalized.
@@ -154,5 +170,5 @@ def D_wgan_gp(G, D, opt, training_set, minibatch_size, reals, labels,
         mixed_scores = autosummary('Loss/scores/mixed', mixed_scores)
         norms = tf.sqrt(_squared_gradient(mixed_scores, mixed))
         norms = autosummary('Loss/mixed_norms', norms)
-        penalty = tf.square(norms - wgan_target) * (wgan_lambda / wgan_target ** 2)
+        penalty = tf.square(norms - wgan_target) * (wgan_lambda / wgan_target**2)
     return _wasserstein(real_scores, fake_scores, wgan_epsilon), penalty

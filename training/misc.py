@@ -1,4 +1,5 @@
 """Network files, image grids and other small things around training."""
+
 import os
 from typing import Optional, Sequence, Tuple
 
@@ -6,11 +7,10 @@ import numpy as np
 import PIL.Image
 
 from dnnlib import util
+from dnnlib.download import CACHE_DIR
 from dnnlib.submission.submit import load_submit_config
 from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write
-
-CACHE_DIR = '.stylegan2-cache'
 
 _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680, 4320, 7, 4)}
 _GRID_MAX = 32
@@ -42,12 +42,14 @@ def adjust_dynamic_range(data, drange_in, drange_out):
     if list(drange_in) == list(drange_out):
         return data
     scale = (np.float32(drange_out[1]) - np.float32(drange_out[0])) / (
-        np.float32(drange_in[1]) - np.float32(drange_in[0]))
+        np.float32(drange_in[1]) - np.float32(drange_in[0])
+    )
     return data * scale + (np.float32(drange_out[0]) - np.float32(drange_in[0]) * scale)
 
 
-def create_image_grid(images: np.ndarray,
-                      grid_size: Optional[Tuple[int, int]] = None) -> np.ndarray:
+def create_image_grid(
+    images: np.ndarray, grid_size: Optional[Tuple[int, int]] = None
+) -> np.ndarray:
     """Put images [N, ...HW] row by row into one [...HW].
 
     grid_size = (columns, rows); default: about square.
@@ -59,9 +61,9 @@ def create_image_grid(images: np.ndarray,
         grid_size = columns, max((number - 1) // columns + 1, 1)
     columns, rows = grid_size
     grid = np.zeros(images.shape[1:-2] + (rows * height, columns * width), images.dtype)
-    for index, image in enumerate(images[:rows * columns]):
+    for index, image in enumerate(images[: rows * columns]):
         y, x = divmod(index, columns)
-        grid[..., y * height:(y + 1) * height, x * width:(x + 1) * width] = image
+        grid[..., y * height : (y + 1) * height, x * width : (x + 1) * width] = image
     return grid
 
 
@@ -105,8 +107,10 @@ def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
     if size not in _GRID_BASE:
         return 1, 1
     total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
-    return (int(np.clip(total_width // shape[2], min_columns, _GRID_MAX)),
-            int(np.clip(total_height // shape[1], min_rows, _GRID_MAX)))
+    return (
+        int(np.clip(total_width // shape[2], min_columns, _GRID_MAX)),
+        int(np.clip(total_height // shape[1], min_rows, _GRID_MAX)),
+    )
 
 
 def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = 'random'):
@@ -124,8 +128,9 @@ def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = '
         return (columns, rows), reals, labels
     blocks = {'row_per_class': (columns, 1), 'col_per_class': (1, rows), 'class4x4': (4, 4)}
     if layout not in blocks:
-        raise UserError('unknown grid layout %r; choose one of random, %s'
-                        % (layout, ', '.join(blocks)))
+        raise UserError(
+            'unknown grid layout %r; choose one of random, %s' % (layout, ', '.join(blocks))
+        )
     reals = np.zeros([columns * rows] + training_set.shape, training_set.dtype)
     labels = np.zeros([columns * rows, training_set.label_size], training_set.label_dtype)
     for cell, image, label in _fill_blocks(training_set, columns, rows, *blocks[layout]):

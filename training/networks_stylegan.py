@@ -4,6 +4,7 @@ They grow progressively, see `training.progressive`. Inputs and outputs are NCHW
 activations have the layout of `dnnlib.tflib.layout`, and shapes in comments are written N, C, H, W
 all the same. What StyleGAN2 has not changed comes from `training.networks_stylegan2`.
 """
+
 from functools import partial
 
 import numpy as np
@@ -45,8 +46,9 @@ def apply_bias(x, lrmul=1):
 def leaky_relu(x, alpha=0.2):
     """max(x, alpha * x), without the gain that StyleGAN2 gives it."""
     with tf.variable_scope('LeakyReLU'):
-        return fused_bias_act(x, axis=layout.channel_axis(x.shape.ndims), act='lrelu',
-                              alpha=alpha, gain=1)
+        return fused_bias_act(
+            x, axis=layout.channel_axis(x.shape.ndims), act='lrelu', alpha=alpha, gain=1
+        )
 
 
 NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
@@ -113,36 +115,51 @@ def style_mod(x, dlatent, **dense_kwargs):
     with tf.variable_scope('StyleMod'):
         num_channels = layout.sizes(x)[1]
         style = apply_bias(dense(dlatent, num_channels * 2, gain=1, **dense_kwargs))
-        scale, shift = [tf.reshape(s, layout.arrange(-1, num_channels, 1, 1))
-                        for s in tf.split(style, 2, axis=1)]
+        scale, shift = [
+            tf.reshape(s, layout.arrange(-1, num_channels, 1, 1))
+            for s in tf.split(style, 2, axis=1)
+        ]
         return x * (scale + 1) + shift
 
 
 def apply_noise(x, noise_var=None):
-    """Add noise, drawn or `noise_var` [N or 1, 1, H, W], times a strength per channel, 0 at first.
-    """
+    """Add noise, drawn or `noise_var` [N or 1, 1, H, W], times a strength per channel, first 0."""
     with tf.variable_scope('Noise'):
         noise = noise_for(x, noise_var)
         num_channels = layout.sizes(x)[1]
-        strength = tf.get_variable('weight', shape=[num_channels],
-                                   initializer=tf.initializers.zeros())
+        strength = tf.get_variable(
+            'weight', shape=[num_channels], initializer=tf.initializers.zeros()
+        )
         strength = tf.reshape(tf.cast(strength, x.dtype), layout.arrange(1, num_channels, 1, 1))
         return x + noise * strength
 
 
-def G_style(latents_in, labels_in, truncation_psi=0.7, truncation_cutoff=8,
-            truncation_psi_val=None, truncation_cutoff_val=None, components=EasyDict(), **kwargs):
+def G_style(
+    latents_in,
+    labels_in,
+    truncation_psi=0.7,
+    truncation_cutoff=8,
+    truncation_psi_val=None,
+    truncation_cutoff_val=None,
+    components=EasyDict(),
+    **kwargs,
+):
     """Generator: mapping, style mixing, truncation trick and synthesis.
 
     As StyleGAN2's `G_main`, but for truncation, which there is only with both a psi and a cutoff.
     """
     return G_main(
-        latents_in, labels_in,
+        latents_in,
+        labels_in,
         truncation_psi=_psi_if_used(truncation_psi, truncation_cutoff),
         truncation_cutoff=truncation_cutoff,
         truncation_psi_val=_psi_if_used(truncation_psi_val, truncation_cutoff_val),
         truncation_cutoff_val=truncation_cutoff_val,
-        components=components, mapping_func=G_mapping, synthesis_func=G_synthesis, **kwargs)
+        components=components,
+        mapping_func=G_mapping,
+        synthesis_func=G_synthesis,
+        **kwargs,
+    )
 
 
 def _psi_if_used(psi, cutoff):
@@ -151,10 +168,22 @@ def _psi_if_used(psi, cutoff):
     return psi
 
 
-def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size=512,
-              dlatent_broadcast=None, mapping_layers=8, mapping_fmaps=512, mapping_lrmul=0.01,
-              mapping_nonlinearity='lrelu', use_wscale=True, normalize_latents=True,
-              dtype='float32', **_kwargs):
+def G_mapping(
+    latents_in,
+    labels_in,
+    latent_size=512,
+    label_size=0,
+    dlatent_size=512,
+    dlatent_broadcast=None,
+    mapping_layers=8,
+    mapping_fmaps=512,
+    mapping_lrmul=0.01,
+    mapping_nonlinearity='lrelu',
+    use_wscale=True,
+    normalize_latents=True,
+    dtype='float32',
+    **_kwargs,
+):
     """Mapping network: z [N, latent_size], labels -> w; see StyleGAN2's `G_mapping`."""
     activation = NONLINEARITIES[mapping_nonlinearity]
 
@@ -162,17 +191,46 @@ def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size
         x = dense(x, fmaps, use_wscale=use_wscale, lrmul=mapping_lrmul)
         return activation(apply_bias(x, lrmul=mapping_lrmul))
 
-    return map_latents(latents_in, labels_in, latent_size, label_size, dlatent_size,
-                       dlatent_broadcast, mapping_layers, mapping_fmaps, normalize_latents, dtype,
-                       layer)
+    return map_latents(
+        latents_in,
+        labels_in,
+        latent_size,
+        label_size,
+        dlatent_size,
+        dlatent_broadcast,
+        mapping_layers,
+        mapping_fmaps,
+        normalize_latents,
+        dtype,
+        layer,
+    )
 
 
-def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, fmap_base=8192,
-                fmap_decay=1.0, fmap_max=512, use_styles=True, const_input_layer=True,
-                use_noise=True, randomize_noise=True, nonlinearity='lrelu', use_wscale=True,
-                use_pixel_norm=False, use_instance_norm=True, dtype='float32', fused_scale='auto',
-                blur_filter=(1, 2, 1), structure='auto', is_template_graph=False,
-                force_clean_graph=False, noise_values=None, **_kwargs):
+def G_synthesis(
+    dlatents_in,
+    dlatent_size=512,
+    num_channels=3,
+    resolution=1024,
+    fmap_base=8192,
+    fmap_decay=1.0,
+    fmap_max=512,
+    use_styles=True,
+    const_input_layer=True,
+    use_noise=True,
+    randomize_noise=True,
+    nonlinearity='lrelu',
+    use_wscale=True,
+    use_pixel_norm=False,
+    use_instance_norm=True,
+    dtype='float32',
+    fused_scale='auto',
+    blur_filter=(1, 2, 1),
+    structure='auto',
+    is_template_graph=False,
+    force_clean_graph=False,
+    noise_values=None,
+    **_kwargs,
+):
     """Synthesis network: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -196,8 +254,11 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     noise_sizes = [index // 2 + 2 for index in range(num_layers)] if use_noise else []
     noise = noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
     activation = NONLINEARITIES[nonlinearity]
-    normalizations = [func for func, is_used in [
-        (pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)] if is_used]
+    normalizations = [
+        func
+        for func, is_used in [(pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)]
+        if is_used
+    ]
 
     def finish_layer(x, index):
         """What follows each convolution."""
@@ -211,8 +272,9 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     def block(x, res):
         with resolution_scope(res):
             with tf.variable_scope('Conv0_up'):
-                x = upscale2d_conv2d(x, nf(res - 1), kernel=3, fused_scale=fused_scale,
-                                     use_wscale=use_wscale)
+                x = upscale2d_conv2d(
+                    x, nf(res - 1), kernel=3, fused_scale=fused_scale, use_wscale=use_wscale
+                )
                 x = finish_layer(x if blur_filter is None else blur2d(x, blur_filter), 2 * res - 4)
             with tf.variable_scope('Conv1'):
                 x = conv2d(x, nf(res - 1), kernel=3, use_wscale=use_wscale)
@@ -226,8 +288,9 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     with resolution_scope(2):
         with tf.variable_scope('Const' if const_input_layer else 'Dense'):
             if const_input_layer:
-                x = stylegan2.learned_constant(nf(1), tf.shape(dlatents_in)[0], dtype,
-                                               tf.initializers.ones())
+                x = stylegan2.learned_constant(
+                    nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones()
+                )
             else:
                 x = dense(w[:, 0], nf(1) * 16, gain=SQRT_2 / 4, use_wscale=use_wscale)
                 x = layout.from_nchw(tf.reshape(x, [-1, nf(1), 4, 4]))
@@ -240,10 +303,26 @@ def G_synthesis(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, 
     return tf.identity(images, name='images_out')
 
 
-def D_basic(images_in, labels_in, num_channels=1, resolution=32, label_size=0, fmap_base=8192,
-            fmap_decay=1.0, fmap_max=512, nonlinearity='lrelu', use_wscale=True,
-            mbstd_group_size=4, mbstd_num_features=1, dtype='float32', fused_scale='auto',
-            blur_filter=(1, 2, 1), structure='auto', is_template_graph=False, **_kwargs):
+def D_basic(
+    images_in,
+    labels_in,
+    num_channels=1,
+    resolution=32,
+    label_size=0,
+    fmap_base=8192,
+    fmap_decay=1.0,
+    fmap_max=512,
+    nonlinearity='lrelu',
+    use_wscale=True,
+    mbstd_group_size=4,
+    mbstd_num_features=1,
+    dtype='float32',
+    fused_scale='auto',
+    blur_filter=(1, 2, 1),
+    structure='auto',
+    is_template_graph=False,
+    **_kwargs,
+):
     """Discriminator: images [N, num_channels, resolution, resolution] -> scores [N, 1].
 
     Args:

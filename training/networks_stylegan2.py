@@ -4,6 +4,7 @@ and Zha.
 Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose
 for the device; shapes in comments are written N, C, H, W all the same.
 """
+
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -36,8 +37,10 @@ SQRT_HALF = np.sqrt(0.5)
 # and sigma are maps [N, 1, H, W]; maps are float32 whatever the type of mu. A form of the noise
 # yields two maps S and T, and mu becomes mu * S + T in one pass with bias and activation.
 
+
 class Demodulated(NamedTuple):
     """mu = x * style, not multiplied out: x [N, C, H, W], style [N, C] or None."""
+
     x: tf.Tensor
     style: Optional[tf.Tensor] = None
 
@@ -118,8 +121,9 @@ def _sum_over_channels(x):
 def released_identifier(mu, fr_reduce):
     """The released code's s: reduced channels, centred, divided by their maximum, (s + 1) / 2."""
     if fr_reduce not in FR_REDUCTIONS:
-        raise UserError('unknown fr_reduce %r; choose one of %s'
-                        % (fr_reduce, ', '.join(FR_REDUCTIONS)))
+        raise UserError(
+            'unknown fr_reduce %r; choose one of %s' % (fr_reduce, ', '.join(FR_REDUCTIONS))
+        )
     s = centre(in_float32(FR_REDUCTIONS[fr_reduce](mu.product())))
     s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
     return tf.identity((s + 1) / 2, name='s')
@@ -160,11 +164,13 @@ def inject_additive(mu, eps):
 
 def _fuzzy(sigma_of, output=scale_all):
     """A form of fuzzy reparameterization: how sigma comes from mu, and what becomes of it."""
+
     def inject(mu, eps, **options):
         with tf.variable_scope('FR'):
-            # By their names FR/s and FR/sigma training/fr_maps.py finds these maps.
+            # By their names FR/s and FR/sigma training/pictures/fr_maps.py finds these maps.
             sigma = tf.identity(sigma_of(mu, **options), name='sigma')
             return output(eps, sigma)
+
     return inject
 
 
@@ -172,13 +178,15 @@ NOISE_INJECTION_FORMS = {
     'none': inject_nothing,
     'additive': inject_additive,
     'fr': _fuzzy(lambda mu, t: stabilize(decompose(semantic_identifier(mu)), t)),
-    'fr-noise': _fuzzy(lambda mu, t: stabilize(decompose(semantic_identifier(mu)), t),
-                       scale_noise),
-    'fr-released': _fuzzy(lambda mu, fr_reduce: released_stabilize(decompose(
-        released_identifier(mu, fr_reduce))), scale_noise),
+    'fr-noise': _fuzzy(lambda mu, t: stabilize(decompose(semantic_identifier(mu)), t), scale_noise),
+    'fr-released': _fuzzy(
+        lambda mu, fr_reduce: released_stabilize(decompose(released_identifier(mu, fr_reduce))),
+        scale_noise,
+    ),
     # The ablations of table 5.
-    'fr-nonorm': _fuzzy(lambda mu, t: stabilize(decompose(
-        tf.identity(channel_sum(mu), name='s')), t)),
+    'fr-nonorm': _fuzzy(
+        lambda mu, t: stabilize(decompose(tf.identity(channel_sum(mu), name='s')), t)
+    ),
     'fr-nostab': _fuzzy(lambda mu: decompose(semantic_identifier(mu))),
     'fr-nodecomp': _fuzzy(lambda mu, t: stabilize(semantic_identifier(mu), t)),
     'fr-cnn': _fuzzy(lambda mu, t: stabilize(convolved_identifier(mu), t)),
@@ -188,8 +196,9 @@ NOISE_INJECTION_FORMS = {
 FORMS_WITH_ALPHA = ('fr', 'fr-noise', 'fr-nonorm', 'fr-nodecomp', 'fr-cnn')
 
 
-def noise_injection_maps(mu, form='additive', noise_var=None, fr_reduce='neg_relu',
-                         alpha_power=None):
+def noise_injection_maps(
+    mu, form='additive', noise_var=None, fr_reduce='neg_relu', alpha_power=None
+):
     """Maps S and T [N or 1, 1, H, W] by which noise goes into activations: mu * S + T.
 
     Args:
@@ -202,11 +211,15 @@ def noise_injection_maps(mu, form='additive', noise_var=None, fr_reduce='neg_rel
     Returns: S, None for ones, and T, None for zeros.
     """
     if form not in NOISE_INJECTION_FORMS:
-        raise UserError('unknown noise injection %r; choose one of %s'
-                        % (form, ', '.join(NOISE_INJECTION_FORMS)))
+        raise UserError(
+            'unknown noise injection %r; choose one of %s'
+            % (form, ', '.join(NOISE_INJECTION_FORMS))
+        )
     if alpha_power is not None and form not in FORMS_WITH_ALPHA:
-        raise UserError('noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
-                        'in %s' % (form, ', '.join(FORMS_WITH_ALPHA)))
+        raise UserError(
+            'noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
+            'in %s' % (form, ', '.join(FORMS_WITH_ALPHA))
+        )
     if form == 'none':
         return inject_nothing(mu, None)
     options = {'t': alpha_power} if form in FORMS_WITH_ALPHA else {}
@@ -215,8 +228,9 @@ def noise_injection_maps(mu, form='additive', noise_var=None, fr_reduce='neg_rel
     return NOISE_INJECTION_FORMS[form](mu, noise_for(mu.x, noise_var), **options)
 
 
-def noise_injection_layer(x, form='additive', noise_var=None, fr_reduce='neg_relu',
-                          alpha_power=None):
+def noise_injection_layer(
+    x, form='additive', noise_var=None, fr_reduce='neg_relu', alpha_power=None
+):
     """Put noise into activations [N, C, H, W]; the options are those of `noise_injection_maps`."""
     S, T = noise_injection_maps(Demodulated(x), form, noise_var, fr_reduce, alpha_power)
     return fused_bias_act(x, axis=layout.channel_axis(), scale=S, shift=T)
@@ -234,13 +248,24 @@ def noise_for(x, noise_var=None):
     return layout.from_nchw(tf.random_normal([tf.shape(x)[0], 1, height, width], dtype=dtype))
 
 
-def G_main(latents_in, labels_in,
-           truncation_psi=0.5, truncation_cutoff=None,
-           truncation_psi_val=None, truncation_cutoff_val=None,
-           dlatent_avg_beta=0.995, style_mixing_prob=0.9,
-           is_training=False, is_validation=False, return_dlatents=False,
-           is_template_graph=False, components=EasyDict(),
-           mapping_func='G_mapping', synthesis_func='G_synthesis_stylegan2', **kwargs):
+def G_main(
+    latents_in,
+    labels_in,
+    truncation_psi=0.5,
+    truncation_cutoff=None,
+    truncation_psi_val=None,
+    truncation_cutoff_val=None,
+    dlatent_avg_beta=0.995,
+    style_mixing_prob=0.9,
+    is_training=False,
+    is_validation=False,
+    return_dlatents=False,
+    is_template_graph=False,
+    components=EasyDict(),
+    mapping_func='G_mapping',
+    synthesis_func='G_synthesis_stylegan2',
+    **kwargs,
+):
     """Generator: mapping, style mixing, truncation trick and synthesis.
 
     Args:
@@ -264,21 +289,25 @@ def G_main(latents_in, labels_in,
 
     if 'synthesis' not in components:
         components.synthesis = tflib.Network(
-            'G_synthesis', func_name=_build_function(synthesis_func), **kwargs)
+            'G_synthesis', func_name=_build_function(synthesis_func), **kwargs
+        )
     num_layers, dlatent_size = components.synthesis.input_shape[1:]
     if 'mapping' not in components:
         components.mapping = tflib.Network(
-            'G_mapping', func_name=_build_function(mapping_func), dlatent_broadcast=num_layers,
-            **kwargs)
+            'G_mapping',
+            func_name=_build_function(mapping_func),
+            dlatent_broadcast=num_layers,
+            **kwargs,
+        )
 
     zeros = tf.initializers.zeros()
     lod = tf.get_variable('lod', shape=[], initializer=zeros, trainable=False)
     dlatent_avg = tf.get_variable(
-        'dlatent_avg', shape=[dlatent_size], initializer=zeros, trainable=False)
+        'dlatent_avg', shape=[dlatent_size], initializer=zeros, trainable=False
+    )
 
     def map_to_w(latents):
-        w = components.mapping.get_output_for(
-            latents, labels_in, is_training=is_training, **kwargs)
+        w = components.mapping.get_output_for(latents, labels_in, is_training=is_training, **kwargs)
         return tf.cast(w, tf.float32)
 
     dlatents = map_to_w(latents_in)
@@ -292,13 +321,17 @@ def G_main(latents_in, labels_in,
         with tf.name_scope('Truncation'):
             cutoff = num_layers if truncation_cutoff is None else truncation_cutoff
             is_truncated = np.arange(num_layers)[np.newaxis, :, np.newaxis] < cutoff
-            psi = tf.where(is_truncated, truncation_psi * tf.ones(is_truncated.shape),
-                           tf.ones(is_truncated.shape))
+            psi = tf.where(
+                is_truncated,
+                truncation_psi * tf.ones(is_truncated.shape),
+                tf.ones(is_truncated.shape),
+            )
             dlatents = tflib.lerp(dlatent_avg, dlatents, psi)
 
     with tf.control_dependencies(_pass_on(lod, components.synthesis)):
         images = components.synthesis.get_output_for(
-            dlatents, is_training=is_training, force_clean_graph=is_template_graph, **kwargs)
+            dlatents, is_training=is_training, force_clean_graph=is_template_graph, **kwargs
+        )
     images = tf.identity(images, name='images_out')
     return (images, dlatents) if return_dlatents else images
 
@@ -332,32 +365,69 @@ def _pass_on(lod, synthesis):
         return [tf.assign(synthesis.find_var('lod'), lod)] if 'lod' in synthesis.vars else []
 
 
-def G_mapping(latents_in, labels_in, latent_size=512, label_size=0, dlatent_size=512,
-              dlatent_broadcast=None, mapping_layers=8, mapping_fmaps=512, mapping_lrmul=0.01,
-              mapping_nonlinearity='lrelu', normalize_latents=True, dtype='float32', **_kwargs):
+def G_mapping(
+    latents_in,
+    labels_in,
+    latent_size=512,
+    label_size=0,
+    dlatent_size=512,
+    dlatent_broadcast=None,
+    mapping_layers=8,
+    mapping_fmaps=512,
+    mapping_lrmul=0.01,
+    mapping_nonlinearity='lrelu',
+    normalize_latents=True,
+    dtype='float32',
+    **_kwargs,
+):
     """Mapping network: z [N, latent_size], labels [N, label_size] -> w [N, dlatent_size].
 
     With dlatent_broadcast = L the result is repeated to [N, L, dlatent_size].
     """
+
     def layer(x, fmaps):
         x = dense_layer(x, fmaps, lrmul=mapping_lrmul)
         return apply_bias_act(x, act=mapping_nonlinearity, lrmul=mapping_lrmul)
 
-    return map_latents(latents_in, labels_in, latent_size, label_size, dlatent_size,
-                       dlatent_broadcast, mapping_layers, mapping_fmaps, normalize_latents, dtype,
-                       layer)
+    return map_latents(
+        latents_in,
+        labels_in,
+        latent_size,
+        label_size,
+        dlatent_size,
+        dlatent_broadcast,
+        mapping_layers,
+        mapping_fmaps,
+        normalize_latents,
+        dtype,
+        layer,
+    )
 
 
-def map_latents(latents_in, labels_in, latent_size, label_size, dlatent_size, dlatent_broadcast,
-                mapping_layers, mapping_fmaps, normalize_latents, dtype, layer):
+def map_latents(
+    latents_in,
+    labels_in,
+    latent_size,
+    label_size,
+    dlatent_size,
+    dlatent_broadcast,
+    mapping_layers,
+    mapping_fmaps,
+    normalize_latents,
+    dtype,
+    layer,
+):
     """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`; see `G_mapping`."""
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
     x = tf.cast(latents_in, dtype)
     if label_size:
         with tf.variable_scope('LabelConcat'):
-            w = tf.get_variable('weight', shape=[label_size, latent_size],
-                                initializer=tf.initializers.random_normal())
+            w = tf.get_variable(
+                'weight',
+                shape=[label_size, latent_size],
+                initializer=tf.initializers.random_normal(),
+            )
             embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
             x = tf.concat([x, embedded], axis=1)
     if normalize_latents:
@@ -381,20 +451,21 @@ def pixel_norm(x, epsilon=1e-8):
 
 def fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max):
     """Number of feature maps by stage; layers at resolution 2^res use stage res - 1."""
-    return lambda stage: int(np.clip(int(fmap_base / (2.0 ** (stage * fmap_decay))),
-                                     fmap_min, fmap_max))
+    return lambda stage: int(
+        np.clip(int(fmap_base / (2.0 ** (stage * fmap_decay))), fmap_min, fmap_max)
+    )
 
 
 def log2_of_resolution(resolution):
     """The logarithm of a network's resolution, which must be a power of two."""
     log2 = int(np.log2(resolution))
-    assert resolution == 2 ** log2 and resolution >= 4, 'resolution must be a power of two from 4'
+    assert resolution == 2**log2 and resolution >= 4, 'resolution must be a power of two from 4'
     return log2
 
 
 def resolution_scope(res):
     """Variable scope of the layers at 2^res."""
-    return tf.variable_scope('{0}x{0}'.format(2 ** res))
+    return tf.variable_scope('{0}x{0}'.format(2**res))
 
 
 def noise_inputs(sizes_log2, dtype, randomize_noise, noise_values=None):
@@ -404,9 +475,14 @@ def noise_inputs(sizes_log2, dtype, randomize_noise, noise_values=None):
     fixed maps [1, 1, H, W] of the variables noise0, noise1, ..., which are made in any case.
     """
     variables = [
-        tf.get_variable('noise%d' % index, shape=[1, 1, 2 ** size, 2 ** size], trainable=False,
-                        initializer=tf.initializers.random_normal())
-        for index, size in enumerate(sizes_log2)]
+        tf.get_variable(
+            'noise%d' % index,
+            shape=[1, 1, 2**size, 2**size],
+            trainable=False,
+            initializer=tf.initializers.random_normal(),
+        )
+        for index, size in enumerate(sizes_log2)
+    ]
     if noise_values is not None:
         assert len(noise_values) == len(variables)
         return [tf.cast(x, dtype) for x in noise_values]
@@ -422,46 +498,86 @@ def learned_constant(fmaps, minibatch_size, dtype, initializer):
 def _first_features(dlatents_in, fmaps, dtype, layer):
     """Activations [N, fmaps, 4, 4] of the first styled layer."""
     with tf.variable_scope('Const'):
-        x = learned_constant(fmaps, tf.shape(dlatents_in)[0], dtype,
-                             tf.initializers.random_normal())
+        x = learned_constant(
+            fmaps, tf.shape(dlatents_in)[0], dtype, tf.initializers.random_normal()
+        )
     with tf.variable_scope('Conv'):
         return layer(x, 0, fmaps)
 
 
-def _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity, resample_kernel,
-                  fused_modconv, noise_injection, fr_reduce, noise_values, alpha_powers):
+def _styled_layer(
+    w,
+    resolution_log2,
+    dtype,
+    randomize_noise,
+    nonlinearity,
+    resample_kernel,
+    fused_modconv,
+    noise_injection,
+    fr_reduce,
+    noise_values,
+    alpha_powers,
+):
     """Make the function layer(x, index, fmaps, up, gain).
 
     It is a modulated convolution with noise, bias and activation. `index` chooses the style
     w[:, index] and the fixed noise: one map at 4x4, two at each higher resolution.
     """
-    noise = noise_inputs([(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype,
-                         randomize_noise, noise_values)
+    noise = noise_inputs(
+        [(i + 5) // 2 for i in range(2 * resolution_log2 - 3)], dtype, randomize_noise, noise_values
+    )
 
     def layer(x, index, fmaps, up=False, gain=None):
-        x, d = modulated_conv2d(x, w[:, index], fmaps, kernel=3, up=up,
-                                resample_kernel=resample_kernel, fused_modconv=fused_modconv)
+        x, d = modulated_conv2d(
+            x,
+            w[:, index],
+            fmaps,
+            kernel=3,
+            up=up,
+            resample_kernel=resample_kernel,
+            fused_modconv=fused_modconv,
+        )
         alpha_power = None if alpha_powers is None else alpha_powers[:, index]
-        S, T = noise_injection_maps(Demodulated(x, d), noise_injection, noise[index], fr_reduce,
-                                    alpha_power)
+        S, T = noise_injection_maps(
+            Demodulated(x, d), noise_injection, noise[index], fr_reduce, alpha_power
+        )
         return apply_bias_act(x, act=nonlinearity, gain=gain, style=d, scale=S, shift=T)
+
     return layer
 
 
 def _to_rgb(x, w, num_channels, fused_modconv):
     """Colours [N, num_channels, H, W] of activations, styled but not normalized; of w's type."""
-    x = modulated_conv2d_layer(x, w, num_channels, kernel=1, demodulate=False,
-                               fused_modconv=fused_modconv)
+    x = modulated_conv2d_layer(
+        x, w, num_channels, kernel=1, demodulate=False, fused_modconv=fused_modconv
+    )
     return apply_bias_act(tf.cast(x, w.dtype))
 
 
 def G_synthesis_stylegan_revised(
-        dlatents_in, dlatent_size=512, num_channels=3, resolution=1024, fmap_base=16 << 10,
-        fmap_decay=1.0, fmap_min=1, fmap_max=512, randomize_noise=True, nonlinearity='lrelu',
-        dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True, structure='auto',
-        is_template_graph=False, force_clean_graph=False, noise_injection='additive',
-        fr_reduce='neg_relu', noise_values=None, alpha_powers=None, precision='float32',
-        **_kwargs):
+    dlatents_in,
+    dlatent_size=512,
+    num_channels=3,
+    resolution=1024,
+    fmap_base=16 << 10,
+    fmap_decay=1.0,
+    fmap_min=1,
+    fmap_max=512,
+    randomize_noise=True,
+    nonlinearity='lrelu',
+    dtype='float32',
+    resample_kernel=(1, 3, 3, 1),
+    fused_modconv=True,
+    structure='auto',
+    is_template_graph=False,
+    force_clean_graph=False,
+    noise_injection='additive',
+    fr_reduce='neg_relu',
+    noise_values=None,
+    alpha_powers=None,
+    precision='float32',
+    **_kwargs,
+):
     """Growing synthesis network of configs b to d: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -479,9 +595,19 @@ def G_synthesis_stylegan_revised(
     dlatents_in.set_shape([None, num_layers, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
-    layer = _styled_layer(w, resolution_log2, dtype, randomize_noise and not is_clean,
-                          nonlinearity, resample_kernel, fused_modconv, noise_injection, fr_reduce,
-                          noise_values, alpha_powers)
+    layer = _styled_layer(
+        w,
+        resolution_log2,
+        dtype,
+        randomize_noise and not is_clean,
+        nonlinearity,
+        resample_kernel,
+        fused_modconv,
+        noise_injection,
+        fr_reduce,
+        noise_values,
+        alpha_powers,
+    )
 
     def block(x, res):
         x = tf.cast(x, conv_dtype(precision, dtype))
@@ -503,12 +629,28 @@ def G_synthesis_stylegan_revised(
     return tf.identity(images, name='images_out')
 
 
-def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolution=1024,
-                          fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
-                          randomize_noise=True, architecture='skip', nonlinearity='lrelu',
-                          dtype='float32', resample_kernel=(1, 3, 3, 1), fused_modconv=True,
-                          noise_injection='additive', fr_reduce='neg_relu', noise_values=None,
-                          alpha_powers=None, precision='float32', **_kwargs):
+def G_synthesis_stylegan2(
+    dlatents_in,
+    dlatent_size=512,
+    num_channels=3,
+    resolution=1024,
+    fmap_base=16 << 10,
+    fmap_decay=1.0,
+    fmap_min=1,
+    fmap_max=512,
+    randomize_noise=True,
+    architecture='skip',
+    nonlinearity='lrelu',
+    dtype='float32',
+    resample_kernel=(1, 3, 3, 1),
+    fused_modconv=True,
+    noise_injection='additive',
+    fr_reduce='neg_relu',
+    noise_values=None,
+    alpha_powers=None,
+    precision='float32',
+    **_kwargs,
+):
     """Synthesis network of configs e and f: w [N, num_layers, dlatent_size] -> images.
 
     Section 4.1.
@@ -533,9 +675,19 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
     num_layers = resolution_log2 * 2 - 2
     dlatents_in.set_shape([None, num_layers, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
-    layer = _styled_layer(w, resolution_log2, dtype, randomize_noise, nonlinearity,
-                          resample_kernel, fused_modconv, noise_injection, fr_reduce,
-                          noise_values, alpha_powers)
+    layer = _styled_layer(
+        w,
+        resolution_log2,
+        dtype,
+        randomize_noise,
+        nonlinearity,
+        resample_kernel,
+        fused_modconv,
+        noise_injection,
+        fr_reduce,
+        noise_values,
+        alpha_powers,
+    )
     block_gain = _block_gain(architecture, nonlinearity)
 
     def block(x, res):
@@ -548,8 +700,9 @@ def G_synthesis_stylegan2(dlatents_in, dlatent_size=512, num_channels=3, resolut
             y = layer(y, 2 * res - 4, fmaps, gain=block_gain)
         if architecture == 'resnet':
             with tf.variable_scope('Skip'):
-                y += conv2d_layer(x, fmaps, kernel=1, up=True, gain=SQRT_HALF,
-                                  resample_kernel=resample_kernel)
+                y += conv2d_layer(
+                    x, fmaps, kernel=1, up=True, gain=SQRT_HALF, resample_kernel=resample_kernel
+                )
         return y
 
     features = images = None
@@ -578,11 +731,26 @@ def _block_gain(architecture, nonlinearity):
     return activation_funcs[nonlinearity].def_gain * SQRT_HALF
 
 
-def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
-               fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512, nonlinearity='lrelu',
-               mbstd_group_size=4, mbstd_num_features=1, dtype='float32',
-               resample_kernel=(1, 3, 3, 1), structure='auto', is_template_graph=False,
-               precision='float32', **_kwargs):
+def D_stylegan(
+    images_in,
+    labels_in,
+    num_channels=3,
+    resolution=1024,
+    label_size=0,
+    fmap_base=16 << 10,
+    fmap_decay=1.0,
+    fmap_min=1,
+    fmap_max=512,
+    nonlinearity='lrelu',
+    mbstd_group_size=4,
+    mbstd_num_features=1,
+    dtype='float32',
+    resample_kernel=(1, 3, 3, 1),
+    structure='auto',
+    is_template_graph=False,
+    precision='float32',
+    **_kwargs,
+):
     """Discriminator of configs b to d, progressively growing: images of full size -> scores [N, 1].
 
     Args:
@@ -607,18 +775,33 @@ def D_stylegan(images_in, labels_in, num_channels=3, resolution=1024, label_size
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
     with resolution_scope(2):
-        features = _final_features(tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size,
-                                   mbstd_num_features)
+        features = _final_features(
+            tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size, mbstd_num_features
+        )
     scores = _class_scores(features, tf.cast(labels_in, dtype), label_size)
     assert scores.dtype == tf.as_dtype(dtype)
     return tf.identity(scores, name='scores_out')
 
 
-def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_size=0,
-                fmap_base=16 << 10, fmap_decay=1.0, fmap_min=1, fmap_max=512,
-                architecture='resnet', nonlinearity='lrelu', mbstd_group_size=4,
-                mbstd_num_features=1, dtype='float32', resample_kernel=(1, 3, 3, 1),
-                precision='float32', **_kwargs):
+def D_stylegan2(
+    images_in,
+    labels_in,
+    num_channels=3,
+    resolution=1024,
+    label_size=0,
+    fmap_base=16 << 10,
+    fmap_decay=1.0,
+    fmap_min=1,
+    fmap_max=512,
+    architecture='resnet',
+    nonlinearity='lrelu',
+    mbstd_group_size=4,
+    mbstd_num_features=1,
+    dtype='float32',
+    resample_kernel=(1, 3, 3, 1),
+    precision='float32',
+    **_kwargs,
+):
     """Discriminator of configs e and f: images [N, C, resolution, resolution] -> scores [N, 1].
 
     Args:
@@ -640,8 +823,14 @@ def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_siz
         y = _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, block_gain)
         if architecture == 'resnet':
             with tf.variable_scope('Skip'):
-                y += conv2d_layer(x, nf(res - 2), kernel=1, down=True, gain=SQRT_HALF,
-                                  resample_kernel=resample_kernel)
+                y += conv2d_layer(
+                    x,
+                    nf(res - 2),
+                    kernel=1,
+                    down=True,
+                    gain=SQRT_HALF,
+                    resample_kernel=resample_kernel,
+                )
         return y
 
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
@@ -653,8 +842,9 @@ def D_stylegan2(images_in, labels_in, num_channels=3, resolution=1024, label_siz
                     rgb = conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
                     features = rgb if features is None else features + rgb
             if res == 2:
-                features = _final_features(tf.cast(features, dtype), nf, nonlinearity,
-                                           mbstd_group_size, mbstd_num_features)
+                features = _final_features(
+                    tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size, mbstd_num_features
+                )
                 break
             features = block(features, res)
             if architecture == 'skip':
@@ -670,8 +860,15 @@ def _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, gain=None):
     with tf.variable_scope('Conv0'):
         x = conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
     with tf.variable_scope('Conv1_down'):
-        return conv2d_act_layer(x, nf(res - 2), kernel=3, act=nonlinearity, act_gain=gain,
-                                down=True, resample_kernel=resample_kernel)
+        return conv2d_act_layer(
+            x,
+            nf(res - 2),
+            kernel=3,
+            act=nonlinearity,
+            act_gain=gain,
+            down=True,
+            resample_kernel=resample_kernel,
+        )
 
 
 def _final_features(x, nf, nonlinearity, mbstd_group_size, mbstd_num_features):

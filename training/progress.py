@@ -1,6 +1,7 @@
 """What a user sees of training: a line per tick, a progress bar within it, stats.jsonl and
 TensorBoard.
 """
+
 import json
 import math
 import os
@@ -57,9 +58,15 @@ class Progress:
             self._bar.close()
             self._bar = None
 
-    def end_tick(self, tick: int, cur_nimg: int, sched, skipped_steps: int,
-                 ticks_to_snapshot: Optional[int],
-                 examine: Callable[[int], Optional[str]]) -> None:
+    def end_tick(
+        self,
+        tick: int,
+        cur_nimg: int,
+        sched,
+        skipped_steps: int,
+        ticks_to_snapshot: Optional[int],
+        examine: Callable[[int], Optional[str]],
+    ) -> None:
         """Print the line of a tick and write its figures to all logs.
 
         Maintenance is the time between the end of the last tick and the start of this one.
@@ -94,8 +101,8 @@ class Progress:
             autosummary('Timing/sec_per_kimg', seconds / images * 1000.0)
             autosummary('Timing/img_per_sec', rate)
         autosummary('Timing/maintenance_sec', maintenance_seconds)
-        autosummary('Resources/process_mem_gb', psutil.Process().memory_info().rss / 2 ** 30)
-        autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2 ** 30)
+        autosummary('Resources/process_mem_gb', psutil.Process().memory_info().rss / 2**30)
+        autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2**30)
         stats = save_summaries(self.writer, cur_nimg)
         self.writer.flush()
         with open(self._stats_path, 'a') as file:
@@ -103,6 +110,7 @@ class Progress:
 
         def figure(name, template):
             return template % stats[name] if name in stats else ''
+
         parts = [
             'tick %-4d' % tick,
             'kimg %-7.1f' % (cur_nimg / 1000.0),
@@ -114,9 +122,12 @@ class Progress:
             'sec/kimg %.2f' % (seconds / images * 1000.0) if images else '',
             'img/s %.1f' % rate if images else '',
             'maintenance %.1f' % maintenance_seconds,
-            figure('Loss/G', 'G %.3f'), figure('Loss/D', 'D %.3f'),
-            figure('Loss/gradient_penalty', 'r1 %.3g'), figure('Loss/pl_lengths', 'pl %.3g'),
-            _range_text('alpha', stats, '/alpha'), _range_text('r', stats, '/strength'),
+            figure('Loss/G', 'G %.3f'),
+            figure('Loss/D', 'D %.3f'),
+            figure('Loss/gradient_penalty', 'r1 %.3g'),
+            figure('Loss/pl_lengths', 'pl %.3g'),
+            _range_text('alpha', stats, '/alpha'),
+            _range_text('r', stats, '/strength'),
             'skipped %d' % skipped_steps if skipped_steps else '',
             figure('Resources/process_mem_gb', 'mem %.1fG'),
             figure('Resources/peak_gpu_mem_gb', 'gpumem %.1fG'),
@@ -134,8 +145,9 @@ class Progress:
 
 def _range_text(label, stats, suffix):
     """Smallest and largest figure over layers of fuzzy reparameterization."""
-    values = [value for name, value in stats.items()
-              if name.startswith('FR/') and name.endswith(suffix)]
+    values = [
+        value for name, value in stats.items() if name.startswith('FR/') and name.endswith(suffix)
+    ]
     return '%s %.2f..%.2f' % (label, min(values), max(values)) if values else ''
 
 

@@ -10,6 +10,7 @@ to rounding:
     'recursive'  branches: a resolution that lod does not need is not computed
     'auto'       recursive; linear in a clean graph, such as that which creates the variables
 """
+
 from typing import Callable
 
 import tensorflow.compat.v1 as tf
@@ -63,8 +64,14 @@ def naive_downsample_2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
         return tf.reduce_mean(blocks, axis=[3, 5])
 
 
-def grow_images(structure: str, lod: tf.Tensor, resolution_log2: int, features: tf.Tensor,
-                block: Callable, to_rgb: Callable) -> tf.Tensor:
+def grow_images(
+    structure: str,
+    lod: tf.Tensor,
+    resolution_log2: int,
+    features: tf.Tensor,
+    block: Callable,
+    to_rgb: Callable,
+) -> tf.Tensor:
     """The growing half of a generator.
 
     Args:
@@ -100,13 +107,21 @@ def grow_images(structure: str, lod: tf.Tensor, resolution_log2: int, features: 
 
         def seen():
             images = tf.cond(lod > level, blended, lambda: to_rgb(fine, res))
-            return naive_upsample_2d(images, 2 ** level)
+            return naive_upsample_2d(images, 2**level)
+
         return tf.cond(lod < level, lambda: grow(fine, res + 1), seen) if level else seen()
+
     return grow(features, 3)
 
 
-def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: tf.Tensor,
-                  block: Callable, from_rgb: Callable) -> tf.Tensor:
+def shrink_images(
+    structure: str,
+    lod: tf.Tensor,
+    resolution_log2: int,
+    images: tf.Tensor,
+    block: Callable,
+    from_rgb: Callable,
+) -> tf.Tensor:
     """The shrinking half of a discriminator.
 
     Args:
@@ -143,7 +158,9 @@ def shrink_images(structure: str, lod: tf.Tensor, resolution_log2: int, images: 
             fine = block(shrink(res + 1), res + 1)
             t = _fade(lod, level - 1, fine)
             return tf.cond(lod > level - 1, lambda: tflib.lerp(fine, seen(res), t), lambda: fine)
+
         return tf.cond(lod < level, from_finer, lambda: seen(res))
+
     return shrink(2)
 
 

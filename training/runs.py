@@ -1,4 +1,5 @@
 """Finding earlier runs: the newest one of a result folder, its snapshots and its options."""
+
 import glob
 import json
 import os
@@ -34,8 +35,10 @@ def training_runs(result_dir: str) -> List[str]:
         if _network_files(path):
             runs.append((int(number), path))
     if not runs:
-        raise UserError('no run in %r has saved a network; train one by run_training.py, or name '
-                        'one by --network (or another --result-dir)' % result_dir)
+        raise UserError(
+            'no run in %r has saved a network; train one by run_training.py, or name '
+            'one by --network (or another --result-dir)' % result_dir
+        )
     return [path for _, path in sorted(runs)]
 
 
@@ -59,8 +62,9 @@ def snapshots(run_dir: str) -> List[str]:
     """
     paths = _network_files(os.path.expanduser(run_dir))
     if not paths:
-        raise UserError('there is no network-*.pkl in %r; choose the folder of a training run'
-                        % run_dir)
+        raise UserError(
+            'there is no network-*.pkl in %r; choose the folder of a training run' % run_dir
+        )
     return paths
 
 
@@ -76,8 +80,9 @@ def training_options(run_dir: str) -> Optional[dict]:
     except FileNotFoundError:
         return None
     except (OSError, KeyError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
-        raise UserError('submit_config.pkl in %r cannot be read; name the data set by --dataset'
-                        % run_dir)
+        raise UserError(
+            'submit_config.pkl in %r cannot be read; name the data set by --dataset' % run_dir
+        )
     return dict(options)
 
 

@@ -1,4 +1,5 @@
 """The training schedule: what depends on the number of images seen so far."""
+
 from typing import Dict, Optional
 
 import numpy as np
@@ -10,15 +11,24 @@ from dnnlib.util import UserError
 TICK_KIMG = {8: 28, 16: 24, 32: 20, 64: 16, 128: 12, 256: 8, 512: 6, 1024: 4}
 
 
-def training_schedule(cur_nimg: int, training_set,
-                      lod_initial_resolution: Optional[int] = None,
-                      lod_training_kimg: float = 600, lod_transition_kimg: float = 600,
-                      minibatch_size_base: int = 32, minibatch_size_dict: Dict[int, int] = {},  # noqa: B006
-                      minibatch_gpu_base: int = 4, minibatch_gpu_dict: Dict[int, int] = {},  # noqa: B006
-                      G_lrate_base: float = 0.002, G_lrate_dict: Dict[int, float] = {},  # noqa: B006
-                      D_lrate_base: float = 0.002, D_lrate_dict: Dict[int, float] = {},  # noqa: B006
-                      lrate_rampup_kimg: float = 0, tick_kimg_base: float = 4,
-                      tick_kimg_dict: Dict[int, float] = TICK_KIMG) -> EasyDict:
+def training_schedule(
+    cur_nimg: int,
+    training_set,
+    lod_initial_resolution: Optional[int] = None,
+    lod_training_kimg: float = 600,
+    lod_transition_kimg: float = 600,
+    minibatch_size_base: int = 32,
+    minibatch_size_dict: Dict[int, int] = {},  # noqa: B006
+    minibatch_gpu_base: int = 4,
+    minibatch_gpu_dict: Dict[int, int] = {},  # noqa: B006
+    G_lrate_base: float = 0.002,
+    G_lrate_dict: Dict[int, float] = {},  # noqa: B006
+    D_lrate_base: float = 0.002,
+    D_lrate_dict: Dict[int, float] = {},  # noqa: B006
+    lrate_rampup_kimg: float = 0,
+    tick_kimg_base: float = 4,
+    tick_kimg_dict: Dict[int, float] = TICK_KIMG,
+) -> EasyDict:
     """State of the schedule after `cur_nimg` images; dictionaries override the base value by
     resolution.
 
@@ -50,8 +60,9 @@ def training_schedule(cur_nimg: int, training_set,
     return s
 
 
-def check_minibatches(sched_args: dict, resolution: int, num_gpus: int,
-                      is_legal_on_device=lambda size: True) -> None:
+def check_minibatches(
+    sched_args: dict, resolution: int, num_gpus: int, is_legal_on_device=lambda size: True
+) -> None:
     """Make sure that every minibatch of a schedule can be spread over the devices.
 
     Args:
@@ -65,15 +76,27 @@ def check_minibatches(sched_args: dict, resolution: int, num_gpus: int,
     first = sched_args.get('lod_initial_resolution') or resolution
     for log2 in range(int(np.log2(first)), int(np.log2(resolution)) + 1):
         # Without phases the schedule is one of a single resolution: that of the data set.
-        sched = training_schedule(0, EasyDict(resolution_log2=log2),
-                                  **dict(sched_args, lod_initial_resolution=None))
+        sched = training_schedule(
+            0, EasyDict(resolution_log2=log2), **dict(sched_args, lod_initial_resolution=None)
+        )
         size, per_device = sched.minibatch_size, sched.minibatch_gpu
         if size % (per_device * num_gpus) == 0 and is_legal_on_device(per_device):
             continue
-        legal = [n for n in range(1, size // num_gpus + 1)
-                 if size % (n * num_gpus) == 0 and is_legal_on_device(n)]
+        legal = [
+            n
+            for n in range(1, size // num_gpus + 1)
+            if size % (n * num_gpus) == 0 and is_legal_on_device(n)
+        ]
         raise UserError(
             'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'
-            % (size, 2 ** log2, 2 ** log2, num_gpus, per_device,
-               'choose --minibatch-gpu from %s' % ', '.join(map(str, legal)) if legal else
-               'choose a --minibatch-size that %d divides' % num_gpus))
+            % (
+                size,
+                2**log2,
+                2**log2,
+                num_gpus,
+                per_device,
+                'choose --minibatch-gpu from %s' % ', '.join(map(str, legal))
+                if legal
+                else 'choose a --minibatch-size that %d divides' % num_gpus,
+            )
+        )

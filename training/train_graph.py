@@ -1,6 +1,7 @@
 """The training graph: losses, optimizers and moving average of one pair of networks on all
 devices.
 """
+
 from typing import Callable, Optional
 
 import tensorflow.compat.v1 as tf
@@ -8,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.autosummary import autosummary
-from training.dataset import process_reals
+from training.data.reals import process_reals
 
 
 class TrainGraph:
@@ -31,28 +32,42 @@ class TrainGraph:
         process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
     """
 
-    def __init__(self, G, D, Gs, training_set, G_loss_args: dict, D_loss_args: dict,
-                 G_opt_args: dict, D_opt_args: dict, num_gpus: int = 1,
-                 lazy_regularization: bool = True, G_reg_interval: int = 4,
-                 D_reg_interval: int = 16, G_smoothing_kimg: float = 10.0, G_repeats: int = 1,
-                 process_reals_args: Optional[dict] = None):
+    def __init__(
+        self,
+        G,
+        D,
+        Gs,
+        training_set,
+        G_loss_args: dict,
+        D_loss_args: dict,
+        G_opt_args: dict,
+        D_opt_args: dict,
+        num_gpus: int = 1,
+        lazy_regularization: bool = True,
+        G_reg_interval: int = 4,
+        D_reg_interval: int = 16,
+        G_smoothing_kimg: float = 10.0,
+        G_repeats: int = 1,
+        process_reals_args: Optional[dict] = None,
+    ):
         self.training_set = training_set
         self.num_gpus = num_gpus
         self._G_repeats = G_repeats
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
         with tf.name_scope('Inputs'), tf.device('/cpu:0'):
             self._lod = tf.placeholder(tf.float32, [], 'lod_in')
-            self._lrates = {name: tf.placeholder(tf.float32, [], name + '_lrate_in')
-                            for name in 'GD'}
+            self._lrates = {
+                name: tf.placeholder(tf.float32, [], name + '_lrate_in') for name in 'GD'
+            }
             self._minibatch_size = tf.placeholder(tf.int32, [], 'minibatch_size_in')
             self._minibatch_gpu = tf.placeholder(tf.int32, [], 'minibatch_gpu_in')
             self._reals = tf.placeholder(tf.float32, [None] + training_set.shape, 'reals_in')
-            self._labels = tf.placeholder(
-                tf.float32, [None, training_set.label_size], 'labels_in')
+            self._labels = tf.placeholder(tf.float32, [None, training_set.label_size], 'labels_in')
             self._rounds = self._minibatch_size // (self._minibatch_gpu * num_gpus)
             half_lives = tf.cast(self._minibatch_size, tf.float32) / (
-                max(G_smoothing_kimg, 1e-9) * 1000.0)
-            Gs_beta = 0.5 ** half_lives
+                max(G_smoothing_kimg, 1e-9) * 1000.0
+            )
+            Gs_beta = 0.5**half_lives
             images, labels = training_set.get_minibatch_tf()
             self._fetch = process_reals(images, labels, self._lod, **(process_reals_args or {}))
 
@@ -60,8 +75,10 @@ class TrainGraph:
         for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:
             self._make_optimizers(name, dict(opt_args))
         self._register_losses(G, D, G_loss_args, D_loss_args)
-        self._ops = {name: optimizer.apply_updates(allow_no_op=name.startswith('Reg'))
-                     for name, optimizer in self._optimizers.items()}
+        self._ops = {
+            name: optimizer.apply_updates(allow_no_op=name.startswith('Reg'))
+            for name, optimizer in self._optimizers.items()
+        }
         with tf.device(engine.device(0)):
             self._update_Gs = Gs.setup_as_moving_average_of(G, beta=Gs_beta)
         tflib.init_uninitialized_vars()
@@ -91,19 +108,31 @@ class TrainGraph:
             with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
                 device_G = G if index == 0 else G.clone('G_shadow')
                 device_D = D if index == 0 else D.clone('D_shadow')
-                set_lod = [tf.assign(net.find_var('lod'), self._lod)
-                           for net in (device_G, device_D) if 'lod' in net.vars]
-                common = dict(G=device_G, D=device_D, training_set=self.training_set,
-                              minibatch_size=self._minibatch_gpu)
+                set_lod = [
+                    tf.assign(net.find_var('lod'), self._lod)
+                    for net in (device_G, device_D)
+                    if 'lod' in net.vars
+                ]
+                common = dict(
+                    G=device_G,
+                    D=device_D,
+                    training_set=self.training_set,
+                    minibatch_size=self._minibatch_gpu,
+                )
                 with tf.control_dependencies(set_lod):
                     with tf.name_scope('G_loss'):
                         terms = util.call_func_by_name(
-                            opt=self._optimizers['TrainG'], **common, **G_loss_args)
+                            opt=self._optimizers['TrainG'], **common, **G_loss_args
+                        )
                         self._register('G', device_G, *terms)
                     with tf.name_scope('D_loss'):
                         terms = util.call_func_by_name(
-                            opt=self._optimizers['TrainD'], reals=reals[index],
-                            labels=labels[index], **common, **D_loss_args)
+                            opt=self._optimizers['TrainD'],
+                            reals=reals[index],
+                            labels=labels[index],
+                            **common,
+                            **D_loss_args,
+                        )
                         self._register('D', device_D, *terms)
 
     def _register(self, name, net, loss, reg):
@@ -112,7 +141,8 @@ class TrainGraph:
             reg = tf.reduce_mean(autosummary('Loss/%s_reg' % name, reg))
             if name in self._intervals:
                 self._optimizers['Reg' + name].register_gradients(
-                    reg * self._intervals[name], net.trainables)
+                    reg * self._intervals[name], net.trainables
+                )
             else:
                 loss += reg
         self._optimizers['Train' + name].register_gradients(loss, net.trainables)
@@ -137,9 +167,13 @@ class TrainGraph:
         Raises:
             UserError: a record of the data set is broken.
         """
-        feed = {self._lod: sched.lod, self._lrates['G']: sched.G_lrate,
-                self._lrates['D']: sched.D_lrate, self._minibatch_size: sched.minibatch_size,
-                self._minibatch_gpu: sched.minibatch_gpu}
+        feed = {
+            self._lod: sched.lod,
+            self._lrates['G']: sched.G_lrate,
+            self._lrates['D']: sched.D_lrate,
+            self._minibatch_size: sched.minibatch_size,
+            self._minibatch_gpu: sched.minibatch_gpu,
+        }
         rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 

@@ -1,4 +1,5 @@
 """The training loop: networks, schedule, snapshots and metrics of one run."""
+
 import os
 from typing import List, Optional
 
@@ -9,7 +10,8 @@ import dnnlib
 from dnnlib import tflib
 from dnnlib.tflib import engine
 from metrics.metric_base import MetricGroup
-from training import dataset, misc
+from training import misc
+from training.data.opening import load_dataset
 from training.health import Health
 from training.progress import Progress, ticks_until
 from training.schedule import training_schedule
@@ -17,30 +19,37 @@ from training.train_graph import TrainGraph
 
 
 def training_loop(
-        G_args: dict = {}, D_args: dict = {},  # noqa: B006
-        G_opt_args: dict = {}, D_opt_args: dict = {},  # noqa: B006
-        G_loss_args: dict = {}, D_loss_args: dict = {},  # noqa: B006
-        dataset_args: dict = {}, sched_args: dict = {}, grid_args: dict = {},  # noqa: B006
-        metric_arg_list: List[dict] = [],  # noqa: B006
-        tf_config: dict = {},  # noqa: B006
-        data_dir: Optional[str] = None,
-        G_smoothing_kimg: float = 10.0,
-        minibatch_repeats: int = 4,
-        G_repeats: int = 1,
-        lazy_regularization: bool = True,
-        G_reg_interval: int = 4, D_reg_interval: int = 16,
-        reset_opt_for_new_lod: bool = True,
-        total_kimg: float = 25000,
-        mirror_augment: bool = False,
-        drange_net=(-1, 1),
-        image_snapshot_ticks: Optional[int] = 50,
-        network_snapshot_ticks: Optional[int] = 50,
-        save_tf_graph: bool = False,
-        save_weight_histograms: bool = False,
-        resume_pkl: Optional[str] = None,
-        resume_kimg: float = 0.0,
-        resume_time: float = 0.0,
-        resume_with_new_nets: bool = False) -> None:
+    G_args: dict = {},  # noqa: B006
+    D_args: dict = {},  # noqa: B006
+    G_opt_args: dict = {},  # noqa: B006
+    D_opt_args: dict = {},  # noqa: B006
+    G_loss_args: dict = {},  # noqa: B006
+    D_loss_args: dict = {},  # noqa: B006
+    dataset_args: dict = {},  # noqa: B006
+    sched_args: dict = {},  # noqa: B006
+    grid_args: dict = {},  # noqa: B006
+    metric_arg_list: List[dict] = [],  # noqa: B006
+    tf_config: dict = {},  # noqa: B006
+    data_dir: Optional[str] = None,
+    G_smoothing_kimg: float = 10.0,
+    minibatch_repeats: int = 4,
+    G_repeats: int = 1,
+    lazy_regularization: bool = True,
+    G_reg_interval: int = 4,
+    D_reg_interval: int = 16,
+    reset_opt_for_new_lod: bool = True,
+    total_kimg: float = 25000,
+    mirror_augment: bool = False,
+    drange_net=(-1, 1),
+    image_snapshot_ticks: Optional[int] = 50,
+    network_snapshot_ticks: Optional[int] = 50,
+    save_tf_graph: bool = False,
+    save_weight_histograms: bool = False,
+    resume_pkl: Optional[str] = None,
+    resume_kimg: float = 0.0,
+    resume_time: float = 0.0,
+    resume_with_new_nets: bool = False,
+) -> None:
     """Train a generator and a discriminator in the current run folder.
 
     Args:
@@ -67,10 +76,14 @@ def training_loop(
     """
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
-    training_set = dataset.load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
+    training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
-    misc.save_image_grid(grid_reals, dnnlib.make_run_dir_path('reals.png'),
-                         drange=training_set.dynamic_range, grid_size=grid_size)
+    misc.save_image_grid(
+        grid_reals,
+        dnnlib.make_run_dir_path('reals.png'),
+        drange=training_set.dynamic_range,
+        grid_size=grid_size,
+    )
 
     with tf.device(engine.device(0)):
         G, D, Gs = _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets)
@@ -80,20 +93,37 @@ def training_loop(
     grid_latents = np.random.randn(np.prod(grid_size), *G.input_shape[1:])
 
     def save_fakes(filename):
-        fakes = Gs.run(grid_latents, grid_labels, is_validation=True,
-                       minibatch_size=final_sched.minibatch_gpu)
-        misc.save_image_grid(fakes, dnnlib.make_run_dir_path(filename), drange=drange_net,
-                             grid_size=grid_size)
+        fakes = Gs.run(
+            grid_latents, grid_labels, is_validation=True, minibatch_size=final_sched.minibatch_gpu
+        )
+        misc.save_image_grid(
+            fakes, dnnlib.make_run_dir_path(filename), drange=drange_net, grid_size=grid_size
+        )
+
     save_fakes('fakes_init.png')
 
     print('Building TensorFlow graph...')
     graph = TrainGraph(
-        G, D, Gs, training_set, G_loss_args=G_loss_args, D_loss_args=D_loss_args,
-        G_opt_args=G_opt_args, D_opt_args=D_opt_args, num_gpus=num_gpus,
-        lazy_regularization=lazy_regularization, G_reg_interval=G_reg_interval,
-        D_reg_interval=D_reg_interval, G_smoothing_kimg=G_smoothing_kimg, G_repeats=G_repeats,
-        process_reals_args=dict(mirror_augment=mirror_augment, drange_net=drange_net,
-                                drange_data=training_set.dynamic_range))
+        G,
+        D,
+        Gs,
+        training_set,
+        G_loss_args=G_loss_args,
+        D_loss_args=D_loss_args,
+        G_opt_args=G_opt_args,
+        D_opt_args=D_opt_args,
+        num_gpus=num_gpus,
+        lazy_regularization=lazy_regularization,
+        G_reg_interval=G_reg_interval,
+        D_reg_interval=D_reg_interval,
+        G_smoothing_kimg=G_smoothing_kimg,
+        G_repeats=G_repeats,
+        process_reals_args=dict(
+            mirror_augment=mirror_augment,
+            drange_net=drange_net,
+            drange_data=training_set.dynamic_range,
+        ),
+    )
 
     print('Initializing logs...')
     cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
@@ -119,8 +149,9 @@ def training_loop(
             if stream != prev_stream:  # the order of images goes on from where it was
                 training_set.configure(*stream, position=cur_nimg)
                 prev_stream = stream
-            if reset_opt_for_new_lod and (np.floor(sched.lod) != np.floor(prev_lod)
-                                          or np.ceil(sched.lod) != np.ceil(prev_lod)):
+            if reset_opt_for_new_lod and (
+                np.floor(sched.lod) != np.floor(prev_lod) or np.ceil(sched.lod) != np.ceil(prev_lod)
+            ):
                 graph.reset_optimizer_state()
             prev_lod = sched.lod
             tick_end = progress.ensure_tick(cur_nimg, sched.tick_kimg)
@@ -134,14 +165,26 @@ def training_loop(
             # The first tick is short, so that a user soon sees that all is well.
             if not (is_done or cur_tick == 0 or cur_nimg >= tick_end):
                 continue
-            progress.end_tick(cur_tick, cur_nimg, sched, graph.skipped_steps(),
-                              ticks_until(cur_tick, network_snapshot_ticks), health.examine)
+            progress.end_tick(
+                cur_tick,
+                cur_nimg,
+                sched,
+                graph.skipped_steps(),
+                ticks_until(cur_tick, network_snapshot_ticks),
+                health.examine,
+            )
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
                 save_fakes('fakes%06d.png' % (cur_nimg // 1000))
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
                 snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000))
-                metrics.run(snapshots.last, run_dir=run_dir, data_dir=data_dir,
-                            num_gpus=num_gpus, tf_config=tf_config, raise_errors=False)
+                metrics.run(
+                    snapshots.last,
+                    run_dir=run_dir,
+                    data_dir=data_dir,
+                    num_gpus=num_gpus,
+                    tf_config=tf_config,
+                    raise_errors=False,
+                )
                 metrics.update_autosummaries()
             context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
             cur_tick += 1
@@ -182,8 +225,11 @@ def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_net
     G = D = Gs = None
     if resume_pkl is None or resume_with_new_nets:
         print('Constructing networks...')
-        shape = dict(num_channels=training_set.shape[0], resolution=training_set.shape[1],
-                     label_size=training_set.label_size)
+        shape = dict(
+            num_channels=training_set.shape[0],
+            resolution=training_set.shape[1],
+            label_size=training_set.label_size,
+        )
         G = tflib.Network('G', **shape, **G_args)
         D = tflib.Network('D', **shape, **D_args)
         Gs = G.clone('Gs')

@@ -1,4 +1,5 @@
 """What a running function knows about its run: how long it lasts and whether it should stop."""
+
 import datetime
 import os
 import pprint
@@ -46,8 +47,9 @@ class RunContext:
         """The open context; opens one for the active run if there is none."""
         return RunContext._alive or RunContext(dnnlib.submit_config)
 
-    def update(self, loss: float = 0, cur_epoch: float = 0,
-               max_epoch: Optional[float] = None) -> None:
+    def update(
+        self, loss: float = 0, cur_epoch: float = 0, max_epoch: Optional[float] = None
+    ) -> None:
         """Note that the run makes progress and look for `abort.txt`; no argument is used."""
         assert RunContext._alive is self, 'this RunContext is closed'
         now = time.time()

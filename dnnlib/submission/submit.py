@@ -1,4 +1,5 @@
 """Submitting a run: its configuration, its numbered folder, and the start of its function."""
+
 import copy
 import enum
 import os
@@ -65,8 +66,17 @@ class SubmitConfig(EasyDict):
         super().__init__(
             run_dir_root='',
             run_desc='',
-            run_dir_ignore=['__pycache__', '*.pyproj', '*.sln', '*.suo', '.cache', '.idea', '.vs',
-                            '.vscode', '_cudacache'],
+            run_dir_ignore=[
+                '__pycache__',
+                '*.pyproj',
+                '*.sln',
+                '*.suo',
+                '.cache',
+                '.idea',
+                '.vs',
+                '.vscode',
+                '_cudacache',
+            ],
             run_dir_extra_files=[],
             submit_target=SubmitTarget.LOCAL,
             num_gpus=1,
@@ -77,8 +87,15 @@ class SubmitConfig(EasyDict):
             host_name='localhost',
             platform_extras=PlatformExtras(),
         )
-        for filled_in_later in ('run_id', 'run_name', 'run_dir', 'run_func_name',
-                                'run_func_kwargs', 'user_name', 'task_name'):
+        for filled_in_later in (
+            'run_id',
+            'run_name',
+            'run_dir',
+            'run_func_name',
+            'run_func_kwargs',
+            'user_name',
+            'task_name',
+        ):
             self[filled_in_later] = None
 
 
@@ -96,6 +113,7 @@ def get_user_name() -> str:
         if platform.system() == 'Windows':
             return os.getlogin()
         import pwd  # not there on Windows
+
         return pwd.getpwuid(os.geteuid()).pw_name
     except (KeyError, OSError):
         return 'unknown'
@@ -128,8 +146,9 @@ def make_run_dir_path(*paths: str) -> str:
     return os.path.join(run_dir or os.getcwd(), *paths)
 
 
-def submit_run(submit_config: SubmitConfig, run_func_name: str,
-               **run_func_kwargs: Any) -> SubmitConfig:
+def submit_run(
+    submit_config: SubmitConfig, run_func_name: str, **run_func_kwargs: Any
+) -> SubmitConfig:
     """Make a run folder, run a function in it and return the completed configuration.
 
     The folder gets `submit_config.pkl`, `submit_config.txt`, `log.txt`, `run.txt` and, in the end,
@@ -150,8 +169,10 @@ def submit_run(submit_config: SubmitConfig, run_func_name: str,
     if not config.num_gpus:
         raise RuntimeError('num_gpus is %r; it must be at least 1' % (config.num_gpus,))
     if not _RUN_DESC_PATTERN.fullmatch(config.run_desc):
-        raise UserError('The run description %r may only have letters, digits, "_", "." and "-"; '
-                        'rename what it is made of (dataset, configuration).' % config.run_desc)
+        raise UserError(
+            'The run description %r may only have letters, digits, "_", "." and "-"; '
+            'rename what it is made of (dataset, configuration).' % config.run_desc
+        )
     if config.user_name is None:
         config.user_name = get_user_name()
     config.run_func_name = run_func_name
@@ -162,8 +183,10 @@ def submit_run(submit_config: SubmitConfig, run_func_name: str,
         os.makedirs(root, exist_ok=True)
         config.run_id, config.run_dir = _make_run_dir(root, config.run_desc)
     except OSError as error:
-        raise UserError('Cannot make a run folder in %r: %s; choose a result folder that you may '
-                        'write to.' % (root, error.strerror)) from error
+        raise UserError(
+            'Cannot make a run folder in %r: %s; choose a result folder that you may '
+            'write to.' % (root, error.strerror)
+        ) from error
     config.run_name = os.path.basename(config.run_dir)
     config.task_name = '%s-%s' % (_task_user(config.user_name), config.run_name)
 
@@ -179,9 +202,13 @@ def submit_run(submit_config: SubmitConfig, run_func_name: str,
 class _SubmitConfigUnpickler(pickle.Unpickler):
     """Reads plain data alone: a run's folder may come from somebody else."""
 
-    _CLASSES = {'SubmitConfig': SubmitConfig, 'SubmitTarget': SubmitTarget,
-                'PlatformExtras': PlatformExtras, 'TargetOptions': local.TargetOptions,
-                'EasyDict': EasyDict}
+    _CLASSES = {
+        'SubmitConfig': SubmitConfig,
+        'SubmitTarget': SubmitTarget,
+        'PlatformExtras': PlatformExtras,
+        'TargetOptions': local.TargetOptions,
+        'EasyDict': EasyDict,
+    }
 
     def find_class(self, module, name):
         if module.startswith('dnnlib.') and name in self._CLASSES:

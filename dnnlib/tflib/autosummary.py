@@ -7,6 +7,7 @@
 The names and rules are those of StyleGAN2's module of this name, without its standard deviations
 (`enable_custom_scalars`). All state belongs to a tf.Graph, so that several graphs do not mix.
 """
+
 import re
 from collections import OrderedDict
 from typing import Any, Dict, Optional
@@ -54,7 +55,8 @@ def autosummary(name: str, value: Any, passthru: Any = None, condition: Any = Tr
     if tfutil.is_tf_expression(value):
         return _count_tensor(state, name, value, passthru, condition)
     assert not tfutil.is_tf_expression(passthru) and not tfutil.is_tf_expression(condition), (
-        'autosummary %r: a value from Python goes with passthru and condition from Python' % name)
+        'autosummary %r: a value from Python goes with passthru and condition from Python' % name
+    )
     if condition:
         array = np.asarray(value, np.float64)
         total = array.sum()
@@ -107,8 +109,9 @@ def collect() -> Dict[str, float]:
     return figures
 
 
-def save_summaries(file_writer: tf.summary.FileWriter,
-                   global_step: Optional[int] = None) -> Dict[str, float]:
+def save_summaries(
+    file_writer: tf.summary.FileWriter, global_step: Optional[int] = None
+) -> Dict[str, float]:
     """Report to TensorBoard: the figures of `collect`, and the graph's own summaries (histograms).
 
     Returns the figures, so that the caller can print and log the same. The graph's own summaries
@@ -137,8 +140,10 @@ def _get_state():
 def _count_tensor(state, name, value, passthru, condition):
     """Count a tensor; the result has the update as a control dependency."""
     if state.fetches is not None:
-        raise RuntimeError('autosummary %r: no tensors can be added after the first report or '
-                           'finalize_autosummaries(). Build the whole graph first.' % name)
+        raise RuntimeError(
+            'autosummary %r: no tensors can be added after the first report or '
+            'finalize_autosummaries(). Build the whole graph first.' % name
+        )
     scope = re.sub(r'[^A-Za-z0-9_.-]', '_', name)
     with tf.name_scope('summary_' + scope):
         value = tf.convert_to_tensor(value)
@@ -160,6 +165,10 @@ def _update_of(value, condition):
     size = tf.cast(tf.size(value, out_type=tf.int64), tf.float64)
     counted = tf.logical_and(condition, finite)
     dropped = tf.logical_and(condition, tf.logical_not(finite))
-    return tf.stack([tf.where(counted, size, zero),
-                     tf.where(counted, total, zero),
-                     tf.cast(dropped, tf.float64)])
+    return tf.stack(
+        [
+            tf.where(counted, size, zero),
+            tf.where(counted, total, zero),
+            tf.cast(dropped, tf.float64),
+        ]
+    )

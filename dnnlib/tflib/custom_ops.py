@@ -3,6 +3,7 @@
 Compiled ops are built when the first op is made (see kernel_build). Where that fails, one warning
 says why, and plain TensorFlow does the same, slower.
 """
+
 import os
 import warnings
 from typing import Tuple
@@ -42,14 +43,17 @@ def resolve_impl(impl: str, op_name: str) -> str:
     Raises UserError for any other name, and where the wanted implementation does not exist.
     """
     if impl not in IMPLEMENTATIONS:
-        raise UserError('unknown impl=%r for %s; use one of: %s'
-                        % (impl, op_name, ', '.join(IMPLEMENTATIONS)))
+        raise UserError(
+            'unknown impl=%r for %s; use one of: %s' % (impl, op_name, ', '.join(IMPLEMENTATIONS))
+        )
     if impl == 'ref':
         return impl
     if impl not in ('auto', _compiled_kind()):
-        raise UserError("impl='%s' of %s cannot be used: it is for %ss, and this is a %s; use "
-                        "impl='auto' or 'ref'" % ((impl, op_name) + (
-                            ('GPU', 'CPU') if impl == 'cuda' else ('CPU', 'GPU'))))
+        raise UserError(
+            "impl='%s' of %s cannot be used: it is for %ss, and this is a %s; use "
+            "impl='auto' or 'ref'"
+            % ((impl, op_name) + (('GPU', 'CPU') if impl == 'cuda' else ('CPU', 'GPU')))
+        )
     available, reason = implementation_of(op_name)
     if impl not in ('auto', available):
         raise UserError("impl='%s' cannot be used: %s; use impl='auto' or 'ref'" % (impl, reason))
@@ -104,8 +108,11 @@ def _ensure_built(kind):
         except kernel_build.BuildError as error:
             _failures[kind] = str(error)
             if not _is_required():
-                warnings.warn('plain TensorFlow takes the place of the compiled ops, slower: %s'
-                              % error, RuntimeWarning, stacklevel=2)
+                warnings.warn(
+                    'plain TensorFlow takes the place of the compiled ops, slower: %s' % error,
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
     if _failures[kind] is not None and _is_required():
         raise UserError('compiled ops are required, but there are none: %s' % _failures[kind])
     return _failures[kind]

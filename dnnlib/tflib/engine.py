@@ -2,6 +2,7 @@
 
 All that differs between them stands here, so that every other module is written once.
 """
+
 import contextlib
 import ctypes
 import os
@@ -59,8 +60,13 @@ def gpu_devices() -> List[str]:
 
 def gpu_architectures() -> List[str]:
     """Compute capabilities of those GPUs without the point, such as '90', each once."""
-    return sorted({major + minor for text in _local_gpus()
-                   for major, minor in re.findall(r'compute capability: (\d+)\.(\d+)', text)})
+    return sorted(
+        {
+            major + minor
+            for text in _local_gpus()
+            for major, minor in re.findall(r'compute capability: (\d+)\.(\d+)', text)
+        }
+    )
 
 
 def is_gpu_scope() -> bool:
@@ -119,6 +125,7 @@ def peak_gpu_memory(device_name: str) -> tf.Tensor:
     """Peak bytes in use on a device so far, int64 []; 0 where the engine cannot tell."""
     if ENGINE == 'tf1' and 'gpu' in device_name.lower():
         from tensorflow.contrib.memory_stats import MaxBytesInUse
+
         with tf.device(device_name):
             return MaxBytesInUse()
     if 'gpu' in device_name.lower():
@@ -130,10 +137,14 @@ def _memory_info_peak(device_name):
     name = device_name.decode() if isinstance(device_name, bytes) else str(device_name)
     index = int(name.rsplit(':', 1)[1])
     from tensorflow.config.experimental import get_memory_info
+
     return get_memory_info('GPU:%d' % index)['peak']
 
 
 def include_dir() -> str:
     """Folder of this engine's C++ headers."""
-    return tf.sysconfig.get_include() if hasattr(tf.sysconfig, 'get_include') else os.path.join(
-        os.path.dirname(tf.__file__), 'include')
+    return (
+        tf.sysconfig.get_include()
+        if hasattr(tf.sysconfig, 'get_include')
+        else os.path.join(os.path.dirname(tf.__file__), 'include')
+    )

@@ -4,7 +4,9 @@ A build happens in a temporary folder and takes its place in the cache by being 
 name that says all it depends on. So processes need not wait for each other, nothing is ever out of
 date, and a build that was interrupted leaves nothing behind that matters.
 """
+
 import contextlib
+import glob
 import hashlib
 import os
 import shutil
@@ -26,9 +28,16 @@ _SHOWN_LINES = 5  # of a compiler's output
 
 # compile: sources with the command for each. libraries: what to link them with. compiler_id: all
 # that the result depends on besides.
-Recipe = NamedTuple('Recipe', [('name', str), ('compile', Dict[str, List[str]]),
-                               ('link', List[str]), ('libraries', List[str]),
-                               ('compiler_id', str)])
+Recipe = NamedTuple(
+    'Recipe',
+    [
+        ('name', str),
+        ('compile', Dict[str, List[str]]),
+        ('link', List[str]),
+        ('libraries', List[str]),
+        ('compiler_id', str),
+    ],
+)
 
 
 class BuildError(Exception):
@@ -50,12 +59,17 @@ def cpu_recipe() -> Recipe:
     # Kernels are made for this processor; what shares types with TensorFlow is made like it.
     kernel = [compiler, '-c', '-fPIC', '-O3', '-std=c++11', '-march=native']
     binding = [compiler, '-c', '-fPIC', '-O2', '-w'] + _engine_flags()
-    compile_commands = {'tf_cpu_ops.cc': binding, 'bias_act_cpu.cc': kernel,
-                        'upfirdn_2d_cpu.cc': kernel, 'winograd_cpu.cc': kernel}
+    compile_commands = {
+        'binding/tf_cpu_ops.cc': binding,
+        'cpu/bias_act_cpu.cc': kernel,
+        'cpu/upfirdn_2d_cpu.cc': kernel,
+        'cpu/winograd_cpu.cc': kernel,
+    }
     # With -### it prints all that it would be called with, for -march=native as well.
     compiler_id = _output([compiler, '-###', '-march=native', '-E', '-x', 'c++', os.devnull])
-    return Recipe('cpu', compile_commands, [compiler, '-shared'], tf.sysconfig.get_link_flags(),
-                  compiler_id)
+    return Recipe(
+        'cpu', compile_commands, [compiler, '-shared'], tf.sysconfig.get_link_flags(), compiler_id
+    )
 
 
 def cuda_recipe(architectures: List[str]) -> Recipe:
@@ -68,8 +82,11 @@ def cuda_recipe(architectures: List[str]) -> Recipe:
     targets = ['-gencode=arch=compute_%s,code=sm_%s' % (a, a) for a in architectures]
     kernel = common + ['-std=c++14'] + targets
     binding = common + ['-DGOOGLE_CUDA=1'] + _engine_flags()
-    compile_commands = {'tf_cuda_ops.cc': binding, 'bias_act_cuda.cu': kernel,
-                        'upfirdn_2d_cuda.cu': kernel}
+    compile_commands = {
+        'binding/tf_cuda_ops.cc': binding,
+        'cuda/bias_act_cuda.cu': kernel,
+        'cuda/upfirdn_2d_cuda.cu': kernel,
+    }
     link = [compiler, '-shared', '-cudart=static'] + targets
     # nvcc has no -l:FILE, which TensorFlow's flags use.
     libraries = [text for flag in tf.sysconfig.get_link_flags() for text in ('-Xlinker', flag)]
@@ -110,8 +127,13 @@ def _engine_flags():
 def _output(command):
     """What a command prints; BuildError if it fails."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env=dict(os.environ, LC_ALL='C'))
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, LC_ALL='C'),
+        )
     except OSError as error:
         raise BuildError('%s cannot be run: %s' % (command[0], error))
     text = done.stdout.decode('utf-8', 'replace')
@@ -129,23 +151,28 @@ def _key(recipe):
     parts = [tf.__version__, tf.version.GIT_VERSION, recipe.compiler_id, repr(recipe[2:4])]
     parts += ['%s %r' % item for item in sorted(recipe.compile.items())]
     digest = hashlib.sha256('\n'.join(parts).encode())
-    for name in sorted(os.listdir(SOURCE_DIR)):
+    for path in sorted(glob.glob(os.path.join(glob.escape(SOURCE_DIR), '**'), recursive=True)):
+        name = os.path.relpath(path, SOURCE_DIR)
         if name in recipe.compile or name.endswith(('.h', '.cuh')):
-            with open(os.path.join(SOURCE_DIR, name), 'rb') as file:
+            with open(path, 'rb') as file:
                 digest.update(name.encode() + file.read())
     return digest.hexdigest()[:24]
 
 
 def _compile(recipe, folder):
     """Compile and link in a folder, all sources at the same time; the path of the result."""
-    print('Compiling the %s ops for TensorFlow %s; this takes up to a minute, once.'
-          % (recipe.name, tf.__version__), file=sys.stderr, flush=True)
-    objects = {name: os.path.join(folder, name + '.o') for name in recipe.compile}
+    print(
+        'Compiling the %s ops for TensorFlow %s; this takes up to a minute, once.'
+        % (recipe.name, tf.__version__),
+        file=sys.stderr,
+        flush=True,
+    )
+    objects = {name: os.path.join(folder, os.path.basename(name) + '.o') for name in recipe.compile}
     library = os.path.join(folder, 'ops.so')
 
     def compile_one(name):
         source = os.path.join(SOURCE_DIR, name)
-        _output(recipe.compile[name] + [source, '-o', objects[name]])
+        _output(recipe.compile[name] + ['-I' + SOURCE_DIR, source, '-o', objects[name]])
 
     with ThreadPoolExecutor(max_workers=min(len(objects), os.cpu_count() or 1)) as pool:
         list(pool.map(compile_one, objects))
@@ -161,8 +188,11 @@ def _put_into_cache(library, cached):
             shutil.copyfileobj(source, target)
         return cached
     except (OSError, UserError) as error:
-        warnings.warn('compiled ops cannot be kept in %s (%s), so that each program compiles them '
-                      'again; set %s to a folder that you may write to'
-                      % (os.path.dirname(cached), error, CACHE_VARIABLE), RuntimeWarning,
-                      stacklevel=2)
+        warnings.warn(
+            'compiled ops cannot be kept in %s (%s), so that each program compiles them '
+            'again; set %s to a folder that you may write to'
+            % (os.path.dirname(cached), error, CACHE_VARIABLE),
+            RuntimeWarning,
+            stacklevel=2,
+        )
         return library

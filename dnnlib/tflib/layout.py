@@ -6,6 +6,7 @@ and out with `to_nchw`; the layers between ask `current()` where an axis matters
 
 CPUs: TensorFlow 1.14 has no NCHW convolution there, and today's oneDNN is faster in NHWC.
 """
+
 import contextlib
 from typing import Iterator, List
 

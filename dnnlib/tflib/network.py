@@ -3,6 +3,7 @@
 A build function makes ops from input tensors; it is called once for the template graph, which
 creates the variables, and again, sharing them, for every `get_output_for`.
 """
+
 import inspect
 import re
 from collections import OrderedDict
@@ -43,8 +44,12 @@ class Network:
             output_shape: the first. num_inputs, num_outputs.
     """
 
-    def __init__(self, name: Optional[str] = None,
-                 func_name: Union[str, Callable, None] = None, **static_kwargs):
+    def __init__(
+        self,
+        name: Optional[str] = None,
+        func_name: Union[str, Callable, None] = None,
+        **static_kwargs,
+    ):
         tfutil.assert_tf_initialized()
         assert isinstance(func_name, str) or util.is_top_level_function(func_name)
         assert util.is_pickleable(static_kwargs), 'static_kwargs must be picklable'
@@ -65,17 +70,18 @@ class Network:
 
     def _build_template(self):
         parameters = inspect.signature(self._code.func).parameters.values()
-        self.input_names = [p.name for p in parameters
-                            if p.kind == p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+        self.input_names = [
+            p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD and p.default is p.empty
+        ]
         self.num_inputs = len(self.input_names)
         assert self.num_inputs >= 1, 'a build function needs at least one input'
         with tf.name_scope(None):
             self.scope = tf.get_default_graph().unique_name(self.name.replace('/', '_'))
 
         # Never run, only looked at: so in the layout of the interfaces on every device.
-        with tf.control_dependencies(None), layout.use('NCHW'), \
-                tfutil.absolute_variable_scope(self.scope), \
-                tfutil.absolute_name_scope(self.scope):
+        with tf.control_dependencies(None), layout.use('NCHW'), tfutil.absolute_variable_scope(
+            self.scope
+        ), tfutil.absolute_name_scope(self.scope):
             self.input_templates = [tf.placeholder(tf.float32, name=n) for n in self.input_names]
             outputs = self._call_build_func(self.input_templates, {}, is_template_graph=True)
         self.output_templates = _as_list(outputs)
@@ -83,28 +89,35 @@ class Network:
         self.output_names = [t.name.split('/')[-1].split(':')[0] for t in self.output_templates]
         for what, templates in [('input', self.input_templates), ('output', self.output_templates)]:
             if any(t.shape.ndims is None for t in templates):
-                raise ValueError('%s: the build function leaves the rank of an %s unknown'
-                                 % (self._code.func_name, what))
+                raise ValueError(
+                    '%s: the build function leaves the rank of an %s unknown'
+                    % (self._code.func_name, what)
+                )
         self._check_components()
         self.input_shapes = [t.shape.as_list() for t in self.input_templates]
         self.output_shapes = [t.shape.as_list() for t in self.output_templates]
         self.input_shape, self.output_shape = self.input_shapes[0], self.output_shapes[0]
 
         prefix = self.scope + '/'
-        self.own_vars = OrderedDict((v.name[len(prefix):].split(':')[0], v)
-                                    for v in tf.global_variables() if v.name.startswith(prefix))
+        self.own_vars = OrderedDict(
+            (v.name[len(prefix) :].split(':')[0], v)
+            for v in tf.global_variables()
+            if v.name.startswith(prefix)
+        )
         self.vars = OrderedDict(self.own_vars)
         for component in self.components.values():
             for local_name, var in component.vars.items():
                 self.vars[component.name + '/' + local_name] = var
         self.trainables = OrderedDict((n, v) for n, v in self.vars.items() if v.trainable)
-        self.var_global_to_local = OrderedDict((v.name.split(':')[0], n)
-                                               for n, v in self.vars.items())
+        self.var_global_to_local = OrderedDict(
+            (v.name.split(':')[0], n) for n, v in self.vars.items()
+        )
 
     def _call_build_func(self, inputs, dynamic_kwargs, is_template_graph):
         kwargs = dict(self.static_kwargs, **dynamic_kwargs)
-        return self._code.func(*inputs, is_template_graph=is_template_graph,
-                               components=self.components, **kwargs)
+        return self._code.func(
+            *inputs, is_template_graph=is_template_graph, components=self.components, **kwargs
+        )
 
     def _check_components(self):
         for key, component in self.components.items():
@@ -114,15 +127,17 @@ class Network:
         if len(set(names)) != len(names):
             raise ValueError('components of %s share a name: %s' % (self.name, ', '.join(names)))
 
-    def get_output_for(self, *in_expr: Optional[tf.Tensor], return_as_list: bool = False,
-                       **dynamic_kwargs) -> Union[tf.Tensor, Tuple[tf.Tensor, ...], list]:
+    def get_output_for(
+        self, *in_expr: Optional[tf.Tensor], return_as_list: bool = False, **dynamic_kwargs
+    ) -> Union[tf.Tensor, Tuple[tf.Tensor, ...], list]:
         """Build the network's ops for input tensors, with its variables.
 
         A None input stands for zeros. `dynamic_kwargs` override the static ones.
         """
         assert len(in_expr) == self.num_inputs and any(x is not None for x in in_expr)
-        with tfutil.absolute_variable_scope(self.scope, reuse=True), tf.name_scope(self.name), \
-                layout.use(layout.for_network()):
+        with tfutil.absolute_variable_scope(self.scope, reuse=True), tf.name_scope(
+            self.name
+        ), layout.use(layout.for_network()):
             given = next(x for x in in_expr if x is not None)
             inputs = []
             for x, name, shape in zip(in_expr, self.input_names, self.input_shapes):
@@ -138,7 +153,8 @@ class Network:
     def takes(self, option: str) -> bool:
         """Whether the build function of this network or of a component has such a parameter."""
         return option in inspect.signature(self._code.func).parameters or any(
-            component.takes(option) for component in self.components.values())
+            component.takes(option) for component in self.components.values()
+        )
 
     def reset_own_vars(self) -> None:
         """Give the variables of this network, without its components, their initial values."""
@@ -154,8 +170,11 @@ class Network:
 
     def find_var(self, var_or_local_name: Union[str, tf.Variable]) -> tf.Variable:
         """The variable of that local name; a variable is returned as it is."""
-        return (self.vars[var_or_local_name] if isinstance(var_or_local_name, str)
-                else var_or_local_name)
+        return (
+            self.vars[var_or_local_name]
+            if isinstance(var_or_local_name, str)
+            else var_or_local_name
+        )
 
     def get_var(self, var_or_local_name: Union[str, tf.Variable]) -> np.ndarray:
         """Value of a variable."""
@@ -174,8 +193,9 @@ class Network:
         """Copy the network with its weights; static kwargs may be overridden."""
         return self._derive(self._code, name or self.name, new_static_kwargs)
 
-    def convert(self, new_func_name: str, new_name: Optional[str] = None,
-                **new_static_kwargs) -> 'Network':
+    def convert(
+        self, new_func_name: str, new_name: Optional[str] = None, **new_static_kwargs
+    ) -> 'Network':
         """Make a network with another build function and take over the variables of equal name."""
         code = network_code.of_module(*util.get_module_from_obj_name(new_func_name))
         return self._derive(code, new_name or self.name, new_static_kwargs)
@@ -199,8 +219,9 @@ class Network:
         """Copy the trainable variables that both networks have."""
         _copy_vars(src_net.trainables, self.trainables)
 
-    def setup_as_moving_average_of(self, src_net: 'Network', beta=0.99,
-                                   beta_nontrainable=0.0) -> tf.Operation:
+    def setup_as_moving_average_of(
+        self, src_net: 'Network', beta=0.99, beta_nontrainable=0.0
+    ) -> tf.Operation:
         """Op that moves each variable to src + (self - src) * beta, the others with their own
         beta.
         """
@@ -226,8 +247,9 @@ class Network:
         """Layers of the template graph: (name, output, trainable variables)."""
         return network_table.list_layers(self)
 
-    def print_layers(self, title: Optional[str] = None,
-                     hide_layers_with_no_params: bool = False) -> None:
+    def print_layers(
+        self, title: Optional[str] = None, hide_layers_with_no_params: bool = False
+    ) -> None:
         """Print a table of the layers with parameters, output and weight shapes."""
         print(network_table.format_layers(self, title, hide_layers_with_no_params))
 
@@ -244,17 +266,25 @@ class Network:
         """State of format version 4, as upstream's."""
         names = list(self.own_vars)
         values = tfutil.run(list(self.own_vars.values())) if names else []
-        return dict(version=4, name=self.name, static_kwargs=dict(self.static_kwargs),
-                    components=dict(self.components), build_module_src=self._code.source,
-                    build_func_name=self._code.func_name, variables=list(zip(names, values)))
+        return dict(
+            version=4,
+            name=self.name,
+            static_kwargs=dict(self.static_kwargs),
+            components=dict(self.components),
+            build_module_src=self._code.source,
+            build_func_name=self._code.func_name,
+            variables=list(zip(names, values)),
+        )
 
     def __setstate__(self, state: dict) -> None:
         tfutil.assert_tf_initialized()
         for handler in _import_handlers:
             state = handler(state)
         if state.get('version') not in (2, 3, 4):
-            raise util.UserError('network %r has the unknown format version %r; 2, 3 and 4 can be '
-                                 'loaded' % (state.get('name'), state.get('version')))
+            raise util.UserError(
+                'network %r has the unknown format version %r; 2, 3 and 4 can be '
+                'loaded' % (state.get('name'), state.get('version'))
+            )
         code = network_code.of_state(state)
         self._setup(state['name'], code, state['static_kwargs'], state.get('components', {}))
         values = OrderedDict(state['variables'])
@@ -273,8 +303,14 @@ class Network:
                 'network %r does not fit the local %s: variable %s is %s in the file and %s here; '
                 'to run the code saved in the file, if you trust its source, pass '
                 '--trust-network-code'
-                % (self.name, self._code.func_name, name, want.get(name, 'absent'),
-                   have.get(name, 'absent')))
+                % (
+                    self.name,
+                    self._code.func_name,
+                    name,
+                    want.get(name, 'absent'),
+                    have.get(name, 'absent'),
+                )
+            )
 
 
 def _copy_vars(sources, targets):

@@ -3,6 +3,7 @@
 A pickle is a program. Its embedded source runs only inside `trust()`, or if its hash is one that
 the project knows; otherwise the local build function of the same name stands in.
 """
+
 import contextlib
 import functools
 import hashlib
@@ -17,8 +18,9 @@ from typing import Callable, Iterator, NamedTuple, Optional
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
 
-Code = NamedTuple('Code', [
-    ('func', Callable), ('func_name', str), ('source', str), ('from_pickle', bool)])
+Code = NamedTuple(
+    'Code', [('func', Callable), ('func_name', str), ('source', str), ('from_pickle', bool)]
+)
 
 # Modules whose build functions may stand in for saved code.
 LOCAL_MODULES = ['training.networks_stylegan2', 'training.networks_stylegan', 'dcgan.networks']
@@ -60,7 +62,8 @@ def of_state(state: dict) -> Code:
         raise UserError(
             'network %r needs the code saved in its file, build function %r, which is not known '
             'here; to run it, if you trust its source, pass --trust-network-code'
-            % (state['name'], func_name))
+            % (state['name'], func_name)
+        )
     return of_module(module, func_name)
 
 
@@ -112,8 +115,16 @@ def _for_tf2(source):
     tensorflow.contrib is gone; published networks import it without need, so its imports are left
     out.
     """
-    source = re.sub(r'^([ \t]*)import tensorflow(?: as (\w+))?(?=[ \t]*(?:#|$))',
-                    lambda m: '%simport tensorflow.compat.v1 as %s' % (
-                        m.group(1), m.group(2) or 'tensorflow'), source, flags=re.MULTILINE)
-    return re.sub(r'^([ \t]*)(?:import tensorflow\.contrib\b|from tensorflow\.contrib\b|'
-                  r'from tensorflow import contrib\b).*$', r'\1pass', source, flags=re.MULTILINE)
+    source = re.sub(
+        r'^([ \t]*)import tensorflow(?: as (\w+))?(?=[ \t]*(?:#|$))',
+        lambda m: '%simport tensorflow.compat.v1 as %s' % (m.group(1), m.group(2) or 'tensorflow'),
+        source,
+        flags=re.MULTILINE,
+    )
+    return re.sub(
+        r'^([ \t]*)(?:import tensorflow\.contrib\b|from tensorflow\.contrib\b|'
+        r'from tensorflow import contrib\b).*$',
+        r'\1pass',
+        source,
+        flags=re.MULTILINE,
+    )

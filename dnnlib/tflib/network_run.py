@@ -1,4 +1,5 @@
 """Evaluating a Network for NumPy arrays: minibatches, several devices, cached graphs."""
+
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -11,11 +12,19 @@ from dnnlib.tflib import engine, tfutil
 _LEGACY_KWARGS = ('out_mul', 'out_add', 'out_shrink', 'out_dtype')
 
 
-def run(net, in_arrays: Sequence[Optional[np.ndarray]], cache: dict,
-        input_transform: Optional[dict] = None, output_transform: Optional[dict] = None,
-        return_as_list: bool = False, print_progress: bool = False,
-        minibatch_size: Optional[int] = None, num_gpus: int = 1, assume_frozen: bool = False,
-        **dynamic_kwargs) -> Any:
+def run(
+    net,
+    in_arrays: Sequence[Optional[np.ndarray]],
+    cache: dict,
+    input_transform: Optional[dict] = None,
+    output_transform: Optional[dict] = None,
+    return_as_list: bool = False,
+    print_progress: bool = False,
+    minibatch_size: Optional[int] = None,
+    num_gpus: int = 1,
+    assume_frozen: bool = False,
+    **dynamic_kwargs,
+) -> Any:
     """Evaluate a network for arrays; the first axis counts items, None stands for zeros.
 
     Args:
@@ -33,20 +42,26 @@ def run(net, in_arrays: Sequence[Optional[np.ndarray]], cache: dict,
     if any(name in dynamic_kwargs for name in _LEGACY_KWARGS):
         assert output_transform is None
         output_transform = _legacy_transform(dynamic_kwargs)
-    in_exprs, out_exprs = _graph(net, cache, input_transform, output_transform, num_gpus,
-                                 assume_frozen, dynamic_kwargs)
+    in_exprs, out_exprs = _graph(
+        net, cache, input_transform, output_transform, num_gpus, assume_frozen, dynamic_kwargs
+    )
 
     num_items = next(len(x) for x in in_arrays if x is not None)
     minibatch_size = minibatch_size or max(num_items, 1)
-    out_arrays = [np.empty([num_items] + e.shape.as_list()[1:], e.dtype.as_numpy_dtype)
-                  for e in out_exprs]
+    out_arrays = [
+        np.empty([num_items] + e.shape.as_list()[1:], e.dtype.as_numpy_dtype) for e in out_exprs
+    ]
     with tqdm(total=num_items, disable=None if print_progress else True, leave=False) as progress:
         for begin in range(0, num_items, minibatch_size):
             end = min(begin + minibatch_size, num_items)
             assert (end - begin) % num_gpus == 0, 'minibatch of %d items on %d devices' % (
-                end - begin, num_gpus)
-            feed = {expr: np.zeros([end - begin] + shape[1:]) if x is None else x[begin:end]
-                    for x, expr, shape in zip(in_arrays, in_exprs, net.input_shapes)}
+                end - begin,
+                num_gpus,
+            )
+            feed = {
+                expr: np.zeros([end - begin] + shape[1:]) if x is None else x[begin:end]
+                for x, expr, shape in zip(in_arrays, in_exprs, net.input_shapes)
+            }
             for array, value in zip(out_arrays, tfutil.run(out_exprs, feed)):
                 array[begin:end] = value
             progress.update(end - begin)
@@ -55,15 +70,22 @@ def run(net, in_arrays: Sequence[Optional[np.ndarray]], cache: dict,
     return out_arrays[0] if len(out_arrays) == 1 else tuple(out_arrays)
 
 
-def _graph(net, cache, input_transform, output_transform, num_gpus, assume_frozen,
-           dynamic_kwargs):
+def _graph(net, cache, input_transform, output_transform, num_gpus, assume_frozen, dynamic_kwargs):
     """Placeholders and outputs for these options, built once."""
-    key = repr((assume_frozen, _canonical(dynamic_kwargs), _canonical(input_transform), num_gpus,
-                _canonical(output_transform)))
+    key = repr(
+        (
+            assume_frozen,
+            _canonical(dynamic_kwargs),
+            _canonical(input_transform),
+            num_gpus,
+            _canonical(output_transform),
+        )
+    )
     if key in cache:
         return cache[key]
-    with tfutil.absolute_name_scope(net.scope + '/_Run'), tf.control_dependencies(None), \
-            tf.device(None):
+    with tfutil.absolute_name_scope(net.scope + '/_Run'), tf.control_dependencies(None), tf.device(
+        None
+    ):
         with tf.device('/cpu:0'):
             in_exprs = [tf.placeholder(tf.float32, name=n) for n in net.input_names]
             in_split = list(zip(*[tf.split(x, num_gpus) for x in in_exprs]))
@@ -72,8 +94,7 @@ def _graph(net, cache, input_transform, output_transform, num_gpus, assume_froze
             with tf.device(engine.device(index)):
                 device_net = net.clone() if assume_frozen else net
                 inputs = _transform(in_split[index], input_transform)
-                outputs = device_net.get_output_for(*inputs, return_as_list=True,
-                                                    **dynamic_kwargs)
+                outputs = device_net.get_output_for(*inputs, return_as_list=True, **dynamic_kwargs)
                 out_split.append(_transform(outputs, output_transform))
                 assert len(out_split[-1]) == net.num_outputs
         with tf.device('/cpu:0'):

@@ -1,4 +1,5 @@
 """The table of a network's layers, read off the scopes of its template graph."""
+
 from collections import OrderedDict
 from typing import List, Optional, Tuple
 
@@ -18,8 +19,11 @@ _TRANSPARENT = ('Identity', 'Cast', 'Transpose', 'Placeholder')
 def list_ops(net) -> List[tf.Operation]:
     """Ops of a network's template graph, without those of scopes such as `_Run`."""
     prefix = net.scope + '/'
-    return [op for op in tf.get_default_graph().get_operations()
-            if op.name.startswith(prefix) and not op.name.startswith(prefix + '_')]
+    return [
+        op
+        for op in tf.get_default_graph().get_operations()
+        if op.name.startswith(prefix) and not op.name.startswith(prefix + '_')
+    ]
 
 
 def list_layers(net) -> List[Layer]:
@@ -30,7 +34,7 @@ def list_layers(net) -> List[Layer]:
     own = tuple(name + '/' for name in net.own_vars)
     items = []  # (local name, op or None, variable or None)
     for op in list_ops(net):
-        name = op.name[len(net.scope) + 1:]
+        name = op.name[len(net.scope) + 1 :]
         if name in net.own_vars:
             items.append((name, None, net.own_vars[name]))
         elif op.outputs and not name.startswith(own):
@@ -48,8 +52,13 @@ def _split(scope, items, layers):
     for name, op, var in items:
         first, _, rest = name.partition('/')
         children.setdefault(first, []).append((rest, op, var))
-    has_own_ops = any(op is not None and '/' not in name and op.type not in _TRANSPARENT
-                      and not _is_bookkeeping(name) for name, op, _ in items)
+    has_own_ops = any(
+        op is not None
+        and '/' not in name
+        and op.type not in _TRANSPARENT
+        and not _is_bookkeeping(name)
+        for name, op, _ in items
+    )
     if scope == '' or len(children) > 1 and not has_own_ops:
         for first, content in children.items():
             if not _is_bookkeeping(first):
@@ -65,18 +74,27 @@ def _is_bookkeeping(name):
     return any(word in '/' + name for word in _BOOKKEEPING)
 
 
-def format_layers(net, title: Optional[str] = None,
-                  hide_layers_with_no_params: bool = False) -> str:
+def format_layers(
+    net, title: Optional[str] = None, hide_layers_with_no_params: bool = False
+) -> str:
     """The table that `Network.print_layers` shows, with a blank line before and after."""
-    rows = [[net.name if title is None else title, 'Params', 'OutputShape', 'WeightShape'],
-            ['---'] * 4]
+    rows = [
+        [net.name if title is None else title, 'Params', 'OutputShape', 'WeightShape'],
+        ['---'] * 4,
+    ]
     total = 0
     for name, output, trainables in list_layers(net):
         num_params = sum(int(np.prod(tfutil.shape_to_list(var.shape))) for var in trainables)
         total += num_params
         if num_params or not hide_layers_with_no_params:
-            rows.append([name, str(num_params) if num_params else '-', _shape(output),
-                         _weight_shape(trainables)])
+            rows.append(
+                [
+                    name,
+                    str(num_params) if num_params else '-',
+                    _shape(output),
+                    _weight_shape(trainables),
+                ]
+            )
     rows += [['---'] * 4, ['Total', str(total), '', '']]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]

@@ -5,6 +5,7 @@ Every device holds its own replica of the variables; all replicas are moved by t
 the mean over devices, so they stay equal. All state lies in TensorFlow variables: tf.train.Saver
 saves everything that a resumed run needs.
 """
+
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -40,12 +41,19 @@ class Optimizer:
         kwargs: For the class `tf_optimizer`, such as beta1, beta2, epsilon.
     """
 
-    def __init__(self, name: str = 'Train', tf_optimizer: str = 'tf.train.AdamOptimizer',
-                 learning_rate: Union[float, TfExpression] = 0.001,
-                 minibatch_multiplier: Union[int, TfExpression, None] = None,
-                 share: Optional['Optimizer'] = None, use_loss_scaling: bool = False,
-                 loss_scaling_init: float = 64.0, loss_scaling_inc: float = 0.0005,
-                 loss_scaling_dec: float = 1.0, **kwargs):
+    def __init__(
+        self,
+        name: str = 'Train',
+        tf_optimizer: str = 'tf.train.AdamOptimizer',
+        learning_rate: Union[float, TfExpression] = 0.001,
+        minibatch_multiplier: Union[int, TfExpression, None] = None,
+        share: Optional['Optimizer'] = None,
+        use_loss_scaling: bool = False,
+        loss_scaling_init: float = 64.0,
+        loss_scaling_inc: float = 0.0005,
+        loss_scaling_dec: float = 1.0,
+        **kwargs,
+    ):
         self.name = name
         self.id = name.replace('/', '.')
         with tf.name_scope(None):
@@ -68,13 +76,15 @@ class Optimizer:
         else:
             assert self.optimizer_class is share.optimizer_class, 'share: another tf_optimizer'
             assert _same(learning_rate, share.learning_rate), (
-                'share: needs the identical learning_rate object')
+                'share: needs the identical learning_rate object'
+            )
             assert self.optimizer_kwargs == share.optimizer_kwargs, 'share: other optimizer options'
             self._optimizers = share._optimizers
             self._optimizer_name = share._optimizer_name
 
-    def register_gradients(self, loss: TfExpression, trainable_vars: Union[
-            List[tf.Variable], Dict[str, tf.Variable]]) -> None:
+    def register_gradients(
+        self, loss: TfExpression, trainable_vars: Union[List[tf.Variable], Dict[str, tf.Variable]]
+    ) -> None:
         """Add the gradient of a scalar loss; its device must be that of all the variables.
 
         Every device needs variables of the same shapes in the same order. Several registrations on
@@ -88,19 +98,23 @@ class Optimizer:
         device = canonical_device(loss.device)
         for var in trainable_vars:
             assert canonical_device(var.device) == device, (
-                'variable %s is on device %r, the loss on %r' % (var.name, var.device, device))
+                'variable %s is on device %r, the loss on %r' % (var.name, var.device, device)
+            )
         first = next(iter(self._devices.values()), trainable_vars)
         assert [v.shape.as_list() for v in trainable_vars] == [v.shape.as_list() for v in first], (
-            'variables of other shapes than in the first registration')
+            'variables of other shapes than in the first registration'
+        )
 
         gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
         assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
-            'other variables than in the first registration on device %r' % device)
+            'other variables than in the first registration on device %r' % device
+        )
         with tf.name_scope(self.id + '_grad'), exactly_on(device):
             self._losses.append(loss)
             scaled_loss = self.apply_loss_scaling(tf.cast(loss, tf.float32))
             for grad, var in self._get_optimizer(device).compute_gradients(
-                    scaled_loss, trainable_vars, gate_gradients=tf.train.Optimizer.GATE_NONE):
+                scaled_loss, trainable_vars, gate_gradients=tf.train.Optimizer.GATE_NONE
+            ):
                 if isinstance(grad, tf.Tensor):
                     grad.set_shape(var.shape)  # TensorFlow 1.14 loses it behind tf.cond
                 gradients[var].append(grad)
@@ -168,7 +182,8 @@ class Optimizer:
         if device not in self._optimizers:
             name = '%s_opt%d' % (self._optimizer_name, len(self._optimizers))
             self._optimizers[device] = self.optimizer_class(
-                name=name, learning_rate=self.learning_rate, **self.optimizer_kwargs)
+                name=name, learning_rate=self.learning_rate, **self.optimizer_kwargs
+            )
         return self._optimizers[device]
 
     def _get_loss_scale(self, device):
@@ -179,8 +194,9 @@ class Optimizer:
         device = canonical_device(device)
         if device not in self._loss_scales:
             assert not self._updates_applied, 'loss scale of a device without gradients'
-            var = make_state_variable(self.scope, 'loss_scaling_var', device,
-                                      initial_value=self._first_loss_scale)
+            var = make_state_variable(
+                self.scope, 'loss_scaling_var', device, initial_value=self._first_loss_scale
+            )
             with tf.init_scope(), exactly_on(device):
                 self._loss_scales[device] = var, var.read_value()
         return self._loss_scales[device]
@@ -240,12 +256,17 @@ class Optimizer:
 
     def _apply_on_device(self, index, device, values, do_apply):
         """Update one replica if `do_apply`."""
+
         def apply():
             # The scope names Adam's step counts in checkpoints, hence no number that varies.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
                 return self._get_optimizer(device).apply_gradients(
-                    [(tf.cast(value, var.dtype.base_dtype), var)
-                     for value, var in zip(values, self._devices[device])])
+                    [
+                        (tf.cast(value, var.dtype.base_dtype), var)
+                        for value, var in zip(values, self._devices[device])
+                    ]
+                )
+
         with exactly_on(device):
             return tf.cond(do_apply, apply, tf.no_op)
 
@@ -262,19 +283,29 @@ class Optimizer:
     def _report(self, is_last_round, is_finite):
         """Count skipped steps and report what users watch."""
         is_skipped = tf.logical_and(is_last_round, tf.logical_not(is_finite))
-        self._skipped_steps = make_state_variable(self.scope, 'skipped_steps', '/cpu:0',
-                                                  dtype=tf.int64)
+        self._skipped_steps = make_state_variable(
+            self.scope, 'skipped_steps', '/cpu:0', dtype=tf.int64
+        )
         with exactly_on('/cpu:0'):
             updates = [self._skipped_steps.assign_add(tf.cast(is_skipped, tf.int64))]
         last_device = next(reversed(self._devices))
         with exactly_on(last_device):
-            updates.append(autosummary(self.id + '/learning_rate',
-                                       tf.convert_to_tensor(self.learning_rate)))
-            updates.append(autosummary(self.id + '/overflow_frequency',
-                                       tf.cast(is_skipped, tf.float32), condition=is_last_round))
+            updates.append(
+                autosummary(self.id + '/learning_rate', tf.convert_to_tensor(self.learning_rate))
+            )
+            updates.append(
+                autosummary(
+                    self.id + '/overflow_frequency',
+                    tf.cast(is_skipped, tf.float32),
+                    condition=is_last_round,
+                )
+            )
             if self.use_loss_scaling:
-                updates.append(autosummary(self.id + '/loss_scaling_log2',
-                                           self._get_loss_scale(last_device)[1]))
+                updates.append(
+                    autosummary(
+                        self.id + '/loss_scaling_log2', self._get_loss_scale(last_device)[1]
+                    )
+                )
         return updates
 
 
@@ -287,8 +318,14 @@ class SimpleAdam:
     `apply_gradients` share the moments and the step count t.
     """
 
-    def __init__(self, name: str = 'Adam', learning_rate: Union[float, TfExpression] = 0.001,
-                 beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+    def __init__(
+        self,
+        name: str = 'Adam',
+        learning_rate: Union[float, TfExpression] = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ):
         self.name = name
         self._rate = learning_rate
         self._betas = beta1, beta2
@@ -300,9 +337,12 @@ class SimpleAdam:
         """All state."""
         return [x for pair in self._moments.values() for x in pair] + list(self._powers or [])
 
-    def compute_gradients(self, loss: TfExpression, var_list: List[tf.Variable],
-                          gate_gradients: int = tf.train.Optimizer.GATE_NONE
-                          ) -> List[Tuple[Optional[tf.Tensor], tf.Variable]]:
+    def compute_gradients(
+        self,
+        loss: TfExpression,
+        var_list: List[tf.Variable],
+        gate_gradients: int = tf.train.Optimizer.GATE_NONE,
+    ) -> List[Tuple[Optional[tf.Tensor], tf.Variable]]:
         """Pairs of gradient and variable; None where the loss does not depend on it."""
         gate_gradients = gate_gradients != tf.train.Optimizer.GATE_NONE
         return list(zip(tf.gradients(loss, var_list, gate_gradients=gate_gradients), var_list))
@@ -312,14 +352,16 @@ class SimpleAdam:
         grads_and_vars = list(grads_and_vars)
         if self._powers is None:
             device = grads_and_vars[0][1].device
-            self._powers = [make_state_variable(self.name, 'beta%d_power' % i, device,
-                                                initial_value=beta)
-                            for i, beta in enumerate(self._betas, 1)]
+            self._powers = [
+                make_state_variable(self.name, 'beta%d_power' % i, device, initial_value=beta)
+                for i, beta in enumerate(self._betas, 1)
+            ]
         powers = [x.read_value() for x in self._powers]
         rate = tf.cast(self._rate, tf.float32) * tf.sqrt(1 - powers[1]) / (1 - powers[0])
         updates = [self._apply(grad, var, rate) for grad, var in grads_and_vars]
-        updates += [x.assign(power * beta)
-                    for x, power, beta in zip(self._powers, powers, self._betas)]
+        updates += [
+            x.assign(power * beta) for x, power, beta in zip(self._powers, powers, self._betas)
+        ]
         return tf.group(*updates)
 
     def _apply(self, grad, var, rate):
@@ -328,8 +370,11 @@ class SimpleAdam:
         beta1, beta2 = self._betas
         if var not in self._moments:
             self._moments[var] = tuple(
-                make_state_variable('%s/%s' % (self.name, var.op.name), name, var.device, var.shape,
-                                    dtype) for name in 'mv')
+                make_state_variable(
+                    '%s/%s' % (self.name, var.op.name), name, var.device, var.shape, dtype
+                )
+                for name in 'mv'
+            )
         m_var, v_var = self._moments[var]
         with exactly_on(var.device):
             m = beta1 * m_var.read_value() + (1 - beta1) * grad

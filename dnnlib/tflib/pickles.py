@@ -3,6 +3,7 @@
 Written: protocol 4, which Python 3.6 reads, with arrays as plain `numpy.ndarray(shape, dtype,
 buffer)` calls, which every NumPy version reads (NumPy 2 names its own helpers differently).
 """
+
 import copyreg
 import io
 import pickle
@@ -15,8 +16,18 @@ from dnnlib.tflib import network_code
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
 
-_CONTAINERS = {'object', 'list', 'dict', 'set', 'tuple', 'range', 'xrange', 'slice', 'bytearray',
-               'complex'}
+_CONTAINERS = {
+    'object',
+    'list',
+    'dict',
+    'set',
+    'tuple',
+    'range',
+    'xrange',
+    'slice',
+    'bytearray',
+    'complex',
+}
 
 _ALLOWED = {
     'dnnlib.tflib.network': {'Network'},
@@ -27,8 +38,22 @@ _ALLOWED = {
     'copy_reg': {'_reconstructor'},
     'builtins': _CONTAINERS,
     '__builtin__': _CONTAINERS,  # Python 2
-    'numpy': {'ndarray', 'dtype', 'float16', 'float32', 'float64', 'int8', 'uint8', 'int16',
-              'uint16', 'int32', 'uint32', 'int64', 'uint64', 'bool_'},
+    'numpy': {
+        'ndarray',
+        'dtype',
+        'float16',
+        'float32',
+        'float64',
+        'int8',
+        'uint8',
+        'int16',
+        'uint16',
+        'int32',
+        'uint32',
+        'int64',
+        'uint64',
+        'bool_',
+    },
     'numpy.core.multiarray': {'_reconstruct', 'scalar'},
 }
 
@@ -37,8 +62,9 @@ class _SavedNetwork(Network):
     """A Network that only comes to life from saved state: a file must not call the constructor."""
 
     def __init__(self, *_args, **_kwargs):
-        raise UserError('the file tries to build a network instead of holding one; it was not '
-                        'loaded')
+        raise UserError(
+            'the file tries to build a network instead of holding one; it was not loaded'
+        )
 
     def __setstate__(self, state):
         self.__class__ = Network
@@ -66,8 +92,9 @@ class NetworkRecord:
         self.source = str(state['build_module_src'])
         self.static_kwargs = dict(state['static_kwargs'])
         self.components = dict(state.get('components', {}))
-        self.variables = OrderedDict((str(name), np.asarray(value))
-                                     for name, value in state['variables'])
+        self.variables = OrderedDict(
+            (str(name), np.asarray(value)) for name, value in state['variables']
+        )
         if not all(isinstance(component, NetworkRecord) for component in self.components.values()):
             raise UserError('a component of the network %r is no network' % self.name)
 
@@ -82,12 +109,17 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         module = module.replace('numpy._core', 'numpy.core')
         if name not in _ALLOWED.get(module, ()):
-            raise UserError('the file asks for %s.%s, which a network file has no need of; it was '
-                            'not loaded' % (module, name))
+            raise UserError(
+                'the file asks for %s.%s, which a network file has no need of; it was '
+                'not loaded' % (module, name)
+            )
         if module == 'dnnlib.tflib.network':
             return self._network_class
-        special = {'ndarray': _make_array, '_reconstruct': _make_empty_array,
-                   'scalar': _numpy_scalar}
+        special = {
+            'ndarray': _make_array,
+            '_reconstruct': _make_empty_array,
+            'scalar': _numpy_scalar,
+        }
         if module.startswith('numpy') and name in special:
             return special[name]
         return super().find_class(module, name)
@@ -143,10 +175,23 @@ def _read(file, network_class):
         return _RestrictedUnpickler(io.BytesIO(data), network_class).load()
     except UserError as error:
         raise UserError('cannot load %s: %s' % (where, error))
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, AttributeError,
-            ImportError, TypeError, UnicodeDecodeError, OverflowError, MemoryError) as error:
-        raise UserError('%s is not a whole network file (%s: %s); download or save it again'
-                        % (where, type(error).__name__, error))
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        ImportError,
+        TypeError,
+        UnicodeDecodeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise UserError(
+            '%s is not a whole network file (%s: %s); download or save it again'
+            % (where, type(error).__name__, error)
+        )
 
 
 def save(obj: Any, path: str) -> None:

@@ -3,6 +3,7 @@
 Accumulators of summaries and optimizers are made wherever a user's code happens to need them,
 inside scopes, devices and branches; their names and devices must not depend on that.
 """
+
 import contextlib
 from typing import Iterator, Sequence, Union
 
@@ -23,14 +24,23 @@ def exactly_on(device: str) -> Iterator[None]:
         yield
 
 
-def make_state_variable(scope: str, name: str, device: str, shape: Sequence[int] = (),
-                        dtype: tf.DType = tf.float32,
-                        initial_value: Union[int, float] = 0) -> tf.Variable:
+def make_state_variable(
+    scope: str,
+    name: str,
+    device: str,
+    shape: Sequence[int] = (),
+    dtype: tf.DType = tf.float32,
+    initial_value: Union[int, float] = 0,
+) -> tf.Variable:
     """Make a non-trainable variable in a name scope at the root of the graph.
 
     It is the same inside tf.cond, tf.while_loop, variable scopes and control dependencies. A name
     that is taken gets a number.
     """
     with tf.init_scope(), exactly_on(device), tfutil.absolute_name_scope(scope):
-        return tf.Variable(lambda: tf.constant(initial_value, dtype, shape), trainable=False,
-                           dtype=dtype, name=name)
+        return tf.Variable(
+            lambda: tf.constant(initial_value, dtype, shape),
+            trainable=False,
+            dtype=dtype,
+            name=name,
+        )

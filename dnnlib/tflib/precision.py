@@ -4,6 +4,7 @@
 device is fast at it: bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. It is saved with a
 network, which so runs everywhere: elsewhere the same network computes in float32.
 """
+
 from typing import Iterable, Optional
 
 import tensorflow.compat.v1 as tf
@@ -12,8 +13,9 @@ from dnnlib.tflib import engine
 from dnnlib.util import UserError
 
 PRECISIONS = ('float32', 'mixed')
-MIXED_NETWORKS = ['training.networks_stylegan2.' + name
-                  for name in ('G_main', 'D_stylegan2', 'D_stylegan')]
+MIXED_NETWORKS = [
+    'training.networks_stylegan2.' + name for name in ('G_main', 'D_stylegan2', 'D_stylegan')
+]
 
 
 def half_type() -> Optional[tf.DType]:
@@ -26,8 +28,9 @@ def half_type() -> Optional[tf.DType]:
 def conv_dtype(precision: str, dtype: str = 'float32') -> tf.DType:
     """Type to convolve in, in a network that is otherwise of type `dtype`."""
     if precision not in PRECISIONS:
-        raise UserError('unknown precision %r; choose one of: %s'
-                        % (precision, ', '.join(PRECISIONS)))
+        raise UserError(
+            'unknown precision %r; choose one of: %s' % (precision, ', '.join(PRECISIONS))
+        )
     half = half_type() if precision == 'mixed' else None
     return half or tf.as_dtype(dtype)
 
@@ -43,10 +46,13 @@ def check(precision: str, build_functions: Iterable[str]) -> None:
         return
     for name in build_functions:
         if name not in MIXED_NETWORKS:
-            raise UserError('--precision is mixed, which %s does not know; use '
-                            '--precision=float32' % name)
+            raise UserError(
+                '--precision is mixed, which %s does not know; use --precision=float32' % name
+            )
     with tf.Graph().as_default(), tf.device(engine.device(0)):
         if half_type() is None:
-            raise UserError('--precision is mixed, for which CPUs need TensorFlow 2 (here: %s) and '
-                            'instructions for bfloat16 (AVX512_BF16 or AMX); use '
-                            '--precision=float32' % tf.__version__)
+            raise UserError(
+                '--precision is mixed, for which CPUs need TensorFlow 2 (here: %s) and '
+                'instructions for bfloat16 (AVX512_BF16 or AMX); use '
+                '--precision=float32' % tf.__version__
+            )

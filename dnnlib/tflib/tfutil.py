@@ -1,4 +1,5 @@
 """Sessions, seeds, variables and small expressions shared by everything that builds graphs."""
+
 import contextlib
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
@@ -11,7 +12,7 @@ from dnnlib.tflib import engine
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 
 _default_config = {
-    'rnd.np_random_seed': None,   # None = leave NumPy's generator alone
+    'rnd.np_random_seed': None,  # None = leave NumPy's generator alone
     'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
     'env.TF_CPP_MIN_LOG_LEVEL': '1',
     'graph_options.place_pruned_graph': True,  # place only what a run needs: faster start
@@ -110,14 +111,15 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
         tf.set_random_seed(tf_seed)
     for key, value in config.items():
         if key.startswith('env.'):
-            name = key[len('env.'):]
+            name = key[len('env.') :]
             if name not in os.environ or name in (config_dict or {}):
                 os.environ[name] = str(value)
     create_session(config, force_as_default=True)
 
 
-def create_session(config_dict: Optional[Dict[str, Any]] = None,
-                   force_as_default: bool = False) -> tf.Session:
+def create_session(
+    config_dict: Optional[Dict[str, Any]] = None, force_as_default: bool = False
+) -> tf.Session:
     """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are
     ignored.
     """
@@ -178,8 +180,9 @@ def create_var_with_large_initial_value(initial_value: np.ndarray, *args, **kwar
     return var
 
 
-def convert_images_from_uint8(images: TfExpression, drange=(-1, 1),
-                              nhwc_to_nchw: bool = False) -> tf.Tensor:
+def convert_images_from_uint8(
+    images: TfExpression, drange=(-1, 1), nhwc_to_nchw: bool = False
+) -> tf.Tensor:
     """Map uint8 images to float32, 0..255 to `drange`; NHWC is transposed to NCHW on request."""
     if nhwc_to_nchw:  # while a pixel is one byte
         images = tf.transpose(images, [0, 3, 1, 2])
@@ -187,8 +190,9 @@ def convert_images_from_uint8(images: TfExpression, drange=(-1, 1),
     return drange[0] + step * tf.cast(images, tf.float32)
 
 
-def convert_images_to_uint8(images: TfExpression, drange=(-1, 1), nchw_to_nhwc: bool = False,
-                            shrink: int = 1) -> tf.Tensor:
+def convert_images_to_uint8(
+    images: TfExpression, drange=(-1, 1), nchw_to_nhwc: bool = False, shrink: int = 1
+) -> tf.Tensor:
     """Map float images [N, C, H, W] in `drange` to uint8, after shrinking by a whole factor.
 
     -1, 0 and 1 of the default range become 0, 128 and 255; what lies outside is clamped.
@@ -210,7 +214,6 @@ def box_downscale(images: TfExpression, factor: int) -> tf.Tensor:
         return images
     channels, height, width = images.shape.as_list()[1:]
     rows, columns = height // factor, width // factor
-    images = images[:, :, :rows * factor, :columns * factor]
+    images = images[:, :, : rows * factor, : columns * factor]
     blocks = tf.reshape(images, [-1, channels, rows, factor, columns, factor])
     return tf.reduce_mean(blocks, axis=[3, 5])
-

@@ -4,6 +4,7 @@ The header, entry 'header', says what to build: {format, version, is_single, net
 {name, module, build_func_name, static_kwargs, components: {key: ...}, variables: [[name, shape,
 dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:<variable>'.
 """
+
 import importlib
 import inspect
 import json
@@ -29,8 +30,11 @@ def by_role(loaded: Any) -> Dict[str, Any]:
     """
     if isinstance(loaded, (NetworkRecord, Network)):
         return {loaded.name: loaded}
-    if isinstance(loaded, (tuple, list)) and len(loaded) == len(_ROLES) and all(
-            isinstance(net, (NetworkRecord, Network)) for net in loaded):
+    if (
+        isinstance(loaded, (tuple, list))
+        and len(loaded) == len(_ROLES)
+        and all(isinstance(net, (NetworkRecord, Network)) for net in loaded)
+    ):
         return dict(zip(_ROLES, loaded))
     raise UserError('the file holds neither (G, D, Gs) nor one network')
 
@@ -43,8 +47,12 @@ def export_npz(loaded: Any, path: str) -> None:
     """
     arrays = {}  # type: Dict[str, np.ndarray]
     networks = {key: _describe(record, key, arrays) for key, record in by_role(loaded).items()}
-    header = dict(format=_FORMAT, version=_VERSION, is_single=isinstance(loaded, NetworkRecord),
-                  networks=networks)
+    header = dict(
+        format=_FORMAT,
+        version=_VERSION,
+        is_single=isinstance(loaded, NetworkRecord),
+        networks=networks,
+    )
     try:
         arrays['header'] = np.array(json.dumps(header))
     except TypeError as error:
@@ -61,12 +69,18 @@ def _describe(record, key, arrays):
             raise UserError('variable %s of %r holds no numbers' % (name, record.name))
         arrays[key + ':' + name] = value
     return dict(
-        name=record.name, module=module.__name__ if module else None,
-        build_func_name=record.build_func_name, static_kwargs=record.static_kwargs,
-        components={name: _describe(component, key + '.' + name, arrays)
-                    for name, component in record.components.items()},
-        variables=[[name, list(value.shape), value.dtype.str]
-                   for name, value in record.variables.items()])
+        name=record.name,
+        module=module.__name__ if module else None,
+        build_func_name=record.build_func_name,
+        static_kwargs=record.static_kwargs,
+        components={
+            name: _describe(component, key + '.' + name, arrays)
+            for name, component in record.components.items()
+        },
+        variables=[
+            [name, list(value.shape), value.dtype.str] for name, value in record.variables.items()
+        ],
+    )
 
 
 def import_npz(file: BinaryIO) -> Any:
@@ -83,34 +97,58 @@ def import_npz(file: BinaryIO) -> Any:
         with np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays['header']))
             if header['format'] != _FORMAT or header['version'] != _VERSION:
-                raise UserError('%s has the format %r, version %r; only %r, version %r can be read'
-                                % (where, header['format'], header['version'], _FORMAT, _VERSION))
+                raise UserError(
+                    '%s has the format %r, version %r; only %r, version %r can be read'
+                    % (where, header['format'], header['version'], _FORMAT, _VERSION)
+                )
             networks = [_build(entry, key, arrays) for key, entry in header['networks'].items()]
             return networks[0] if header['is_single'] else tuple(networks)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError,
-            zipfile.BadZipFile) as error:
-        raise UserError('%s is no whole file of exported networks (%s: %s); export it again'
-                        % (where, type(error).__name__, error))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(
+            '%s is no whole file of exported networks (%s: %s); export it again'
+            % (where, type(error).__name__, error)
+        )
 
 
 def _build(entry, key, arrays):
     """A network of its description."""
     if entry['module'] not in network_code.LOCAL_MODULES:
-        raise UserError('network %r needs the build function %r, which is not known here'
-                        % (entry['name'], entry['build_func_name']))
+        raise UserError(
+            'network %r needs the build function %r, which is not known here'
+            % (entry['name'], entry['build_func_name'])
+        )
     variables = []
     for name, shape, dtype in entry['variables']:
         value = arrays[key + ':' + name]
         if list(value.shape) != shape or value.dtype.str != dtype:
-            raise UserError('variable %s of %r is not what the header says; export it again'
-                            % (name, entry['name']))
+            raise UserError(
+                'variable %s of %r is not what the header says; export it again'
+                % (name, entry['name'])
+            )
         variables.append((name, value))
-    components = {name: _build(component, key + '.' + name, arrays)
-                  for name, component in entry['components'].items()}
+    components = {
+        name: _build(component, key + '.' + name, arrays)
+        for name, component in entry['components'].items()
+    }
     module = importlib.import_module(entry['module'])
     net = object.__new__(Network)
-    net.__setstate__(dict(
-        version=4, name=entry['name'], static_kwargs=entry['static_kwargs'], components=components,
-        build_module_src=inspect.getsource(module),
-        build_func_name=entry['build_func_name'], variables=variables))
+    net.__setstate__(
+        dict(
+            version=4,
+            name=entry['name'],
+            static_kwargs=entry['static_kwargs'],
+            components=components,
+            build_module_src=inspect.getsource(module),
+            build_func_name=entry['build_func_name'],
+            variables=variables,
+        )
+    )
     return net

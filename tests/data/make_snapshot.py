@@ -4,6 +4,7 @@
 
 They are checked in, so that each engine is tested on files that the other wrote.
 """
+
 import os
 
 import numpy as np
@@ -17,8 +18,16 @@ SMALL = dict(num_channels=3, resolution=16, label_size=0, fmap_base=64, fmap_max
 def main():
     """Write both files for the engine that runs this."""
     tflib.init_tf({'rnd.np_random_seed': 1})
-    G = tflib.Network('G', 'training.networks_stylegan2.G_main', latent_size=8, dlatent_size=8,
-                      mapping_fmaps=8, mapping_layers=2, noise_injection='fr', **SMALL)
+    G = tflib.Network(
+        'G',
+        'training.networks_stylegan2.G_main',
+        latent_size=8,
+        dlatent_size=8,
+        mapping_fmaps=8,
+        mapping_layers=2,
+        noise_injection='fr',
+        **SMALL,
+    )
     D = tflib.Network('D', 'training.networks_stylegan2.D_stylegan2', **SMALL)
     rng = np.random.RandomState(0)
     for net in (G, D):  # nothing stays hidden behind a zero

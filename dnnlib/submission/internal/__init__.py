@@ -1,4 +1,5 @@
 """Where a submitted function is run; there is only one place, this process."""
+
 from . import local
 
 __all__ = ['local']

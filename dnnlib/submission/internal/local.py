@@ -1,4 +1,5 @@
 """Runs a submitted function in this process."""
+
 import contextlib
 import inspect
 import os

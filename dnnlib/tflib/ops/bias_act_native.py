@@ -5,6 +5,7 @@ grad = 1 gain * act'(ref) * z, and FusedBiasActGrad all gradients of either. For
 activations the two are closed under differentiation: act' is constant, all else is multilinear. The
 second derivatives of the other activations are left to plain TensorFlow.
 """
+
 from typing import Optional
 
 import tensorflow.compat.v1 as tf
@@ -23,13 +24,22 @@ def can_do(x: tf.Tensor, axis: int, act: str, alpha: Optional[float]) -> bool:
     return act != 'lrelu' or alpha >= 0  # else the sign of y does not say where z was
 
 
-def bias_act(x: tf.Tensor, b: Optional[tf.Tensor], axis: int, act: str, alpha: Optional[float],
-             gain: float, style: Optional[tf.Tensor] = None, scale: Optional[tf.Tensor] = None,
-             shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+def bias_act(
+    x: tf.Tensor,
+    b: Optional[tf.Tensor],
+    axis: int,
+    act: str,
+    alpha: Optional[float],
+    gain: float,
+    style: Optional[tf.Tensor] = None,
+    scale: Optional[tf.Tensor] = None,
+    shift: Optional[tf.Tensor] = None,
+) -> tf.Tensor:
     """gain * act(x * style * scale + shift + b), as `fused_bias_act` documents it."""
     scale, shift = [_one_map_per_sample(value, x) for value in (scale, shift)]
-    extras = [value if value is None else tf.cast(value, tf.float32)
-              for value in (b, style, scale, shift)]
+    extras = [
+        value if value is None else tf.cast(value, tf.float32) for value in (b, style, scale, shift)
+    ]
     attrs = dict(axis=axis, act=activation_funcs[act].cuda_idx, alpha=alpha or 0, gain=gain)
     return _forward(attrs, x, extras)
 
@@ -53,8 +63,12 @@ def _one_map_per_sample(value, x):
 def _forward(attrs, x, extras, ref=None, grad=0):
     """FusedBiasAct; `extras` are b, style, scale and shift, each may be None."""
     y = custom_ops.library().fused_bias_act(
-        x, *[_or_absent(value, tf.float32) for value in extras], _or_absent(ref, x.dtype),
-        grad=grad, **attrs)
+        x,
+        *[_or_absent(value, tf.float32) for value in extras],
+        _or_absent(ref, x.dtype),
+        grad=grad,
+        **attrs,
+    )
     y.set_shape(x.shape)
     return y
 
@@ -63,11 +77,15 @@ def _backward(attrs, dy, x, extras, ref, wanted):
     """FusedBiasActGrad: dx, db, dstyle, dscale, dshift as `wanted` says, else None."""
     image = x if dy is None else dy
     grads = custom_ops.library().fused_bias_act_grad(
-        _or_absent(dy, image.dtype), _or_absent(x, image.dtype),
-        *[_or_absent(value, tf.float32) for value in extras], _or_absent(ref, image.dtype),
-        wanted=wanted, **attrs)
+        _or_absent(dy, image.dtype),
+        _or_absent(x, image.dtype),
+        *[_or_absent(value, tf.float32) for value in extras],
+        _or_absent(ref, image.dtype),
+        wanted=wanted,
+        **attrs,
+    )
     shape, axis = image.shape, attrs['axis']
-    pixels, channels = _pixels(shape, axis), shape[axis:axis + 1]
+    pixels, channels = _pixels(shape, axis), shape[axis : axis + 1]
     shapes = [shape, channels, shape[:1].concatenate(channels), pixels, pixels]
     for value, value_shape, is_wanted in zip(grads, shapes, wanted):
         value.set_shape(value_shape if is_wanted else [0])
@@ -75,7 +93,7 @@ def _backward(attrs, dy, x, extras, ref, wanted):
 
 
 def _pixels(shape, axis):
-    return shape[:axis].concatenate(1).concatenate(shape[axis + 1:])
+    return shape[:axis].concatenate(1).concatenate(shape[axis + 1 :])
 
 
 def _or_absent(value, dtype):
@@ -118,8 +136,9 @@ def _channel_sum_gradient(op, dm):
 def _fused_bias_act_grad_gradient(op, *cotangents):
     # Gradients that are known to be zero cost a pass over the images each.
     is_wanted = op.get_attr('wanted')
-    cotangents = [v if keep and v.op.type != 'ZerosLike' else None
-                  for v, keep in zip(cotangents, is_wanted)]
+    cotangents = [
+        v if keep and v.op.type != 'ZerosLike' else None for v, keep in zip(cotangents, is_wanted)
+    ]
     if activation_funcs[_NAMES[op.get_attr('act')]].zero_2nd_grad:
         return _multilinear_gradient(op, cotangents)
     return _smooth_gradient(op, cotangents)
@@ -150,8 +169,12 @@ def _multilinear_gradient(op, cotangents):
             image = tf.zeros_like(dy)
         forward(image, [v_b, style, scale, v_shift])
     if v_x is not None:
-        backward(v_x, style, scale, (None, None if style is None else to_style,
-                                     None if scale is None else to_scale))
+        backward(
+            v_x,
+            style,
+            scale,
+            (None, None if style is None else to_style, None if scale is None else to_scale),
+        )
     if v_style is not None:
         forward(x, [None, v_style, scale, None])
         backward(x, v_style, scale, (to_x, None, None if scale is None else to_scale))
@@ -159,7 +182,8 @@ def _multilinear_gradient(op, cotangents):
         forward(x, [None, style, v_scale, None])
         backward(x, style, v_scale, (to_x, None if style is None else to_style, None))
     to_dy, to_x, to_style, to_scale = [
-        tf.add_n(terms) if terms else None for terms in (to_dy, to_x, to_style, to_scale)]
+        tf.add_n(terms) if terms else None for terms in (to_dy, to_x, to_style, to_scale)
+    ]
     return to_dy, to_x, None, to_style, to_scale, None, None
 
 
@@ -168,11 +192,21 @@ def _smooth_gradient(op, cotangents):
     attrs = _attrs(op)
     inputs = [None if value is None else tf.identity(value) for value in _present(op.inputs[:6])]
     dy, x, b, style, scale, shift = inputs
-    y = bias_act_ref.bias_act(x, b, attrs['axis'], _NAMES[attrs['act']], attrs['alpha'],
-                              attrs['gain'], style, scale, shift)
+    y = bias_act_ref.bias_act(
+        x,
+        b,
+        attrs['axis'],
+        _NAMES[attrs['act']],
+        attrs['alpha'],
+        attrs['gain'],
+        style,
+        scale,
+        shift,
+    )
     pairs = [(value, v) for value, v in zip(inputs[1:], cotangents) if v is not None]
     grads = tf.gradients(y, [value for value, _ in pairs], dy)
     present = [value for value in inputs if value is not None]
-    found = dict(zip([id(value) for value in present],
-                     tf.gradients(grads, present, [v for _, v in pairs])))
+    found = dict(
+        zip([id(value) for value in present], tf.gradients(grads, present, [v for _, v in pairs]))
+    )
     return [found.get(id(value)) for value in inputs] + [None]

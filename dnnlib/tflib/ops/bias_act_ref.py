@@ -1,4 +1,5 @@
 """Bias, activation and gain in plain TensorFlow, for any device; and the activations that exist."""
+
 from typing import Callable, Optional
 
 import numpy as np
@@ -11,8 +12,14 @@ _SQRT2 = np.sqrt(2)
 
 
 def _activation(cuda_idx, func, def_alpha=None, def_gain=1.0, ref='y', zero_2nd_grad=False):
-    return EasyDict(func=func, def_alpha=def_alpha, def_gain=def_gain, cuda_idx=cuda_idx, ref=ref,
-                    zero_2nd_grad=zero_2nd_grad)
+    return EasyDict(
+        func=func,
+        def_alpha=def_alpha,
+        def_gain=def_gain,
+        cuda_idx=cuda_idx,
+        ref=ref,
+        zero_2nd_grad=zero_2nd_grad,
+    )
 
 
 def _leaky_relu(u, alpha):
@@ -37,9 +44,17 @@ activation_funcs = {
 }
 
 
-def bias_act(x: tf.Tensor, b: Optional[tf.Tensor], axis: int, act: str, alpha: Optional[float],
-             gain: float, style: Optional[tf.Tensor] = None, scale: Optional[tf.Tensor] = None,
-             shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+def bias_act(
+    x: tf.Tensor,
+    b: Optional[tf.Tensor],
+    axis: int,
+    act: str,
+    alpha: Optional[float],
+    gain: float,
+    style: Optional[tf.Tensor] = None,
+    scale: Optional[tf.Tensor] = None,
+    shift: Optional[tf.Tensor] = None,
+) -> tf.Tensor:
     """gain * act(x * style * scale + shift + b), as `fused_bias_act` documents it."""
     if style is not None:
         x *= tf.cast(spread(style, x.shape.rank, axis), x.dtype)
@@ -88,6 +103,7 @@ def _rectify(u: tf.Tensor, func: Callable, gain: float) -> tf.Tensor:
     The output has the sign of the input, so the gradient looks at the output, which the next layer
     keeps in memory anyway. Being piecewise linear, it has no gradient of its own with respect to u.
     """
+
     @tf.custom_gradient
     def rectify(u):
         y = func(u)
@@ -97,5 +113,7 @@ def _rectify(u: tf.Tensor, func: Callable, gain: float) -> tf.Tensor:
         def grad(dy):
             du = tf.gradients(func(sign), sign, dy)[0]
             return du if gain == 1 else du * gain
+
         return y, grad
+
     return rectify(u)

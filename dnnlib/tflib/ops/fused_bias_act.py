@@ -3,6 +3,7 @@
 More than there: factors per sample and channel (demodulation) and maps per pixel (noise injection)
 in the same pass over the activations.
 """
+
 from typing import Optional
 
 import tensorflow.compat.v1 as tf
@@ -13,11 +14,18 @@ from dnnlib.tflib.ops.bias_act_ref import activation_funcs
 from dnnlib.util import UserError
 
 
-def fused_bias_act(x: tf.Tensor, b: Optional[tf.Tensor] = None, axis: int = 1, act: str = 'linear',
-                   alpha: Optional[float] = None, gain: Optional[float] = None,
-                   impl: str = 'auto', style: Optional[tf.Tensor] = None,
-                   scale: Optional[tf.Tensor] = None,
-                   shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+def fused_bias_act(
+    x: tf.Tensor,
+    b: Optional[tf.Tensor] = None,
+    axis: int = 1,
+    act: str = 'linear',
+    alpha: Optional[float] = None,
+    gain: Optional[float] = None,
+    impl: str = 'auto',
+    style: Optional[tf.Tensor] = None,
+    scale: Optional[tf.Tensor] = None,
+    shift: Optional[tf.Tensor] = None,
+) -> tf.Tensor:
     """Return gain * act(x * style * scale + shift + b); differentiable any number of times.
 
     x:     any shape, any floating-point type, which the result keeps.
@@ -34,15 +42,18 @@ def fused_bias_act(x: tf.Tensor, b: Optional[tf.Tensor] = None, axis: int = 1, a
     Raises UserError for an unknown `act` or an `impl` that does not exist.
     """
     if act not in activation_funcs:
-        raise UserError('unknown activation function %r; use one of: %s'
-                        % (act, ', '.join(activation_funcs)))
+        raise UserError(
+            'unknown activation function %r; use one of: %s' % (act, ', '.join(activation_funcs))
+        )
     spec = activation_funcs[act]
     alpha = spec.def_alpha if alpha is None else alpha
     gain = float(spec.def_gain if gain is None else gain)
     with tf.name_scope('FusedBiasAct'):
         x = tf.convert_to_tensor(x)
-        b, style, scale, shift = [None if value is None else tf.convert_to_tensor(value)
-                                  for value in (b, style, scale, shift)]
+        b, style, scale, shift = [
+            None if value is None else tf.convert_to_tensor(value)
+            for value in (b, style, scale, shift)
+        ]
         _check_shapes(x, b, axis, style, scale, shift)
         module = _module(impl, x, axis, act, alpha)
         if act == 'linear' and gain == 1 and all(v is None for v in (b, style, scale, shift)):
@@ -50,8 +61,9 @@ def fused_bias_act(x: tf.Tensor, b: Optional[tf.Tensor] = None, axis: int = 1, a
         return module.bias_act(x, b, axis, act, alpha, gain, style, scale, shift)
 
 
-def channel_sum(x: tf.Tensor, style: Optional[tf.Tensor] = None, axis: int = 1,
-                impl: str = 'auto') -> tf.Tensor:
+def channel_sum(
+    x: tf.Tensor, style: Optional[tf.Tensor] = None, axis: int = 1, impl: str = 'auto'
+) -> tf.Tensor:
     """Return the sum of x * style over the channels; differentiable any number of times.
 
     What FR's statistics start from (Feng et al. 2020, Eq. 6), with the demodulation inside.
@@ -73,21 +85,31 @@ def _module(impl, x, axis, act, alpha):
     if bias_act_native.can_do(x, axis, act, alpha):
         return bias_act_native
     if impl != 'auto':
-        raise UserError("impl='%s' of FusedBiasAct cannot do %s, axis=%d, act='%s', alpha=%s; use "
-                        "impl='auto' or 'ref'" % (impl, x.dtype.name, axis, act, alpha))
+        raise UserError(
+            "impl='%s' of FusedBiasAct cannot do %s, axis=%d, act='%s', alpha=%s; use "
+            "impl='auto' or 'ref'" % (impl, x.dtype.name, axis, act, alpha)
+        )
     return bias_act_ref
 
 
 def _check_shapes(x, b, axis, style, scale, shift):
     rank = x.shape.rank
     assert 0 <= axis < rank, 'axis %d of a tensor of rank %d' % (axis, rank)
-    n, c = x.shape[:1], x.shape[axis:axis + 1]
-    assert b is None or b.shape.is_compatible_with(c), \
-        'bias %s for axis %d of %s' % (b.shape, axis, x.shape)
-    assert style is None or axis > 0 and style.shape.is_compatible_with(n.concatenate(c)), \
+    n, c = x.shape[:1], x.shape[axis : axis + 1]
+    assert b is None or b.shape.is_compatible_with(c), 'bias %s for axis %d of %s' % (
+        b.shape,
+        axis,
+        x.shape,
+    )
+    assert style is None or axis > 0 and style.shape.is_compatible_with(n.concatenate(c)), (
         'style %s for axis %d of %s' % (style.shape, axis, x.shape)
+    )
     pixels = [1 if i == axis else size for i, size in enumerate(x.shape.as_list())]
     for name, value in [('scale', scale), ('shift', shift)]:
-        assert value is None or axis > 0 and any(
-            value.shape.is_compatible_with([first] + pixels[1:]) for first in (pixels[0], 1)), \
-            '%s %s for axis %d of %s' % (name, value.shape, axis, x.shape)
+        assert (
+            value is None
+            or axis > 0
+            and any(
+                value.shape.is_compatible_with([first] + pixels[1:]) for first in (pixels[0], 1)
+            )
+        ), '%s %s for axis %d of %s' % (name, value.shape, axis, x.shape)

@@ -5,6 +5,7 @@ are faster in NHWC). N may be unknown. Filters `k` are [n, n], or [n] for the ou
 itself, and are normalized to sum 1. Results keep the type of x and are differentiable any number of
 times in x and w.
 """
+
 from typing import Any, Callable
 
 import numpy as np
@@ -15,9 +16,19 @@ from dnnlib.tflib.ops import conv2d, upfirdn_native, upfirdn_ref
 from dnnlib.util import UserError
 
 
-def upfirdn_2d(x: tf.Tensor, k: Any, upx: int = 1, upy: int = 1, downx: int = 1, downy: int = 1,
-               padx0: int = 0, padx1: int = 0, pady0: int = 0, pady1: int = 0,
-               impl: str = 'auto') -> tf.Tensor:
+def upfirdn_2d(
+    x: tf.Tensor,
+    k: Any,
+    upx: int = 1,
+    upy: int = 1,
+    downx: int = 1,
+    downy: int = 1,
+    padx0: int = 0,
+    padx1: int = 0,
+    pady0: int = 0,
+    pady1: int = 0,
+    impl: str = 'auto',
+) -> tf.Tensor:
     """Upsample with zeros, pad, convolve and downsample a batch of images.
 
     1. Put upx - 1 (upy - 1) zeros after every pixel, the last one included.
@@ -37,32 +48,52 @@ def upfirdn_2d(x: tf.Tensor, k: Any, upx: int = 1, upy: int = 1, downx: int = 1,
     return _upfirdn(tf.convert_to_tensor(x), how, 'NHWC', impl)
 
 
-def filter_2d(x: tf.Tensor, k: Any, gain: float = 1, data_format: str = 'NCHW',
-              impl: str = 'auto') -> tf.Tensor:
+def filter_2d(
+    x: tf.Tensor, k: Any, gain: float = 1, data_format: str = 'NCHW', impl: str = 'auto'
+) -> tf.Tensor:
     """Filter images with k and multiply by gain; the size stays, zeros are assumed outside."""
     k = _setup_kernel(k, gain)
     p = k.shape[0] - 1
     return _resample(x, k, 1, 1, (p + 1) // 2, p // 2, data_format, impl)
 
 
-def upsample_2d(x: tf.Tensor, k: Any = None, factor: int = 2, gain: float = 1,
-                data_format: str = 'NCHW', impl: str = 'auto') -> tf.Tensor:
+def upsample_2d(
+    x: tf.Tensor,
+    k: Any = None,
+    factor: int = 2,
+    gain: float = 1,
+    data_format: str = 'NCHW',
+    impl: str = 'auto',
+) -> tf.Tensor:
     """Enlarge images `factor` times with the filter k (default: a box, i.e. nearest neighbour)."""
-    k = _setup_kernel(_box(k, factor), gain * factor ** 2)
+    k = _setup_kernel(_box(k, factor), gain * factor**2)
     p = k.shape[0] - factor
     return _resample(x, k, factor, 1, (p + 1) // 2 + factor - 1, p // 2, data_format, impl)
 
 
-def downsample_2d(x: tf.Tensor, k: Any = None, factor: int = 2, gain: float = 1,
-                  data_format: str = 'NCHW', impl: str = 'auto') -> tf.Tensor:
+def downsample_2d(
+    x: tf.Tensor,
+    k: Any = None,
+    factor: int = 2,
+    gain: float = 1,
+    data_format: str = 'NCHW',
+    impl: str = 'auto',
+) -> tf.Tensor:
     """Shrink images `factor` times with the filter k (default: a box, that is the average)."""
     k = _setup_kernel(_box(k, factor), gain)
     p = k.shape[0] - factor
     return _resample(x, k, 1, factor, (p + 1) // 2, p // 2, data_format, impl)
 
 
-def upsample_conv_2d(x: tf.Tensor, w: tf.Tensor, k: Any = None, factor: int = 2, gain: float = 1,
-                     data_format: str = 'NCHW', impl: str = 'auto') -> tf.Tensor:
+def upsample_conv_2d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    k: Any = None,
+    factor: int = 2,
+    gain: float = 1,
+    data_format: str = 'NCHW',
+    impl: str = 'auto',
+) -> tf.Tensor:
     """`upsample_2d` and then a convolution with w, in one step that pads only once.
 
     w: [c, c, inC, outC], not flipped. With fewer input channels than x the convolution is grouped:
@@ -71,7 +102,7 @@ def upsample_conv_2d(x: tf.Tensor, w: tf.Tensor, k: Any = None, factor: int = 2,
     Returns images of `factor` times the size (for every factor; StyleGAN2's own code: for 2 only).
     """
     w, c = _check_weights(w)
-    k = _setup_kernel(_box(k, factor), gain * factor ** 2)
+    k = _setup_kernel(_box(k, factor), gain * factor**2)
     p = k.shape[0] - factor - (c - 1)
     pad0, pad1 = (p + 1) // 2 + factor - 1, p // 2 + factor - 1
     if c == 1:  # the convolution commutes with the filter: do it on the small image
@@ -81,8 +112,15 @@ def upsample_conv_2d(x: tf.Tensor, w: tf.Tensor, k: Any = None, factor: int = 2,
     return _resample(x, k, 1, 1, pad0, pad1, data_format, impl)
 
 
-def conv_downsample_2d(x: tf.Tensor, w: tf.Tensor, k: Any = None, factor: int = 2, gain: float = 1,
-                       data_format: str = 'NCHW', impl: str = 'auto') -> tf.Tensor:
+def conv_downsample_2d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    k: Any = None,
+    factor: int = 2,
+    gain: float = 1,
+    data_format: str = 'NCHW',
+    impl: str = 'auto',
+) -> tf.Tensor:
     """A convolution with w and then `downsample_2d`, in one step that pads only once.
 
     w: [c, c, inC, outC], not flipped; grouped as in `upsample_conv_2d`.
@@ -104,8 +142,9 @@ def _setup_kernel(k, gain):
     if k.ndim == 1:
         k = np.outer(k, k)
     if k.ndim != 2 or k.shape[0] != k.shape[1] or k.size == 0:
-        raise UserError('a resampling kernel has shape %s; allowed are [n] and [n, n]'
-                        % list(k.shape))
+        raise UserError(
+            'a resampling kernel has shape %s; allowed are [n] and [n, n]' % list(k.shape)
+        )
     if not np.isfinite(k).all() or np.sum(k) == 0:
         raise UserError('a resampling kernel sums to %s; it cannot be normalized' % np.sum(k))
     return k / np.sum(k) * np.float32(gain)
@@ -154,8 +193,10 @@ def _upfirdn(x, how, data_format, impl):
     out = how.output_size(size)
     if min(out) < 1:
         sizes = tuple('%d x %d' % tuple(pair) for pair in (size, how.kernel.shape, out))
-        raise UserError('an image of %s pixels is too small for a kernel of %s: the result would '
-                        'have %s' % sizes)
+        raise UserError(
+            'an image of %s pixels is too small for a kernel of %s: the result would '
+            'have %s' % sizes
+        )
     with tf.name_scope('UpFirDn2D'):
         evaluate = upfirdn_native.evaluate if upfirdn_native.is_chosen(x, how, impl) else None
         return upfirdn_ref.upfirdn(x, how, data_format, evaluate)
@@ -163,6 +204,7 @@ def _upfirdn(x, how, data_format, impl):
 
 def _grouped(conv, x, w, stride, data_format):
     """conv(x, w, groups, stride, data_format), one group at a time on CPUs, which have none."""
+
     def on_device(x, data_format):
         channel_axis = data_format.index('C')
         channels, in_channels = x.shape.as_list()[channel_axis], w.shape.as_list()[2]
@@ -172,12 +214,14 @@ def _grouped(conv, x, w, stride, data_format):
             return conv(x, w, groups, stride, data_format)
         parts = zip(tf.split(x, groups, axis=channel_axis), tf.split(w, groups, axis=3))
         return tf.concat([conv(xg, wg, 1, stride, data_format) for xg, wg in parts], channel_axis)
+
     return _on_device(on_device, x, data_format)
 
 
 def _conv_2d(x, w, stride, data_format):
     def conv(x, w, _groups, stride, data_format):
         return conv2d.conv2d(x, w, stride, 'VALID', data_format)
+
     return _grouped(conv, x, w, stride, data_format)
 
 

@@ -1,4 +1,5 @@
 """The compiled op of `upfirdn_2d`, for CPUs and GPUs and in both data formats; see upfirdn_2d.h."""
+
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import custom_ops
@@ -18,19 +19,28 @@ def is_chosen(x: tf.Tensor, how: Resampling, impl: str) -> bool:
     if x.dtype in custom_ops.kernel_dtypes() and max(how.kernel.shape) <= _MAX_TAPS:
         return True
     if impl != 'auto':
-        raise UserError("impl='%s' of UpFirDn2D cannot do %s with a kernel of %d x %d; it knows "
-                        "%s, and kernels up to %d x %d; use impl='auto' or 'ref'"
-                        % ((impl, x.dtype.name) + how.kernel.shape + (', '.join(
-                            t.name for t in custom_ops.kernel_dtypes()), _MAX_TAPS, _MAX_TAPS)))
+        raise UserError(
+            "impl='%s' of UpFirDn2D cannot do %s with a kernel of %d x %d; it knows "
+            "%s, and kernels up to %d x %d; use impl='auto' or 'ref'"
+            % (
+                (impl, x.dtype.name)
+                + how.kernel.shape
+                + (', '.join(t.name for t in custom_ops.kernel_dtypes()), _MAX_TAPS, _MAX_TAPS)
+            )
+        )
     return False
 
 
 def evaluate(x: tf.Tensor, how: Resampling, data_format: str) -> tf.Tensor:
     """Insert zeros, pad or crop, convolve, keep every n-th pixel; only H and W have to be known."""
     y = custom_ops.library().up_fir_dn2d(
-        x, tf.constant(how.kernel, tf.float32), up=[int(v) for v in how.up],
-        down=[int(v) for v in how.down], pad=[int(v) for pair in how.pad for v in pair],
-        data_format=data_format)
+        x,
+        tf.constant(how.kernel, tf.float32),
+        up=[int(v) for v in how.up],
+        down=[int(v) for v in how.down],
+        pad=[int(v) for pair in how.pad for v in pair],
+        data_format=data_format,
+    )
     size = [x.shape.as_list()[data_format.index(axis)] for axis in 'HW']
     sizes = dict(zip('HW', how.output_size(size)))
     y.set_shape([sizes.get(axis, n) for axis, n in zip(data_format, x.shape.as_list())])

@@ -3,6 +3,7 @@
 The two cases that networks use are one depthwise convolution each: filtering and keeping every n-th
 pixel is the convolution itself, with stride n; inserting zeros and filtering is its transpose.
 """
+
 from typing import Callable, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -15,6 +16,7 @@ _HALF_TYPES = (tf.float16, tf.bfloat16)
 
 class Resampling(NamedTuple):
     """What to do with an image; all but the kernel comes as a pair (vertical, horizontal)."""
+
     kernel: np.ndarray  # [height, width]
     up: Tuple[int, int]
     down: Tuple[int, int]
@@ -22,8 +24,10 @@ class Resampling(NamedTuple):
 
     def output_size(self, size: Tuple[int, int]) -> Tuple[int, int]:
         """Height and width of the result for an image of height and width `size`."""
-        return tuple((n * up + sum(pad) - taps) // down + 1 for n, up, down, pad, taps
-                     in zip(size, self.up, self.down, self.pad, self.kernel.shape))
+        return tuple(
+            (n * up + sum(pad) - taps) // down + 1
+            for n, up, down, pad, taps in zip(size, self.up, self.down, self.pad, self.kernel.shape)
+        )
 
     def adjoint(self, size: Tuple[int, int]) -> 'Resampling':
         """The transposed linear map, which takes gradients back to an image of `size`."""
@@ -35,8 +39,9 @@ class Resampling(NamedTuple):
         return Resampling(self.kernel[::-1, ::-1], self.down, self.up, tuple(pads))
 
 
-def upfirdn(x: tf.Tensor, how: Resampling, data_format: str,
-            evaluate: Optional[Callable] = None) -> tf.Tensor:
+def upfirdn(
+    x: tf.Tensor, how: Resampling, data_format: str, evaluate: Optional[Callable] = None
+) -> tf.Tensor:
     """Insert zeros, pad or crop, convolve, keep every n-th pixel; differentiable at any order.
 
     x: [N, H, W, C], or [N, C, H, W] with data_format 'NCHW', which CPUs cannot do. Only N may be
@@ -52,7 +57,9 @@ def upfirdn(x: tf.Tensor, how: Resampling, data_format: str,
         def grad(dy):
             dy.set_shape(y.shape)
             return upfirdn(dy, how.adjoint(size), data_format, evaluate)
+
         return y, grad
+
     return op(x)
 
 
@@ -112,16 +119,21 @@ def _convolve_transposed(x, how, data_format):
     full = [(n - 1) * stride + taps for n, taps in zip(size, how.kernel.shape)]
     out = how.output_size(size)
     crop = [taps - 1 - pad[0] for taps, pad in zip(how.kernel.shape, how.pad)]
-    same = all(-(-o // stride) == n and max(f - o, 0) // 2 == c
-               for o, n, f, c in zip(out, size, full, crop))
+    same = all(
+        -(-o // stride) == n and max(f - o, 0) // 2 == c
+        for o, n, f, c in zip(out, size, full, crop)
+    )
     made = out if same else full
     batch = x.shape.as_list()[0] or tf.shape(x)[0]
     channels = x.shape.as_list()[_channel_axis(data_format)]
     y = tf.nn.depthwise_conv2d_backprop_input(
         per_axis([batch, made[0], made[1], channels], data_format),
-        _depthwise_filter(how.kernel, x, data_format), x,
-        per_axis([1, stride, stride, 1], data_format), 'SAME' if same else 'VALID',
-        data_format=data_format)
+        _depthwise_filter(how.kernel, x, data_format),
+        x,
+        per_axis([1, stride, stride, 1], data_format),
+        'SAME' if same else 'VALID',
+        data_format=data_format,
+    )
     y.set_shape(per_axis([x.shape.as_list()[0], made[0], made[1], channels], data_format))
     if same:
         return y

@@ -7,6 +7,7 @@ those of stride 2, in batched matrix products; float32, NHWC, on CPUs. Of x, w a
 
 where ' is the adjoint. See kernels/winograd.h for A and B.
 """
+
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -19,20 +20,33 @@ _CHANNEL_MULTIPLE = 16  # as in kernels/winograd.h
 # Per axis: planes of the three weights of a row.
 _WEIGHT_PLANES = {
     1: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
-    2: np.array([[1, 0, 0], [1, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0]])}
+    2: np.array([[1, 0, 0], [1, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0]]),
+}
 _INPUT_MATRIX, _OUTPUT_MATRIX = {1: 0, 2: 2}, {1: 1, 2: 3}  # by stride: sg_winograd_matrix
 
 # padding: 'SAME' with a stride of 1, or 'VALID'; sizes are (height, width).
-Geometry = NamedTuple('Geometry', [
-    ('taps', int), ('stride', int), ('padding', str),
-    ('x_size', Tuple[int, int]), ('y_size', Tuple[int, int])])
+Geometry = NamedTuple(
+    'Geometry',
+    [
+        ('taps', int),
+        ('stride', int),
+        ('padding', str),
+        ('x_size', Tuple[int, int]),
+        ('y_size', Tuple[int, int]),
+    ],
+)
 
 
 def can_do(dtype: tf.DType, how: Geometry, in_channels: int, out_channels: int) -> bool:
     """Whether there is a way for such a convolution, and the compiled ops it needs are there."""
-    return (dtype == tf.float32 and how.taps == 3 and how.stride in _WEIGHT_PLANES
-            and in_channels % _CHANNEL_MULTIPLE == 0 and out_channels % _CHANNEL_MULTIPLE == 0
-            and custom_ops.has_native())
+    return (
+        dtype == tf.float32
+        and how.taps == 3
+        and how.stride in _WEIGHT_PLANES
+        and in_channels % _CHANNEL_MULTIPLE == 0
+        and out_channels % _CHANNEL_MULTIPLE == 0
+        and custom_ops.has_native()
+    )
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
@@ -81,7 +95,8 @@ def _planes(x, matrix, pad, how):
 
 def _adjoint(planes, matrix, pad, shape, how):
     x = custom_ops.library().winograd_adjoint(
-        planes, matrix=matrix[how.stride], pad=pad, tiles=_tiles(how), size=shape[1:])
+        planes, matrix=matrix[how.stride], pad=pad, tiles=_tiles(how), size=shape[1:]
+    )
     x.set_shape(shape + [planes.shape[2]])
     return x
 

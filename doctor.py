@@ -1,0 +1,285 @@
+"""`python doctor.py`: is this machine ready? One verdict per line, for bug reports too.
+
+`ok`, `warn` (works, but not as it could) or `FAIL`; the exit status is 1 if anything fails.
+"""
+
+import importlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import warnings
+from typing import Callable, Iterator, List, NamedTuple, Optional
+
+import numpy as np
+
+from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib.download import CACHE_DIR
+
+PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
+PYTHONS = [(3, 6), (3, 7), (3, 10), (3, 11), (3, 12), (3, 13)]
+
+# Largest deviation of a float32 image, relative to its largest value, that rounding explains; the
+# TF32 arithmetic of today's GPUs included.
+TOLERANCE = 2e-2
+
+Verdict = NamedTuple('Verdict', [('level', str), ('text', str)])
+
+
+def ok(text: str) -> Verdict:
+    """All is well."""
+    return Verdict('ok', text)
+
+
+def warn(text: str) -> Verdict:
+    """It works, though not as it could."""
+    return Verdict('warn', text)
+
+
+def fail(text: str) -> Verdict:
+    """It does not work; the text says what to do."""
+    return Verdict('FAIL', text)
+
+
+def check_python() -> Iterator[Verdict]:
+    """The interpreter's version against those that the pinned packages exist for."""
+    text = 'Python %s, %s' % (platform.python_version(), sys.executable)
+    known = sys.version_info[:2] in PYTHONS
+    yield (
+        ok(text)
+        if known
+        else warn(
+            '%s: the packages are pinned for %s' % (text, ', '.join('%d.%d' % v for v in PYTHONS))
+        )
+    )
+
+
+def check_tensorflow() -> Iterator[Verdict]:
+    """TensorFlow can be imported."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            tf = importlib.import_module('tensorflow')
+            engine = importlib.import_module('dnnlib.tflib.engine')
+    except Exception as error:  # a broken installation raises anything
+        yield fail(
+            'TensorFlow cannot be imported (%s): run `make env`, then use the Python of'
+            ' .venv-tf1 or .venv-tf2' % _describe(error)
+        )
+        return
+    yield ok('TensorFlow %s, engine %s' % (tf.__version__, engine.ENGINE))
+
+
+def check_packages() -> Iterator[Verdict]:
+    """The other packages can be imported."""
+    found = []
+    for name in PACKAGES:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            yield fail('%s cannot be imported (%s): run `make env`' % (name, _describe(error)))
+        else:
+            found.append(' '.join([name, getattr(module, '__version__', '')]).strip())
+    if found:
+        yield ok(', '.join(found))
+
+
+def check_hardware() -> Iterator[Verdict]:
+    """CPU, and the GPUs that the driver knows."""
+    yield ok('CPU: %s, %d cores for this process' % (_cpu_model(), len(os.sched_getaffinity(0))))
+    cards = _gpu_cards()
+    for card in cards:
+        yield ok('GPU: ' + card)
+    if not cards:
+        yield ok('GPU: none, the CPU does all work')
+
+
+def check_compilers() -> Iterator[Verdict]:
+    """The compilers that build custom ops."""
+    for command, pattern, need in [
+        ('g++', r'\d+\.\d+[.\d]*$', 'C++ kernels'),
+        ('nvcc', r'V\d+[.\d]*', 'CUDA kernels'),
+    ]:
+        output = _output([command, '--version'])
+        if output is None:
+            yield ok('%s: not found; only needed to build %s' % (command, need))
+            continue
+        version = re.search(pattern, output, re.MULTILINE)
+        yield ok('%s %s' % (command, version.group(0).lstrip('V') if version else '(no version)'))
+
+
+def check_devices() -> Iterator[Verdict]:
+    """The devices that TensorFlow uses, which are all that there are."""
+    from dnnlib.tflib import engine
+
+    usable = engine.gpu_devices()
+    text = 'TensorFlow uses %s' % (', '.join(usable) or 'the CPU')
+    if len(usable) >= len(_gpu_cards()):
+        yield ok(text)
+    elif engine.ENGINE == 'tf1':
+        yield warn(
+            '%s, and not all GPUs; version 1.14 needs CUDA 10.0 and cuDNN 7, newer GPUs need'
+            ' `make env ENGINE=tf2`' % text
+        )
+    else:
+        yield warn('%s, and not all GPUs; `make env ENGINE=tf2` installs CUDA along' % text)
+
+
+def check_custom_ops() -> Iterator[Verdict]:
+    """Which implementation each custom op has here."""
+    from dnnlib.tflib import custom_ops
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the reason says it all
+        for name in custom_ops.OP_NAMES:
+            implementation, reason = custom_ops.implementation_of(name)
+            verdict = warn if implementation == 'ref' else ok
+            yield verdict('%s: %s (%s)' % (name, implementation, reason))
+
+
+def check_caches() -> Iterator[Verdict]:
+    """Where downloads and compiled ops are kept, and whether they can be."""
+    from dnnlib.tflib import kernel_build
+
+    for what, folder, verdict in [
+        ('downloads', CACHE_DIR, fail),
+        ('compiled ops', kernel_build.cache_dir(), warn),
+    ]:
+        path = os.path.abspath(folder)
+        nearest = path
+        while not os.path.exists(nearest):
+            nearest = os.path.dirname(nearest)
+        if os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK):
+            yield ok('%s are kept in %s' % (what, path))
+        else:
+            yield verdict(
+                '%s cannot be kept in %s: %s is not a writable folder' % (what, path, nearest)
+            )
+
+
+def check_generator() -> Iterator[Verdict]:
+    """A small generator with FR on each kind of device, against the same in float64 on the CPU."""
+    from dnnlib.tflib import engine
+
+    want = generate('/cpu:0', 'float64')
+    for device in sorted({engine.device(0), '/cpu:0'}):
+        got = generate(device, 'float32')
+        difference = float(np.max(np.abs(got - want)) / np.max(np.abs(want)))
+        text = 'FR generator on %s: differs from float64 by %.1e' % (device, difference)
+        yield (
+            ok(text)
+            if difference <= TOLERANCE
+            else fail(
+                '%s, more than %g; please report it with all of this output' % (text, TOLERANCE)
+            )
+        )
+
+
+def generate(device: str, dtype: str) -> np.ndarray:
+    """Two images [2, 3, 8, 8] of a small generator with FR, with the same weights at each call.
+
+    Args:
+        device: where it runs, such as '/cpu:0'; the device decides on the layout of activations.
+        dtype: 'float32' or 'float64'.
+    """
+    import tensorflow.compat.v1 as tf
+
+    from dnnlib.tflib import tfutil
+    from dnnlib.tflib.network import Network
+    from training.networks_stylegan2 import G_main
+
+    random = np.random.RandomState(1)
+    with tf.Graph().as_default(), tf.Session().as_default() as session, tf.device(device):
+        G = Network(
+            'G',
+            func_name=G_main,
+            num_channels=3,
+            resolution=8,
+            fmap_max=16,
+            latent_size=16,
+            dlatent_size=16,
+            mapping_fmaps=16,
+            mapping_layers=2,
+            mapping_lrmul=1,
+            noise_injection='fr',
+            randomize_noise=False,
+            truncation_psi=1,
+        )
+        tfutil.set_vars(
+            {G.vars[name]: random.randn(*G.vars[name].shape.as_list()) for name in sorted(G.vars)}
+        )
+        latents = tf.constant(random.randn(2, 16), tf.float32)
+        return session.run(G.get_output_for(latents, None, dtype=dtype))
+
+
+CHECKS = [check_python, check_packages, check_hardware, check_compilers]
+TENSORFLOW_CHECKS = [check_devices, check_custom_ops, check_caches, check_generator]
+
+
+def report(checks: List[Callable[[], Iterator[Verdict]]]) -> bool:
+    """Print the verdicts of some checks, an unforeseen error as one more; False if any is FAIL."""
+    fine = True
+    for check in checks:
+        try:
+            for verdict in check():
+                fine &= _show(verdict)
+        except Exception as error:
+            fine = _show(fail('%s stopped: %s' % (check.__name__, _describe(error))))
+    return fine
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Print all verdicts; return 1 if anything fails, else 0."""
+    ArgumentParser(prog='doctor.py', description=__doc__).parse_args(argv)
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    fine = report(CHECKS)
+    fine &= report([check_tensorflow]) and report(TENSORFLOW_CHECKS)
+    return 0 if fine else 1
+
+
+def _show(verdict):
+    print('%-4s  %s' % verdict, flush=True)
+    return verdict.level != 'FAIL'
+
+
+def _describe(error):
+    lines = str(error).strip().splitlines()
+    return '%s: %s' % (type(error).__name__, lines[-1] if lines else 'no message')
+
+
+def _output(command):
+    """What a command prints, or None where there is none that works."""
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _gpu_cards():
+    """Lines such as 'NVIDIA A100, 81920 MiB, 550.54' of nvidia-smi."""
+    listed = _output(
+        ['nvidia-smi', '--query-gpu=name,memory.total,driver_version', '--format=csv,noheader']
+    )
+    return listed.splitlines() if listed else []
+
+
+def _cpu_model():
+    try:
+        with open('/proc/cpuinfo') as file:
+            models = re.findall(r'^model name\s*: (.*)$', file.read(), re.MULTILINE)
+    except OSError:
+        models = []
+    return models[0] if models else platform.machine()
+
+
+if __name__ == '__main__':
+    sys.exit(run_cli(main))

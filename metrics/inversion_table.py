@@ -1,0 +1,97 @@
+"""How well images can be projected: the figures of table 4 of "On Noise Injection in GANs"."""
+
+import os
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from metrics import paper_tables
+
+# Figures by their names in results, with what heads their columns.
+_COLUMNS = [
+    ('mse', 'MSE'),
+    ('perceptual', 'perceptual'),
+    ('lpips', 'LPIPS'),
+    ('distance', '|w-mean|^2'),
+]
+_WARNING = (
+    'Warning: not to be compared with the paper, which projects 20 faces and does '
+    'not tell its units, but for how the systems relate.'
+)
+
+
+def summarize(projections: Sequence[Any], hard_cases: Sequence[str]) -> Dict[str, Any]:
+    """Figures of each image and their means.
+
+    Args:
+        projections: as `training.inversion.results.load_projection` gives them.
+        hard_cases: names of images that also have a mean of their own.
+
+    Returns: plain data: {'images': {name: figures}, 'overall': means, 'hard': means or None}.
+    """
+    images = {projection.name: projection.figures for projection in projections}
+    hard = [images[name] for name in hard_cases if name in images]
+    return dict(
+        images=images, overall=_means(list(images.values())), hard=_means(hard) if hard else None
+    )
+
+
+def _means(figures):
+    """Means of all figures, and their number; t of each layer likewise."""
+    means = {
+        name: np.mean([each[name] for each in figures], axis=0).tolist()
+        for name in figures[0]
+        if figures[0][name] is not None
+    }
+    return dict(means, num_images=len(figures))
+
+
+def label(settings: Dict[str, Any]) -> str:
+    """What to call a projection's settings in tables: the network's configuration or file, and what
+    is searched beside latents.
+    """
+    network = settings['network']
+    config = paper_tables.config_of_run(os.path.basename(os.path.dirname(network)))
+    searched = [
+        name
+        for name, key in [('t', 'optimize_alpha'), ('noise', 'optimize_noise')]
+        if settings[key]
+    ]
+    return ' with '.join(
+        [config or os.path.splitext(os.path.basename(network))[0]]
+        + ([' and '.join(searched)] if searched else [])
+    )
+
+
+def table(rows: Sequence[Tuple[str, Dict[str, Any]]]) -> List[str]:
+    """Lines with the means of networks, (label, `summarize`) each, and the paper's table 4."""
+    columns = [pair for pair in _COLUMNS if pair[0] in rows[0][1]['overall']]
+    parts = ['overall'] + (['hard'] if any(summary['hard'] for _, summary in rows) else [])
+    width = max([28] + [len(name) for name, _ in rows])
+    block = ('%8s' + '%12s' * len(columns)) % (('images',) + tuple(head for _, head in columns))
+    lines = [
+        ' ' * width
+        + ''.join('%*s' % (len(block), {'hard': 'hard cases'}.get(part, part)) for part in parts),
+        ' ' * width + block * len(parts),
+    ]
+    for name, summary in rows:
+        lines.append(
+            '%-*s' % (width, name) + ''.join(_cells(summary[part], columns) for part in parts)
+        )
+    for config, (mse, perceptual, hard_mse, hard_perceptual) in paper_tables.INVERSION.items():
+        paper = [
+            dict(num_images=20, mse=mse, perceptual=perceptual),
+            dict(mse=hard_mse, perceptual=hard_perceptual),
+        ]
+        lines.append(
+            '%-*s' % (width, 'paper, ' + config)
+            + ''.join(_cells(values, columns) for values in paper[: len(parts)])
+        )
+    return [line.rstrip() for line in lines] + [_WARNING]
+
+
+def _cells(values, columns):
+    values = values or {}
+    return '%8s' % values.get('num_images', '') + ''.join(
+        '%12s' % ('%.4g' % values[name] if name in values else '') for name, _ in columns
+    )

@@ -1,0 +1,1 @@
+"""Data sets: their files, how they are made, read and looked into."""

@@ -1,0 +1,272 @@
+"""What all kinds of data sets share: order, TensorFlow pipeline, labels.
+
+Images have levels of detail: lod 0 = full resolution, each next lod half the side, down to 4x4.
+"""
+
+import contextlib
+import hashlib
+from typing import Iterator, Optional, Tuple, Union
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib import tfutil
+from dnnlib.util import UserError
+from training.data.image_order import image_indices
+
+_ENDLESS = 1 << 62
+_MAX_PREFETCHED_MINIBATCHES = 16
+_LABELS_AT_A_TIME = 1 << 14
+
+
+class Dataset:
+    """A stream of (image, label) pairs: epoch after epoch, each in an order of its own.
+
+    What comes at which position depends on `seed` and the position alone, neither on minibatch
+    sizes nor on what was read before, and no buffer is shuffled: a stream goes on exactly where it
+    stopped with `configure(..., position=images consumed)`. Memory use does not grow with the data
+    set. A kind of data set adds how one image is read.
+
+    Args:
+        num_images: number of images there are.
+        shape: (C, R, R), R a power of two from 4.
+        labels: array-like of labels [num_images, label_size]; None = no labels, label_size 0.
+        max_images: use only the first so many; None = all.
+        repeat: False = the stream ends after one epoch with tf.errors.OutOfRangeError; its last
+            minibatch may be short.
+        shuffle: False = file order.
+        seed: number from 0 that determines the order; None = draw one from NumPy's generator.
+        prefetch_mb: limit of the minibatches read ahead, in MiB (1 to 16 minibatches in any case).
+        num_threads: minibatches read at the same time.
+
+    Attributes:
+        num_images, shape = [C, R, R], resolution, resolution_log2, dtype = 'uint8',
+        dynamic_range = [0, 255], label_size, label_dtype = 'float32', seed.
+    """
+
+    def __init__(
+        self,
+        num_images: int,
+        shape: Tuple[int, int, int],
+        labels=None,
+        max_images: Optional[int] = None,
+        repeat: bool = True,
+        shuffle: bool = True,
+        seed: Optional[int] = 0,
+        prefetch_mb: int = 256,
+        num_threads: int = 2,
+    ):
+        if max_images is not None and max_images < 1:
+            raise UserError('max_images is %r; it must be at least 1.' % max_images)
+        self.num_images = num_images if max_images is None else min(num_images, max_images)
+        self.shape = list(shape)
+        self.resolution = self.shape[1]
+        self.resolution_log2 = self.resolution.bit_length() - 1
+        self.dtype = 'uint8'
+        self.dynamic_range = [0, 255]
+        self.label_dtype = 'float32'
+        self.seed = int(np.random.randint(1 << 31)) if seed is None else int(seed)
+        self._labels = np.zeros([1, 0], np.float32) if labels is None else labels
+        self.label_size = self._labels.shape[1]
+        self._has_labels = labels is not None
+        self._repeat = repeat
+        self._shuffle = shuffle
+        self._prefetch_bytes = prefetch_mb << 20
+        self._num_threads = num_threads
+        self._iterator = None
+        self._fetch_np = None
+        self._configured = None
+        self._errors = []  # (position, UserError) of minibatches that could not be read
+
+    def close(self) -> None:
+        """Let go of open files; reading goes on no further."""
+
+    def get_image(self, index: int, lod: int = 0) -> np.ndarray:
+        """Return image `index` in file order, uint8 [C, H, W]; needs no session."""
+        return self._read_image(index, lod)
+
+    def get_label(self, index: int) -> np.ndarray:
+        """Return the label of image `index` in file order, float32 [label_size]."""
+        return self._labels_of(np.array([index]))[0]
+
+    def class_numbers(self) -> Optional[np.ndarray]:
+        """Class of each image in file order, int32 [num_images]; None if labels are not one-hot."""
+        classes = np.empty([self.num_images], np.int32)
+        for begin in range(0, self.num_images, _LABELS_AT_A_TIME):
+            stop = min(begin + _LABELS_AT_A_TIME, self.num_images)
+            labels = self._labels_of(np.arange(begin, stop))
+            if np.any((labels != 0) & (labels != 1)) or np.any(labels.sum(axis=1) != 1):
+                return None
+            classes[begin:stop] = labels.argmax(axis=1)
+        return classes
+
+    def has_all_classes(self) -> bool:
+        """Whether the labels are one-hot and every class has images."""
+        classes = self.class_numbers()
+        return classes is not None and len(np.unique(classes)) == self.label_size
+
+    def fingerprint(self) -> str:
+        """16 hex digits that identify the data: names, sizes, some images and labels."""
+        parts = self._identity() + [self.num_images, self.shape, self.label_size]
+        digest = hashlib.sha256(repr(parts).encode())
+        for index in sorted({0, self.num_images // 3, self.num_images // 2, self.num_images - 1}):
+            digest.update(self._read_image(index, 0).tobytes())
+            digest.update(self._labels_of(np.array([index])).tobytes())
+        return digest.hexdigest()[:16]
+
+    def configure(
+        self, minibatch_size: int, lod: float = 0, position: Optional[int] = None
+    ) -> None:
+        """Choose minibatch size, level of detail and place in the stream; needs a default session.
+
+        Args:
+            minibatch_size: images per minibatch.
+            lod: level of detail, rounded down to a whole level.
+            position: number of images of the stream already consumed, to go on from exactly there;
+                None = start from 0 if minibatch size or level changed, else change nothing.
+
+        Raises:
+            UserError: the data set does not hold that level of detail.
+        """
+        assert minibatch_size >= 1 and (position is None or position >= 0)
+        lod = int(np.floor(lod))
+        if position is None and self._configured == (minibatch_size, lod):
+            return
+        self.check_lod(lod)
+        self._build_iterator()
+        num_channels, side = self.shape[0], self.resolution >> lod
+        minibatch_bytes = minibatch_size * num_channels * side * side
+        prefetch = self._prefetch_bytes // minibatch_bytes
+        self._errors.clear()
+        tfutil.run(
+            self._iterator.initializer,
+            {
+                self._start: position or 0,
+                self._minibatch_size: minibatch_size,
+                self._lod: lod,
+                self._prefetch: int(np.clip(prefetch, 1, _MAX_PREFETCHED_MINIBATCHES)),
+            },
+        )
+        self._configured = (minibatch_size, lod)
+
+    def get_minibatch_tf(self) -> Tuple[tf.Tensor, tf.Tensor]:
+        """Return the next minibatch as tensors: uint8 [N, C, H, W], float32 [N, label_size].
+
+        Each call adds one fetch. Fetches in the same session run take minibatches in no fixed
+        order; tie them together with control dependencies where the order matters.
+        """
+        self._build_iterator()
+        with tf.name_scope('Dataset'), tf.device('/cpu:0'):
+            return self._iterator.get_next()
+
+    def get_minibatch_np(
+        self, minibatch_size: int, lod: float = 0
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Configure, then return the next minibatch: uint8 [N, C, H, W], float32 [N, label_size].
+
+        Raises:
+            UserError: a record is broken, or the level of detail is missing.
+            tf.errors.OutOfRangeError: the stream has ended (repeat=False).
+        """
+        self.configure(minibatch_size, lod)
+        if self._fetch_np is None:
+            self._fetch_np = self.get_minibatch_tf()
+        with self.reading_errors():
+            images, labels = tfutil.run(self._fetch_np)
+        return images, labels
+
+    def get_random_labels_tf(self, minibatch_size: Union[int, tf.Tensor]) -> tf.Tensor:
+        """Return a tensor of labels drawn uniformly with replacement, float32 [N, label_size]."""
+        with tf.name_scope('Dataset'), tf.device('/cpu:0'):
+            if not self._has_labels:
+                return tf.zeros([minibatch_size, 0], tf.float32)
+            indices = tf.random_uniform([minibatch_size], maxval=self.num_images, dtype=tf.int64)
+            labels = tf.py_func(self._labels_of, [indices], tf.float32, name='Labels')
+            labels.set_shape([indices.shape[0], self.label_size])
+            return labels
+
+    def get_random_labels_np(self, minibatch_size: int) -> np.ndarray:
+        """Return labels drawn uniformly with replacement by NumPy's generator, [N, label_size]."""
+        if not self._has_labels:
+            return np.zeros([minibatch_size, 0], np.float32)
+        return self._labels_of(np.random.randint(self.num_images, size=[minibatch_size]))
+
+    @contextlib.contextmanager
+    def reading_errors(self) -> Iterator[None]:
+        """Around session runs that fetch minibatches: a broken record raises its own UserError.
+
+        Such a record ends the stream (tf.errors.OutOfRangeError), which keeps TensorFlow's own long
+        report of an error in its reading threads away from the user; this context manager raises
+        the error that lies behind it. Other errors pass unchanged, so does the end of a stream.
+        """
+        try:
+            yield
+        except tf.errors.OutOfRangeError:
+            if self._errors:
+                raise min(self._errors, key=lambda e: e[0])[1] from None  # first of the stream
+            raise
+
+    def _build_iterator(self):
+        if self._iterator is not None:
+            return
+        with tf.name_scope('Dataset'), tf.device('/cpu:0'):
+            self._start, self._minibatch_size, self._lod, self._prefetch = (
+                tf.placeholder(tf.int64, [], name)
+                for name in ('start', 'minibatch_size', 'lod', 'prefetch')
+            )
+            stop = _ENDLESS if self._repeat else self.num_images
+            positions = tf.data.Dataset.range(self._start, stop, self._minibatch_size)
+            minibatches = positions.map(self._minibatch_tf, num_parallel_calls=self._num_threads)
+            sound = minibatches.apply(tf.data.experimental.take_while(lambda *batch: batch[-1]))
+            self._iterator = tf.data.make_initializable_iterator(
+                sound.map(lambda *batch: batch[:2]).prefetch(self._prefetch)
+            )
+
+    def _minibatch_tf(self, position):
+        images, labels, sound = tf.py_func(
+            self._read_minibatch,
+            [position, self._minibatch_size, self._lod],
+            [tf.uint8, tf.float32, tf.bool],
+            name='Read',
+        )
+        side = self.resolution if self.resolution_log2 == 2 else None
+        images.set_shape([None, self.shape[0], side, side])
+        labels.set_shape([None, self.label_size])
+        sound.set_shape([])
+        return images, labels, sound
+
+    def _read_minibatch(self, position, minibatch_size, lod):
+        """Called by TensorFlow's threads: images, labels, and False instead of a UserError."""
+        stop = position + minibatch_size
+        if not self._repeat:
+            stop = min(stop, self.num_images)
+        indices = image_indices(
+            np.arange(position, stop), self.num_images, self.seed, self._shuffle
+        )
+        try:
+            images = np.stack([self._read_image(int(i), int(lod)) for i in indices])
+            return images, self._labels_of(indices), True
+        except UserError as error:
+            self._errors = self._errors[-_MAX_PREFETCHED_MINIBATCHES:] + [(position, error)]
+            return np.zeros([0] + self.shape, np.uint8), self._labels_of(indices[:0]), False
+
+    def _labels_of(self, indices):
+        if not self._has_labels:
+            return np.zeros([len(indices), 0], np.float32)
+        return np.asarray(self._labels[indices], np.float32)
+
+    def check_lod(self, lod):
+        """Raise UserError unless images of this level of detail can be read."""
+        if not 0 <= lod <= self.resolution_log2 - 2:
+            raise UserError(
+                'There is no level of detail %d of %dx%d images; it must be 0 to %d.'
+                % (lod, self.resolution, self.resolution, self.resolution_log2 - 2)
+            )
+
+    def _read_image(self, index, lod):
+        """Return one image, uint8 [C, H, W]."""
+        raise NotImplementedError
+
+    def _identity(self):
+        """Names and sizes that tell this data set from others, a list."""
+        raise NotImplementedError

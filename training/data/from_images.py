@@ -1,0 +1,129 @@
+"""Data sets from image files: all of a folder, or random crops of a few photographs."""
+
+import functools
+from typing import Optional
+
+import numpy as np
+from PIL import Image
+
+from dnnlib.util import UserError
+from training.data.image_files import ImageFiles, ImageOptions, UnusableImage, scan, threaded_map
+from training.data.tfrecord_exporter import TFRecordExporter, check_target
+
+_MAX_DECODED_PHOTOS = 32  # kept at the same time
+
+
+def create_from_images(
+    tfrecord_dir: str,
+    image_dir: str,
+    shuffle: int = 1,
+    resize: Optional[int] = None,
+    crop: bool = False,
+    convert: Optional[str] = None,
+    skip_bad: bool = False,
+    force: bool = False,
+) -> None:
+    """Make a data set of all images in a folder or .zip; nothing is written until all were checked.
+
+    Args:
+        tfrecord_dir: folder to make.
+        image_dir: folder or .zip; images side by side, or in one folder per class for labels.
+        shuffle: 1 = always the same shuffled order, 0 = order of the names.
+        resize: side to resize all images to; None = they must have one size already.
+        crop: cut out the middle square first.
+        convert: 'rgb', 'gray' or 'rgba'; None = all files RGB or all gray.
+        skip_bad: leave out files that cannot be used instead of giving up.
+        force: replace an existing data set.
+
+    Raises:
+        UserError: images that cannot be used, a target in use, or a full disk.
+    """
+    check_target(tfrecord_dir, force)
+    check_side(resize, '--resize')
+    options = ImageOptions(resize, crop, convert)
+    files = ImageFiles(image_dir)
+    decode = functools.partial(files.decode, options=options)
+    good, _ = scan(files, lambda index: decode(index).shape, skip_bad)
+    labels = files.labels()
+    with TFRecordExporter(tfrecord_dir, len(good), force=force) as exporter:
+        order = exporter.choose_shuffled_order() if shuffle else np.arange(len(good))
+        order = good[order]
+        for image in threaded_map(decode, order):
+            exporter.add_image(image)
+        if labels is not None:
+            exporter.add_labels(labels.of(order))
+
+
+def create_from_crops(
+    tfrecord_dir: str,
+    image_dir: str,
+    resolution: int = 32,
+    num_images: int = 5000,
+    seed: int = 0,
+    min_scale: float = 0.25,
+    max_scale: float = 1.0,
+    force: bool = False,
+) -> None:
+    """Make a data set of random square crops of photographs, each resized to one resolution.
+
+    Args:
+        tfrecord_dir: folder to make.
+        image_dir: folder or .zip of photographs of any size; read as RGB.
+        resolution: side of the crops after resizing, a power of two from 4.
+        num_images: number of crops.
+        seed: determines the crops; with one version of Pillow, the same seed gives the same bytes.
+        min_scale, max_scale: side of a crop as part of the photograph's shorter side.
+        force: replace an existing data set.
+
+    Raises:
+        UserError: arguments out of range, files that are no images, a target in use, a full disk.
+    """
+    check_target(tfrecord_dir, force)
+    check_side(resolution, '--resolution')
+    if not 0 < min_scale <= max_scale <= 1:
+        raise UserError(
+            '--min-scale=%g and --max-scale=%g must be in order, above 0 and at most 1.'
+            % (min_scale, max_scale)
+        )
+    if num_images < 1 or seed < 0:
+        raise UserError(
+            '--num-images must be at least 1 and --seed at least 0, not %d and %d.'
+            % (num_images, seed)
+        )
+    files = ImageFiles(image_dir)
+    rnd = np.random.RandomState(seed)
+    photos = rnd.randint(len(files.names), size=num_images)
+    draws = np.column_stack(
+        [photos, rnd.uniform(min_scale, max_scale, num_images), rnd.uniform(size=[num_images, 2])]
+    )
+    photo = functools.lru_cache(_MAX_DECODED_PHOTOS)(functools.partial(_open_photo, files))
+
+    def crop(draw):
+        image = photo(int(draw[0]))
+        width, height = image.size
+        side = draw[1] * min(width, height)
+        left, top = draw[2] * (width - side), draw[3] * (height - side)
+        small = image.resize(
+            (resolution, resolution),
+            Image.LANCZOS,
+            reducing_gap=2.0,
+            box=(left, top, left + side, top + side),
+        )
+        return np.asarray(small).transpose(2, 0, 1)
+
+    with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:
+        for image in threaded_map(crop, draws):
+            exporter.add_image(image)
+
+
+def check_side(side: Optional[int], flag: str) -> None:
+    """Raise UserError unless `side` is None or a side that images may have."""
+    if side is not None and (side < 4 or side & (side - 1)):
+        raise UserError('%s=%d is no power of two from 4, such as 32 or 256.' % (flag, side))
+
+
+def _open_photo(files, index):
+    try:
+        return files.open(index).convert('RGB')
+    except UnusableImage as error:
+        raise UserError('%r in %r %s.' % (files.names[index], files.path, error))

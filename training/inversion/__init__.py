@@ -1,0 +1,1 @@
+"""Finding the latents of images: arithmetic, loop, targets, results, grid."""

@@ -1,0 +1,226 @@
+"""Projecting many images: minibatch after minibatch, with files, progress and a table.
+
+What a stopped run has finished is not done again; see `results.take_over`.
+"""
+
+import json
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+from tqdm import tqdm
+
+import dnnlib
+import pretrained_networks
+from dnnlib import EasyDict, util
+from dnnlib.util import atomic_write
+from metrics import inversion_table
+from projector import METHODS, Projector
+from training.inversion import results
+from training.inversion.targets import find_targets
+from training.perception import feature_nets
+
+# Attributes of the projector that, beside network and target, decide on a result.
+_SETTINGS = sorted(METHODS['w-lpips']) + [
+    'method',
+    'num_steps',
+    'dlatent_avg_samples',
+    'alpha_learning_rate',
+    'regularize_noise_weight',
+    'class_index',
+]
+
+
+def make_projector(
+    method: str, attributes: Dict[str, Any], vgg16_weights: Optional[str] = None
+) -> Projector:
+    """A projector with some attributes, which works on the network itself, not on a copy."""
+    projector = Projector(method)
+    projector.clone_net = False
+    projector.vgg16_weights = vgg16_weights
+    for name, value in attributes.items():
+        assert hasattr(projector, name), name
+        setattr(projector, name, value)
+    return projector
+
+
+def snapshot_steps(num_steps: int, num_snapshots: int) -> List[int]:
+    """Steps after which there is a picture, the last one among them."""
+    left = np.linspace(0, num_steps, num_snapshots, endpoint=False, dtype=int)
+    return sorted({int(num_steps - steps) for steps in left})
+
+
+def projection_loop(
+    network: str,
+    source: Dict[str, Any],
+    method: str,
+    attributes: Dict[str, Any],
+    num_snapshots: int,
+    minibatch_size: int,
+    hard_cases: List[str],
+    seed: int,
+    vgg16_weights: Optional[str],
+    feature_nets_dir: Optional[str],
+    trust_network_code: bool,
+    result_dir: str,
+    run_desc: str,
+) -> None:
+    """Project images into the current run folder.
+
+    Args:
+        network: path or URL of the generator. source: arguments of `find_targets`.
+        method, attributes: of the projector.
+        num_snapshots: pictures on the way. minibatch_size: most images at a time.
+        hard_cases: names of images that also get a mean of their own.
+        seed: of all that is random. vgg16_weights: file, None: no perceptual loss.
+        result_dir, run_desc: where stopped runs of the same settings are looked for.
+    """
+    feature_nets.use_folder(feature_nets_dir)
+    print('Loading networks from "%s"...' % network)
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    if source['kind'] == 'dataset':
+        print('Loading images from "%s"...' % source['dataset_args']['tfrecord_dir'])
+    targets = find_targets(Gs, **source)
+    projector = make_projector(method, attributes, vgg16_weights)
+    num_minibatches = -(-len(targets) // minibatch_size)
+    minibatch_size = -(-len(targets) // num_minibatches)  # all about equally full
+    projector.set_network(Gs, minibatch_size)
+
+    settings = {name: getattr(projector, name) for name in _SETTINGS}
+    sha256 = results.file_sha256
+    settings.update(
+        network=network,
+        network_sha256=sha256(network),
+        seed=seed,
+        vgg16_sha256=vgg16_weights and sha256(vgg16_weights),
+    )
+    done = results.take_over(
+        result_dir,
+        run_desc,
+        dnnlib.make_run_dir_path(),
+        settings,
+        {target.name: target.image for target in targets},
+    )
+    job = _Job(Gs, projector, targets, settings, num_snapshots, {each.name: each for each in done})
+    if job.run(minibatch_size):
+        _report(settings, [job.done[target.name] for target in targets], hard_cases)
+
+
+class _Job:
+    """The images of a run, those that are done and those that are left."""
+
+    def __init__(self, Gs, projector, targets, settings, num_snapshots, done):
+        self.done = done
+        self._Gs = Gs
+        self._projector = projector
+        self._targets = targets
+        self._settings = settings
+        self._snapshots = snapshot_steps(projector.num_steps, num_snapshots)
+        self._renderer = None
+
+    def run(self, size):
+        """Project all that is left, `size` at a time; False if the user stopped the run."""
+        left = [index for index, target in enumerate(self._targets) if target.name not in self.done]
+        context = dnnlib.RunContext.get()
+        start = context.get_time_since_start()
+        with tqdm(
+            total=len(left) * self._projector.num_steps, disable=None, leave=False, unit='step'
+        ) as progress:
+            for begin in range(0, len(left), size):
+                self._project(left[begin : begin + size], progress)
+                context.update()
+                if context.should_stop():
+                    return False
+                num_left = len(left) - len(left[: begin + size])
+                seconds = (context.get_time_since_start() - start) / (begin + size) * num_left
+                if num_left:
+                    tqdm.write(
+                        '%d of %d images are done, about %s left.'
+                        % (len(self.done), len(self._targets), util.format_time(seconds))
+                    )
+        return True
+
+    def _project(self, indices, progress):
+        """Project the images of a minibatch and write all that is found."""
+        targets = [self._targets[index] for index in indices]
+        for index, target in zip(indices, targets):
+            tqdm.write('Projecting %s ...' % (target.title % (index, len(self._targets))))
+            results.save_picture([target.image], _path(target, '-target.png'))
+        projector, noises = self._projector, None
+        if not projector.optimize_noise and targets[0].noises is not None:
+            noises = [np.stack(maps) for maps in zip(*[target.noises for target in targets])]
+        projector.start(
+            np.stack([target.image for target in targets]),
+            [[self._settings['seed'], index] for index in indices],
+            noises,
+        )
+        first = projector.get_losses()
+        snapshots = []
+        while projector.get_cur_step() < projector.num_steps:
+            projector.step()
+            progress.update(len(indices))
+            if projector.get_cur_step() in self._snapshots:
+                snapshots.append(projector.get_images())
+                for target, image in zip(targets, snapshots[-1]):
+                    results.save_picture(
+                        [image], _path(target, '-step%04d.png' % projector.get_cur_step())
+                    )
+        for position, result in enumerate(self._results(first)):
+            self._save(targets[position], result, [images[position] for images in snapshots])
+
+    def _results(self, first):
+        """What was found for each image of the minibatch."""
+        projector = self._projector
+        last, curves = projector.get_losses(), projector.get_curves()
+        dlatents, noises = projector.get_dlatents(), projector.get_noises()
+        alpha_powers, distances = projector.get_alpha_powers(), projector.get_distances()
+        for index in range(len(dlatents)):
+            figures = {name: float(value[index]) for name, value in last.items()}
+            figures.update(
+                (name + '_at_start', float(value[index])) for name, value in first.items()
+            )
+            figures['distance'] = float(distances[index])
+            t = None if alpha_powers is None else alpha_powers[index]
+            figures['alpha_powers'] = None if t is None else t.tolist()
+            yield EasyDict(
+                dlatents=dlatents[index],
+                noises=[noise[index] for noise in noises],
+                alpha_powers=t,
+                settings=self._settings,
+                figures=figures,
+                curves={name: curve[index] for name, curve in curves.items()},
+            )
+
+    def _save(self, target, result, strip):
+        """Write the files of an image, last the one that says that it is done."""
+        if self._renderer is None:
+            self._renderer = results.Renderer(self._Gs, result)
+        image = self._renderer.render(result)
+        results.save_picture([image], _path(target, '-projected.png'))
+        results.save_picture([target.image] + strip[:-1] + [image], _path(target, '-strip.png'))
+        results.save_projection(_path(target, '.npz'), target=target.image, **result)
+        self.done[target.name] = EasyDict(result, name=target.name, target=target.image)
+        figures = result.figures
+        tqdm.write(
+            '%s: %s'
+            % (
+                target.name,
+                ', '.join(
+                    '%s %.4g -> %.4g' % (name, figures[name + '_at_start'], figures[name])
+                    for name in ('mse', 'perceptual', 'lpips')
+                    if name in figures
+                ),
+            )
+        )
+
+
+def _path(target, ending):
+    return dnnlib.make_run_dir_path(target.name + ending)
+
+
+def _report(settings, projections, hard_cases):
+    """Write summary.json and print its table."""
+    summary = inversion_table.summarize(projections, hard_cases)
+    with atomic_write(dnnlib.make_run_dir_path('summary.json'), 'w') as file:
+        json.dump(dict(summary, settings=settings, hard_cases=hard_cases), file, indent=4)
+    print()
+    print('\n'.join(inversion_table.table([(inversion_table.label(settings), summary)])))

@@ -1,0 +1,239 @@
+"""Results of projecting images: one .npz file an image, with all that makes the image again.
+
+Beside it lie pictures: <name>-target.png, -step*.png, -projected.png and -strip.png.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import re
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from PIL import Image
+
+from dnnlib import EasyDict, tflib, util
+from dnnlib.tflib import engine
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError, atomic_write
+from training import misc
+from training.inversion import arithmetic
+
+_PICTURES = r'-(target|projected|strip|step\d+)\.png'
+# Settings that need not agree for two runs to give the same results.
+_IRRELEVANT = ('network',)
+
+
+def save_projection(
+    path: str,
+    dlatents: np.ndarray,
+    noises: Sequence[np.ndarray],
+    alpha_powers: Optional[np.ndarray],
+    target: np.ndarray,
+    settings: dict,
+    figures: dict,
+    curves: Dict[str, np.ndarray],
+) -> None:
+    """Write what was found for one image.
+
+    Args:
+        dlatents: w [num_layers, dlatent_size], or z [latent_size].
+        noises: [1, H, W] each. alpha_powers: t [layers], None if there is none.
+        target: [C, H, W] in [-1, 1].
+        settings, figures: plain data. curves: losses [steps] by name.
+    """
+    arrays = {
+        'latents': dlatents,
+        'target': target,
+        'settings': json.dumps(settings),
+        'figures': json.dumps(figures),
+    }
+    if alpha_powers is not None:
+        arrays['alpha_powers'] = alpha_powers
+    arrays.update(('noise%d' % index, noise) for index, noise in enumerate(noises))
+    arrays.update(('curve_' + name, curve) for name, curve in curves.items())
+    with atomic_write(path) as file:
+        np.savez(file, **arrays)
+
+
+def load_projection(path: str) -> EasyDict:
+    """Read what `save_projection` wrote: attributes of its arguments' names, and `name`.
+
+    Raises:
+        UserError: it cannot be read, or is something else.
+    """
+    try:
+        with np.load(os.path.expanduser(path), allow_pickle=False) as file:
+            noises = sum(bool(re.match(r'noise\d+$', key)) for key in file.files)
+            return EasyDict(
+                name=os.path.splitext(os.path.basename(path))[0],
+                dlatents=file['latents'],
+                target=file['target'],
+                noises=[file['noise%d' % index] for index in range(noises)],
+                alpha_powers=file['alpha_powers'] if 'alpha_powers' in file.files else None,
+                settings=json.loads(str(file['settings'])),
+                figures=json.loads(str(file['figures'])),
+                curves={
+                    key[len('curve_') :]: file[key]
+                    for key in file.files
+                    if key.startswith('curve_')
+                },
+            )
+    except Exception as error:  # zip files that are broken raise nearly anything
+        reason = getattr(error, 'strerror', None) or 'it is another kind of file, or broken'
+        raise UserError('%r cannot be read as a result of run_projector.py: %s' % (path, reason))
+
+
+def load_run(run_dir: str) -> List[EasyDict]:
+    """Read the results of a folder, in the order of their names; UserError if there is none."""
+    pattern = os.path.join(glob.escape(os.path.expanduser(run_dir)), '*.npz')
+    found = [load_projection(path) for path in sorted(glob.glob(pattern))]
+    if not found:
+        raise UserError(
+            'there is no projected image (*.npz) in %r; choose the folder of a run of '
+            'run_projector.py' % run_dir
+        )
+    return found
+
+
+def load_picture(run_dir: str, name: str) -> np.ndarray:
+    """The projected image of a result, float32 [C, H, W] in [-1, 1]; UserError if it is gone."""
+    path = os.path.join(os.path.expanduser(run_dir), name + '-projected.png')
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture, np.float32)
+    except OSError as error:
+        raise UserError('cannot read %r: %s' % (path, error.strerror or error))
+    pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return misc.adjust_dynamic_range(pixels, [0, 255], [-1, 1])
+
+
+def hard_cases(run_dir: str) -> List[str]:
+    """Names of the hard cases of a run, [] if it was stopped."""
+    path = os.path.join(os.path.expanduser(run_dir), 'summary.json')
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding='utf-8') as file:
+        return json.load(file)['hard_cases']
+
+
+def file_sha256(path_or_url: str) -> str:
+    """Hash of a file's content."""
+    with misc.open_file_or_url(path_or_url) as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def network_of(result: EasyDict, network: Optional[str] = None) -> str:
+    """Path or URL of the network of a projection.
+
+    Args:
+        network: where it is now; None: where it was.
+
+    Raises:
+        UserError: it is not there, or is another one.
+    """
+    path = network or result.settings['network']
+    if network is None and not util.is_url(path) and not os.path.isfile(path):
+        raise UserError(
+            'the network of %s is no longer at %s; name it by --network' % (result.name, path)
+        )
+    if file_sha256(path) != result.settings['network_sha256']:
+        raise UserError(
+            '%s is not the network that %s was projected into (%s then)'
+            % (path, result.name, result.settings['network'])
+        )
+    return path
+
+
+class Renderer:
+    """Makes the images of projections, one at a time, so that an image is always the same.
+
+    Args:
+        Gs: the network. like: a projection with the same arrays as those that will come.
+
+    Raises:
+        UserError: they do not fit the network.
+    """
+
+    def __init__(self, Gs: Network, like: EasyDict):
+        space = 'z' if like.dlatents.ndim == 1 else 'wplus'
+        arithmetic.check_space(Gs, space)
+        shape = (Gs if space == 'z' else Gs.components.synthesis).input_shape[1:]
+        noise_shapes = [var.shape.as_list()[1:] for var in arithmetic.noise_variables(Gs)]
+        t_shapes = [] if like.alpha_powers is None else [[arithmetic.num_alphas(Gs)]]
+        arrays = [like.dlatents] + like.noises + ([like.alpha_powers] if t_shapes else [])
+        have, want = [list(array.shape) for array in arrays], [shape] + noise_shapes + t_shapes
+        if have != want:
+            raise UserError(
+                'the projection does not fit the network %r: its arrays are %s, the '
+                'network takes %s' % (Gs.name, have, want)
+            )
+        with tf.device(engine.device(0)), tf.name_scope('Render'):
+            self._latents = tf.placeholder(tf.float32, [1] + shape)
+            self._noises = [tf.placeholder(tf.float32, [1] + shape) for shape in noise_shapes]
+            self._alpha_powers = tf.placeholder(tf.float32, [1] + t_shapes[0]) if t_shapes else None
+            self._images = arithmetic.images_at(
+                Gs, space, self._latents, self._noises, self._alpha_powers
+            )
+
+    def render(self, result: EasyDict) -> np.ndarray:
+        """Image float32 [C, H, W], nominally in [-1, 1]."""
+        feed = {self._latents: result.dlatents[np.newaxis]}
+        feed.update((var, value[np.newaxis]) for var, value in zip(self._noises, result.noises))
+        if self._alpha_powers is not None:
+            feed[self._alpha_powers] = result.alpha_powers[np.newaxis]
+        return tflib.run(self._images, feed)[0]
+
+
+def save_picture(images: Sequence[np.ndarray], path: str) -> None:
+    """Save images [C, H, W] in [-1, 1] side by side."""
+    misc.save_image_grid(np.stack(images), path, [-1, 1], (len(images), 1))
+
+
+def take_over(
+    result_dir: str, run_desc: str, run_dir: str, settings: dict, targets: Dict[str, np.ndarray]
+) -> List[EasyDict]:
+    """Copy what stopped runs have finished into a run's folder, if the settings are the same.
+
+    Args:
+        result_dir: folder of all runs. run_desc: what their names end with. run_dir: of this run.
+        targets: images [C, H, W] by name.
+
+    Returns: the projections that are done.
+    """
+    done = {}
+    pattern = os.path.join(glob.escape(os.path.expanduser(result_dir)), '[0-9]*-' + run_desc)
+    for folder in sorted(glob.glob(pattern), reverse=True):
+        if os.path.exists(os.path.join(folder, '_finished.txt')) or os.path.samefile(
+            folder, run_dir
+        ):
+            continue
+        for name in sorted(set(targets) - set(done)):
+            path = os.path.join(folder, name + '.npz')
+            if not os.path.exists(path):
+                continue
+            result = load_projection(path)
+            if _relevant(result.settings) == _relevant(settings) and np.array_equal(
+                result.target, targets[name]
+            ):
+                _copy(folder, run_dir, name)
+                done[name] = result
+                print('%s: taken from %s, which was stopped.' % (name, folder))
+    return [done[name] for name in targets if name in done]
+
+
+def _relevant(settings):
+    plain = json.loads(json.dumps(settings))
+    return {key: value for key, value in plain.items() if key not in _IRRELEVANT}
+
+
+def _copy(source, target, name):
+    """Copy the files of an image; the .npz, which says that it is finished, comes last."""
+    pattern = re.compile(re.escape(name) + _PICTURES)
+    for file_name in sorted(filter(pattern.fullmatch, os.listdir(source))) + [name + '.npz']:
+        with open(os.path.join(source, file_name), 'rb') as file, atomic_write(
+            os.path.join(target, file_name)
+        ) as copy:
+            copy.write(file.read())

@@ -1,0 +1,182 @@
+"""Images to project: made by the network itself, of its data set, or files of a folder."""
+
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
+from training.data.image_files import CONVERSIONS, ImageFiles, ImageOptions, UnusableImage
+from training.data.opening import load_dataset
+from training.misc import adjust_dynamic_range
+from training.pictures.generate import Generator
+
+_COLOURS = {1: 'gray', 3: 'rgb', 4: 'rgba'}
+
+Target = NamedTuple(
+    'Target',
+    [
+        ('name', str),  # what its files begin with
+        ('source', str),  # its seed, number or file name
+        ('title', str),  # for messages, with places for its number and that of all
+        ('image', np.ndarray),  # float32 [C, H, W] in [-1, 1]
+        ('noises', Optional[List[np.ndarray]]),
+    ],
+)  # [1, H, W] each, where they are known
+
+
+def find_targets(Gs: Network, kind: str, **options) -> List[Target]:
+    """Images to project into a network.
+
+    Args:
+        kind: 'generated', 'dataset' or 'folder'. options: of `generated`, `from_dataset` or
+            `from_folder`.
+
+    Raises:
+        UserError: the images do not fit the network, cannot be read or are not there.
+    """
+    return dict(generated=generated, dataset=from_dataset, folder=from_folder)[kind](Gs, **options)
+
+
+def generated(
+    Gs: Network,
+    seeds: Sequence[int],
+    truncation_psi: float,
+    class_index: Optional[int] = None,
+    only_check: bool = False,
+) -> List[Target]:
+    """Images of seeds, with the noise inputs that belong to them.
+
+    Args:
+        only_check: leave images and noise out.
+    """
+    noise = 'random' if Gs.takes('noise_values') else 'const'
+    generator = Generator(Gs, truncation_psi, noise, class_index)
+    if only_check:
+        return [_of_seed(seed) for seed in seeds]
+    latents, noises = generator.latents(seeds), list(generator.noises(seeds) or [])
+    images = generator.images(latents, noises=noises or None, as_uint8=False)
+    maps = [[m[0].astype(np.float32) for m in each] for each in noises] or [None] * len(seeds)
+    return [_of_seed(*values) for values in zip(seeds, images, maps)]
+
+
+def _of_seed(seed, image=None, noises=None):
+    return Target('seed%04d' % seed, str(seed), 'seed %d (%%d/%%d)' % seed, image, noises)
+
+
+def from_dataset(
+    Gs: Network, data_dir: str, dataset_args: Dict[str, Any], num_images: int
+) -> List[Target]:
+    """The first images of a data set, in file order."""
+    reals = load_dataset(
+        data_dir=data_dir, **dict(dataset_args, max_label_size=0, shuffle_mb=0, repeat=False)
+    )
+    try:
+        if reals.shape != Gs.output_shape[1:]:
+            raise UserError(
+                'the images of the data set are %s, those of the network %s; choose '
+                'another --dataset' % (_in_words(reals.shape), _in_words(Gs.output_shape[1:]))
+            )
+        if num_images > reals.num_images:
+            raise UserError(
+                '--num-images is %d, but the data set has %d images'
+                % (num_images, reals.num_images)
+            )
+        return [
+            Target(
+                'image%04d' % index,
+                str(index),
+                'image %d/%d',
+                _to_float(reals.get_image(index)),
+                None,
+            )
+            for index in range(num_images)
+        ]
+    finally:
+        reals.close()
+
+
+def from_folder(
+    Gs: Network, path: str, num_images: Optional[int] = None, fit: bool = False
+) -> List[Target]:
+    """Image files of a folder or .zip in the order of their names, named after them.
+
+    Args:
+        num_images: the first so many; None: all.
+        fit: cut out the middle square, resize it and convert its colours, as the network has it.
+    """
+    channels, _, resolution = Gs.output_shape[1:]
+    colours = _COLOURS[channels]
+    files = ImageFiles(path)
+    try:
+        targets = {}
+        for index in range(len(files.names))[:num_images]:
+            file_name = files.names[index]
+            try:
+                options = ImageOptions()
+                if fit:
+                    options = ImageOptions(resolution, True, colours)
+                else:
+                    _check_image(files.open(index), resolution, colours)
+                    if colours == 'rgba':
+                        options = ImageOptions(convert=colours)
+                image = files.decode(index, options)
+            except UnusableImage as error:
+                raise UserError('%s in %r %s' % (file_name, path, error))
+            name = re.sub('[^A-Za-z0-9_.-]', '_', os.path.splitext(file_name)[0])
+            if name in targets:
+                raise UserError(
+                    '%r has two images whose results would be called %s; rename one' % (path, name)
+                )
+            targets[name] = Target(name, file_name, 'image %d/%d', _to_float(image), None)
+        return list(targets.values())
+    finally:
+        files.close()
+
+
+def _check_image(image, resolution, colours):
+    """Raise UnusableImage unless the network can make such an image."""
+    if image.size != (resolution, resolution):
+        raise UnusableImage(
+            'is %dx%d pixels, the network makes %dx%d; --fit cuts out the middle '
+            'and resizes it' % (image.size + (resolution, resolution))
+        )
+    if image.mode != CONVERSIONS[colours]:
+        raise UnusableImage(
+            'is an image of mode %s, the network makes %s; --fit converts it'
+            % (image.mode, CONVERSIONS[colours])
+        )
+
+
+def read_hard_cases(path: str, targets: Sequence[Target]) -> List[str]:
+    """Names of hard cases from a text file, one a line, with or without extension; # comments.
+
+    Raises:
+        UserError: the file cannot be read, or an image of that name is not among the targets.
+    """
+    try:
+        with open(os.path.expanduser(path), encoding='utf-8') as file:
+            lines = [line.partition('#')[0].strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            'cannot read --hard-cases %r: %s' % (path, getattr(error, 'strerror', None) or error)
+        )
+    names = {key: target.name for target in targets for key in (target.name, target.source)}
+    for line in filter(None, lines):
+        if line not in names:
+            raise UserError(
+                '--hard-cases names %r, which is not among the %d images (%s, ...)'
+                % (line, len(targets), targets[0].name)
+            )
+    hard = {names[line] for line in lines if line}
+    return [target.name for target in targets if target.name in hard]
+
+
+def _to_float(image):
+    return adjust_dynamic_range(image.astype(np.float32), [0, 255], [-1, 1])
+
+
+def _in_words(shape):
+    return '%dx%d %s' % (shape[2], shape[1], _COLOURS[shape[0]])

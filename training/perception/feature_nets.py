@@ -1,0 +1,109 @@
+"""The pretrained networks that metrics look at images with: where they are, and loading them.
+
+They are those that official StyleGAN publishes: pickled Networks for images [N, C, H, W]. They are
+looked for in a folder, if one is set, else in the download cache, else downloaded.
+
+The code of these networks is inside their files and runs when they are loaded. That is allowed for
+the published addresses, and for files of the same names in the folder: put nothing there that you
+do not trust.
+"""
+
+import glob
+import hashlib
+import os
+from typing import Iterable, Optional
+
+from dnnlib import util
+from dnnlib.download import CACHE_DIR
+from dnnlib.tflib import pickles
+from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
+
+FOLDER_VARIABLE = 'STYLEGAN2_FEATURE_NETS'
+
+INCEPTION_FEATURES = 'inception_v3_features.pkl'
+INCEPTION_SOFTMAX = 'inception_v3_softmax.pkl'
+LPIPS = 'vgg16_zhang_perceptual.pkl'
+VGG16 = 'vgg16.pkl'
+
+ATTRIBUTES = (
+    'male smiling attractive wavy-hair young 5-o-clock-shadow arched-eyebrows bags-under-eyes bald '
+    'bangs big-lips big-nose black-hair blond-hair blurry brown-hair bushy-eyebrows chubby '
+    'double-chin eyeglasses goatee gray-hair heavy-makeup high-cheekbones mouth-slightly-open '
+    'mustache narrow-eyes no-beard oval-face pale-skin pointy-nose receding-hairline rosy-cheeks '
+    'sideburns straight-hair wearing-earrings wearing-hat wearing-lipstick wearing-necklace '
+    'wearing-necktie'
+).split()
+
+_BASE_URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan/networks/metrics/'
+
+_folder: Optional[str] = None
+
+
+def classifier(index: int) -> str:
+    """File name of the CelebA-HQ classifier for attribute number `index` of ATTRIBUTES."""
+    return 'celebahq-classifier-%02d-%s.pkl' % (index, ATTRIBUTES[index])
+
+
+def url(name: str) -> str:
+    """Where a network is published."""
+    return _BASE_URL + name
+
+
+def use_folder(folder: Optional[str]) -> None:
+    """Look for networks in that folder, whatever the environment says; None: as it says."""
+    global _folder
+    _folder = folder
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether a network can be loaded without a download."""
+    folder = active_folder()
+    if folder:
+        return os.path.isfile(os.path.join(folder, name))
+    md5 = hashlib.md5(url(name).encode('utf-8')).hexdigest()
+    return len(glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))) == 1
+
+
+def ensure(names: Iterable[str]) -> None:
+    """Make sure that networks can be loaded, downloading those that are missing.
+
+    Raises:
+        UserError: one of them is not in the folder, or cannot be downloaded.
+    """
+    for name in names:
+        _open(name).close()
+
+
+def load(name: str) -> Network:
+    """Load a network into the default graph; its own code runs."""
+    with _open(name) as file:
+        net = pickles.load(file, trust_network_code=True)
+    if not isinstance(net, Network):
+        raise UserError('%s holds no single network; download %s again' % (name, url(name)))
+    return net
+
+
+def sha256(name: str) -> str:
+    """Hash of a network's file."""
+    with _open(name) as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def active_folder() -> Optional[str]:
+    """The folder to look in, and to download nothing; None: in the download cache."""
+    folder = _folder or os.environ.get(FOLDER_VARIABLE)
+    return os.path.expanduser(folder) if folder else None
+
+
+def _open(name):
+    folder = active_folder()
+    if not folder:
+        return util.open_url(url(name), cache_dir=CACHE_DIR)
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        raise UserError(
+            'there is no %s; download %s and put it there, or unset --feature-nets and '
+            '%s to download it automatically' % (path, url(name), FOLDER_VARIABLE)
+        )
+    return open(path, 'rb')

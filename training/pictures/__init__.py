@@ -1,0 +1,1 @@
+"""What run_generator.py draws with: images of a network, figures, videos."""

@@ -1,0 +1,155 @@
+"""Figures of "On Noise Injection in Generative Adversarial Networks" that a trained generator
+makes: 1 (what noise does to an image), 3 and 5 (images of several networks).
+"""
+
+import itertools
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from dnnlib.util import UserError
+from training.pictures.generate import Generator
+from training.pictures.plotting import Panel, save_panels, save_titled_grids
+
+
+def check_noise(generator: Generator, network: str) -> None:
+    """Raise UserError if noise cannot make a difference to a network's images."""
+    if not generator.has_noise:
+        raise UserError(
+            '%s has no noise injection whose effect could be shown; choose a network '
+            'that has, such as one of --config=config-e-fr' % network
+        )
+
+
+def layer_names(generator: Generator) -> List[str]:
+    """The layers with noise by their size, such as 4x4, with a or b where two have the same."""
+    sizes = ['%dx%d' % tuple(shape[2:]) for shape in generator.noise_shapes]
+    return [
+        size if sizes.count(size) == 1 else size + 'ab'[sizes[:index].count(size)]
+        for index, size in enumerate(sizes)
+    ]
+
+
+def noise_by_layers(generator: Generator, seed: int) -> np.ndarray:
+    """Images of one w with the seed's noise in no layer, the first one, the first two and so on.
+
+    Fig. 1, left: the layers follow each other from the smallest to those of full size.
+
+    Returns: uint8 [layers + 1, C, H, W].
+    """
+    noise = generator.noise_of(seed)
+    steps = [
+        [x * (index < count) for index, x in enumerate(noise)] for count in range(len(noise) + 1)
+    ]
+    return np.stack(
+        list(generator.images(_same_latents(generator, seed, len(steps)), noises=steps))
+    )
+
+
+def stddev_of_noise(
+    generator: Generator, seed: int, num_draws: int, layer: Optional[int] = None
+) -> np.ndarray:
+    """Standard deviation of every pixel of a seed's image over draws of the noise (Fig. 1, right).
+
+    The draws are the noise maps of the seeds 0, 1, and so on.
+
+    Args:
+        layer: index of the only layer with noise; None: all have it.
+
+    Returns: [H, W], the mean over the colours, in levels of 0 to 255, which stand for [-1, 1]; of
+        the network's output, which is neither rounded nor clipped as pictures are.
+    """
+    draws = (
+        [x * (layer in (None, index)) for index, x in enumerate(generator.noise_of(draw))]
+        for draw in range(num_draws)
+    )
+    images = generator.images(
+        _same_latents(generator, seed, num_draws), noises=draws, as_uint8=False
+    )
+    mean, squares = 0.0, 0.0
+    for number, image in enumerate(images, 1):  # Welford 1962: one image at a time
+        difference = image.astype(np.float64) - mean
+        mean = mean + difference / number
+        squares = squares + difference * (image - mean)
+    return np.sqrt(squares / num_draws).mean(axis=0) * 127.5
+
+
+def save_noise_layers(path: str, generator: Generator, seeds: Sequence[int]) -> None:
+    """Write a picture with a row of `noise_by_layers` for each seed."""
+    rows = [noise_by_layers(generator, seed) for seed in tqdm(seeds, disable=None, leave=False)]
+    titles = ['no noise'] + ['+ ' + name for name in layer_names(generator)]
+    save_titled_grids(path, [np.stack(column) for column in zip(*rows)], titles, 1)
+
+
+def save_noise_stddev(
+    path: str, generator: Generator, seeds: Sequence[int], num_draws: int
+) -> np.ndarray:
+    """Write a figure with each seed's image, with and without its noise, and maps of
+    `stddev_of_noise`, for all layers and for each alone.
+
+    Returns: the maps [seeds, 1 + layers, H, W].
+    """
+    names = ['all layers'] + layer_names(generator)
+    layers = [None] + list(range(len(names) - 1))
+    jobs = list(itertools.product(seeds, layers))
+    maps = np.stack(
+        [
+            stddev_of_noise(generator, seed, num_draws, layer)
+            for seed, layer in tqdm(jobs, disable=None, leave=False)
+        ]
+    )
+    maps = maps.reshape([len(seeds), len(layers)] + list(maps.shape[1:]))
+    limits = (0.0, float(np.quantile(maps, 0.999)) or 1.0)
+    no_noise = [np.zeros(shape) for shape in generator.noise_shapes]
+    rows = []
+    for seed, seed_maps in zip(seeds, maps):
+        images = generator.images(
+            _same_latents(generator, seed, 2), noises=[generator.noise_of(seed), no_noise]
+        )
+        panels = [Panel(image, title) for image, title in zip(images, ['image', 'no noise'])]
+        panels += [
+            Panel(values, title, 'mean %.2f' % values.mean(), limits, 'magma')
+            for values, title in zip(seed_maps, names)
+        ]
+        # Titles stand above the first row.
+        rows.append([panel._replace(title='') for panel in panels] if rows else panels)
+    save_panels(
+        path,
+        rows,
+        ['seed %d' % seed for seed in seeds],
+        'Standard deviation of pixels over %d draws of the noise in all layers, and in one '
+        'layer alone (levels of 0 to 255)' % num_draws,
+        (limits, 'magma'),
+    )
+    return maps
+
+
+def save_sample_grid(
+    path: str,
+    generators: Sequence[Tuple[str, Generator]],
+    seeds: Sequence[int],
+    columns: Optional[int] = None,
+) -> None:
+    """Write the images of the same seeds by several networks, side by side (Fig. 3 and 5).
+
+    Args:
+        generators: (title, generator) for each.
+        columns: images in a row of each; None: about as many as rows.
+    """
+    grids = []
+    for title, generator in generators:
+        images = tqdm(
+            generator.images_of_seeds(seeds), title, len(seeds), disable=None, leave=False
+        )
+        grids.append(np.stack(list(images)))
+    save_titled_grids(
+        path,
+        grids,
+        [title for title, _ in generators],
+        columns or int(np.ceil(np.sqrt(len(seeds)))),
+    )
+
+
+def _same_latents(generator, seed, number):
+    return np.repeat(generator.latents([seed]), number, axis=0)

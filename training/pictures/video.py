@@ -1,0 +1,75 @@
+"""Videos: .mp4 through ffmpeg (imageio-ffmpeg), animated .gif through Pillow."""
+
+import contextlib
+import itertools
+from typing import Iterable
+
+import numpy as np
+from PIL import Image
+
+from dnnlib.util import UserError, atomic_write
+from training.misc import convert_to_pil_image
+
+FORMATS = ['mp4', 'gif']
+
+
+def check_format(video_format: str) -> None:
+    """Raise UserError unless videos of this format, of FORMATS, can be written here."""
+    if video_format == 'mp4':
+        try:
+            import imageio_ffmpeg
+
+            imageio_ffmpeg.get_ffmpeg_exe()
+        except (ImportError, RuntimeError) as error:
+            raise UserError(
+                'mp4 cannot be written without ffmpeg (%s); pip install '
+                'imageio-ffmpeg, or choose --format=gif' % str(error).strip().split('\n')[0]
+            )
+
+
+def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Write a video that appears whole or not at all; the extension says the format.
+
+    Args:
+        frames: uint8 [C, H, W] with 1, 3 or 4 channels, at least one; written as RGB.
+        fps: frames per second; GIF rounds their duration to 1/100 s.
+    """
+    pictures = (convert_to_pil_image(frame, [0, 255]).convert('RGB') for frame in frames)
+    with atomic_write(path) as file:
+        if path.endswith('.gif'):
+            _write_gif(file, pictures, fps)
+        else:
+            _write_mp4(file.name, pictures, fps)
+
+
+def _write_gif(file, pictures: Iterable[Image.Image], fps: float) -> None:
+    first = next(pictures)
+    first.save(
+        file,
+        'GIF',
+        save_all=True,
+        append_images=itertools.chain(pictures),
+        duration=max(int(round(100 / fps)), 1) * 10,
+        loop=0,
+    )
+
+
+def _write_mp4(path: str, pictures: Iterable[Image.Image], fps: float) -> None:
+    import imageio_ffmpeg
+
+    first = next(pictures)
+    # ffmpeg would tell the container by the extension, which is that of a temporary file.
+    writer = imageio_ffmpeg.write_frames(
+        path,
+        first.size,
+        fps=fps,
+        codec='libx264',
+        quality=8,
+        macro_block_size=2,
+        ffmpeg_log_level='error',
+        output_params=['-f', 'mp4'],
+    )
+    with contextlib.closing(writer):
+        writer.send(None)
+        for picture in itertools.chain([first], pictures):
+            writer.send(picture.tobytes())
