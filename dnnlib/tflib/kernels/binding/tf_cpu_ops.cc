@@ -141,23 +141,29 @@ class WinogradOp : public tensorflow::OpKernel {
     spec.tile_rows = tiles_[0];
     spec.tile_columns = tiles_[1];
     const int64_t tiles = spec.tile_rows * spec.tile_columns;
-    OP_REQUIRES(context, kAdjoint ? from.dims() == 3 && from.dim_size(0) == planes_ &&
-                                        from.dim_size(1) % tiles == 0
-                                  : from.dims() == 4,
-                tensorflow::errors::InvalidArgument("images of rank 4, or the planes of all tiles, "
-                                                    "please"));
+    OP_REQUIRES(
+        context,
+        kAdjoint ? from.dims() == 3 && from.dim_size(0) == planes_ && from.dim_size(1) % tiles == 0
+                 : from.dims() == 4,
+        tensorflow::errors::InvalidArgument("images of rank 4, or the planes of all tiles, "
+                                            "please"));
     spec.images = kAdjoint ? from.dim_size(1) / tiles : from.dim_size(0);
     spec.height = kAdjoint ? size_[0] : from.dim_size(1);
     spec.width = kAdjoint ? size_[1] : from.dim_size(2);
     spec.channels = from.dim_size(kAdjoint ? 2 : 3);
     Tensor* to = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(
-        0, kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
-                    : TensorShape({planes_, spec.images * tiles, spec.channels}), &to));
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(
+                       0,
+                       kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
+                                : TensorShape({planes_, spec.images * tiles, spec.channels}),
+                       &to));
     if (to->NumElements() == 0) return;
     const auto transform = kAdjoint ? sg_winograd_adjoint_cpu : sg_winograd_cpu;
-    check_status(context, transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for,
-                                    pool(context)), "Winograd");
+    check_status(
+        context,
+        transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for, pool(context)),
+        "Winograd");
   }
 
  private:

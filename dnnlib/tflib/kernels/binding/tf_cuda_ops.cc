@@ -1,4 +1,5 @@
-// Registers the CUDA kernels for the ops that tf_cpu_ops.cc defines; they work in TensorFlow's stream.
+// Registers the CUDA kernels for the ops that tf_cpu_ops.cc defines; they work in TensorFlow's
+// stream.
 #define EIGEN_USE_GPU
 #include <cuda_runtime_api.h>
 

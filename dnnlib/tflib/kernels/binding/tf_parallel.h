@@ -49,8 +49,8 @@ class SharedJob {
   std::condition_variable all_done_;
 };
 
-// An sg_parallel_for whose `pool` is a tensorflow::thread::ThreadPool. The calling thread works too,
-// so that a busy pool delays but never blocks.
+// An sg_parallel_for whose `pool` is a tensorflow::thread::ThreadPool. The calling thread works
+// too, so that a busy pool delays but never blocks.
 inline void parallel_for(void* pool, int64_t total, int64_t cost_per_unit, sg_range_fn function,
                          void* arg) {
   const int64_t kWorthAThread = 40000;  // cycles; waking one costs several thousand

@@ -28,11 +28,12 @@ struct Resampling {
 template <int kUp, int kDown>
 struct Reach {
   enum {
-    kTaps = 4 / kUp,                     // those that meet a pixel of x, not a zero
-    kShift = kUp == 2 ? 0 : kDown,       // from one row of y to the next, in rows of x
-    kRows = kTaps + kShift,              // of x, for two rows of y
-    kNew = kDown, kKept = kTaps - kNew,  // pixels of x: new with a step; from earlier ones
-    kMade = kUp                          // pixels of y, per step
+    kTaps = 4 / kUp,                // those that meet a pixel of x, not a zero
+    kShift = kUp == 2 ? 0 : kDown,  // from one row of y to the next, in rows of x
+    kRows = kTaps + kShift,         // of x, for two rows of y
+    kNew = kDown,
+    kKept = kTaps - kNew,  // pixels of x: new with a step; from earlier ones
+    kMade = kUp            // pixels of y, per step
   };
 };
 

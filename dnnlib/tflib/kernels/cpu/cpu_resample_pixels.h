@@ -42,9 +42,9 @@ struct Weights {
 template <class T, int kUp, int kDown>
 struct PixelScratch {
   typedef Reach<kUp, kDown> R;
-  int64_t blocks;               // of channels
-  Wide<T>* kept[2][R::kKept];   // [blocks]
-  T *zeros, *unused;            // stand for pixels outside of x and of y
+  int64_t blocks;              // of channels
+  Wide<T>* kept[2][R::kKept];  // [blocks]
+  T *zeros, *unused;           // stand for pixels outside of x and of y
 };
 
 // Does a step for the channels that start at c; their sums are kept at `block`.
@@ -117,8 +117,8 @@ void make_row_pair(const Resampling& job, const Weights& weights, int64_t image,
     for (int i = 0; i < 2; i++) {
       for (int m = 0; m < R::kMade; m++) {
         const int64_t to = ox + q * R::kMade + m;
-        const bool exists = q >= 0 && to >= 0 && to < job.out_w && oy + i >= 0 &&
-                            oy + i < job.out_h;
+        const bool exists =
+            q >= 0 && to >= 0 && to < job.out_w && oy + i >= 0 && oy + i < job.out_h;
         step.out[i][m] = exists ? y + ((oy + i) * job.out_w + to) * channels : scratch.unused;
       }
       for (int t = 0; t < R::kKept; t++) {  // oldest first

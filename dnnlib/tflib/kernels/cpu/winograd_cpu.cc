@@ -111,8 +111,8 @@ void transform_rows(void* arg, int64_t begin, int64_t end) {
         for (int j = 0; j < L::kSize; j++) {
           const int64_t y = top + i, x = left + j;
           const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
-          pixels[i][j] = inside
-              ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros;
+          pixels[i][j] =
+              inside ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros;
         }
       }
       float* target = job.to + (unit * s.tile_columns + tile) * s.channels;
@@ -231,8 +231,8 @@ int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,
 
 int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,
         sg_parallel_for parallel_for, void* pool) {
-  if (s.images < 0 || s.height < 1 || s.width < 1 || s.channels < 1 || s.channels % kChannelMultiple ||
-      s.tile_rows < 1 || s.tile_columns < 1 || s.pad < 0) {
+  if (s.images < 0 || s.height < 1 || s.width < 1 || s.channels < 1 ||
+      s.channels % kChannelMultiple || s.tile_rows < 1 || s.tile_columns < 1 || s.pad < 0) {
     return SG_BAD_ARGUMENT;
   }
   switch (s.matrix) {
