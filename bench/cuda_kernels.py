@@ -12,18 +12,17 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from bench import kernel_judge
-from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, compile_library
+from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, recipe_of
+from dnnlib import native_build
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.util import UserError, atomic_write
 
-_SOURCES = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
 _SHAPES = [
     (4, 512, 8, 8),
     (32, 512, 32, 32),
@@ -71,28 +70,23 @@ def _find_gpu():
     return name.value.decode(), 10 * major.value + minor.value
 
 
-def _build(nvcc, capability, folder):
+def _build(nvcc, capability):
+    """The kernels as a ctypes.CDLL that has the functions of the CUDA runtime as well."""
     toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
     rpaths = [
         option
         for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
         for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
     ]
-    command = [
-        nvcc,
-        '-std=c++14',
-        '-O3',
-        '-shared',
-        '-Xcompiler',
-        '-fPIC',
-        '-cudart',
-        'shared',
-        '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability),
-    ] + rpaths
+    target = '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability)
+    compile_with = [nvcc, '-c', '-std=c++14', '-O3', '-Xcompiler', '-fPIC', target]
+    link_with = [nvcc, '-shared', '-cudart', 'shared', target] + rpaths
     try:
-        return compile_library(command, _SOURCES, os.path.join(folder, 'kernels.so'))
-    except AssertionError as error:
-        raise UserError('nvcc cannot build the kernels: %s' % error)
+        version = native_build.output_of([nvcc, '--version'])
+        recipe = recipe_of('bench-cuda', 'cuda', compile_with, link_with, version)
+        return ctypes.CDLL(native_build.build(recipe))
+    except native_build.BuildError as error:
+        raise UserError('the kernels cannot be built: %s' % error)
 
 
 class _Copy:
@@ -112,7 +106,7 @@ class CudaMemory:
     """Memory of the GPU, for `Kernels`, and a clock."""
 
     def __init__(self, library):
-        self.runtime = ctypes.CDLL(library)
+        self.runtime = library
 
     def put(self, array):
         """A copy on the GPU."""
@@ -316,31 +310,30 @@ def main(argv=None) -> int:
     nvcc = _find_nvcc()
     gpu, capability = _find_gpu()
     records = []
-    with tempfile.TemporaryDirectory() as folder:
-        library = _build(nvcc, capability, folder)
-        memory = CudaMemory(library)
-        kernels = Kernels(library, 'cuda', memory)
-        print('%s, sm_%d' % (gpu, capability), flush=True)
-        for dtype in TYPES:
-            rng = np.random.RandomState(0)
-            for _ in range(args.cases):
-                kernel_judge.check_bias_act(kernels, rng, dtype)
-                kernel_judge.check_upfirdn(kernels, rng, dtype)
-            print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
-        for dtype in TYPES:
-            for shape in _SHAPES:
+    library = _build(nvcc, capability)
+    memory = CudaMemory(library)
+    kernels = Kernels(library, 'cuda', memory)
+    print('%s, sm_%d' % (gpu, capability), flush=True)
+    for dtype in TYPES:
+        rng = np.random.RandomState(0)
+        for _ in range(args.cases):
+            kernel_judge.check_bias_act(kernels, rng, dtype)
+            kernel_judge.check_upfirdn(kernels, rng, dtype)
+        print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
+    for dtype in TYPES:
+        for shape in _SHAPES:
+            print(
+                '\n%s %s\n%-28s %10s %9s %9s %9s'
+                % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
+            )
+            for r in _measure(kernels, memory, shape, dtype, args.repeats):
+                records.append(r)
+                other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
                 print(
-                    '\n%s %s\n%-28s %10s %9s %9s %9s'
-                    % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
+                    '%-28s %10.4f %9.0f %9.2f %9s'
+                    % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
+                    flush=True,
                 )
-                for r in _measure(kernels, memory, shape, dtype, args.repeats):
-                    records.append(r)
-                    other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
-                    print(
-                        '%-28s %10.4f %9.0f %9.2f %9s'
-                        % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
-                        flush=True,
-                    )
     if args.json:
         with atomic_write(args.json, 'w') as file:
             json.dump(dict(gpu=gpu, capability=capability, results=records), file, indent=2)

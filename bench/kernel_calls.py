@@ -5,13 +5,19 @@ See dnnlib/tflib/kernels/*.h for what the functions compute. bfloat16 is np.uint
 
 import ctypes
 import os
-import subprocess
+from typing import List
 
 import numpy as np
 
-FOLDER = os.path.join(
+from dnnlib.native_build import Recipe
+
+_FOLDER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'dnnlib', 'tflib', 'kernels'
 )
+_SOURCES = {
+    'cpu': ['cpu/bias_act_cpu.cc', 'cpu/upfirdn_2d_cpu.cc', 'cpu/winograd_cpu.cc'],
+    'cuda': ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu'],
+}
 ACTS = ['linear', 'relu', 'lrelu', 'tanh', 'sigmoid', 'elu', 'selu', 'softplus', 'swish']
 TYPES = {'float32': (0, np.float32), 'float16': (1, np.float16), 'bfloat16': (2, np.uint16)}
 _RANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -20,13 +26,12 @@ PARALLEL_FOR = ctypes.CFUNCTYPE(
 )
 
 
-def compile_library(command, sources, target):
-    """Run a compiler on sources of the kernels folder; what it says becomes the error's text."""
-    paths = [os.path.join(FOLDER, name) for name in sources]
-    command = command + ['-I' + FOLDER] + paths + ['-o', str(target)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, '%s\n%s' % (' '.join(command), done.stdout.decode())
-    return str(target)
+def recipe_of(
+    name: str, device: str, compile_with: List[str], link_with: List[str], depends_on: str
+) -> Recipe:
+    """How to build the kernels for one device, 'cpu' or 'cuda', without TensorFlow."""
+    commands = dict.fromkeys(_SOURCES[device], compile_with)
+    return Recipe(name, _FOLDER, commands, link_with, [], depends_on)
 
 
 def encode(values, dtype):
@@ -80,13 +85,13 @@ class HostMemory:
 
 
 class Kernels:
-    """The kernels of one library for one device, 'cpu' or 'cuda'; arrays in, arrays out.
+    """The kernels of a library for one device, 'cpu' or 'cuda'; arrays in, arrays out.
 
-    parallel_for: a PARALLEL_FOR for 'cpu'; None: one thread.
+    library: a ctypes.CDLL. parallel_for: a PARALLEL_FOR for 'cpu'; None: one thread.
     """
 
     def __init__(self, library, device, memory=None):
-        self._library = ctypes.CDLL(library)
+        self._library = library
         self._device = device
         self._memory = memory or HostMemory()
         self.parallel_for = None

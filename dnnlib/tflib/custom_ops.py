@@ -10,6 +10,7 @@ from typing import Tuple
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.native_build import BuildError
 from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
@@ -105,7 +106,7 @@ def _ensure_built(kind):
         try:
             _build(kind)
             _failures[kind] = None
-        except kernel_build.BuildError as error:
+        except BuildError as error:
             _failures[kind] = str(error)
             if not _is_required():
                 warnings.warn(
@@ -122,7 +123,7 @@ def _build(kind):
     global _library
     if kind == 'cuda':
         if _ensure_built('native') is not None:
-            raise kernel_build.BuildError(_failures['native'])
+            raise BuildError(_failures['native'])
         kernel_build.build_and_load(kernel_build.cuda_recipe(engine.gpu_architectures()))
     else:
         _library = kernel_build.build_and_load(kernel_build.cpu_recipe())

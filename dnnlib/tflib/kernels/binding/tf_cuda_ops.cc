@@ -3,7 +3,7 @@
 #define EIGEN_USE_GPU
 #include <cuda_runtime_api.h>
 
-#include "tf_ops.h"
+#include "binding/tf_ops.h"
 #include "unsupported/Eigen/CXX11/Tensor"
 
 namespace stylegan2 {

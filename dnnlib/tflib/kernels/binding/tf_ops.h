@@ -2,8 +2,8 @@
 //
 // Optional inputs are absent when they are scalars. Shapes and gradients are set in Python: a C++
 // shape function would have to be compiled with the compiler of TensorFlow 1.14's wheel.
-#ifndef STYLEGAN2_KERNELS_TF_OPS_H_
-#define STYLEGAN2_KERNELS_TF_OPS_H_
+#ifndef STYLEGAN2_KERNELS_BINDING_TF_OPS_H_
+#define STYLEGAN2_KERNELS_BINDING_TF_OPS_H_
 
 #include <algorithm>
 #include <string>
@@ -137,7 +137,8 @@ class FusedBiasActGradOp : public BiasActBase {
     get_activation(context);
     OP_REQUIRES_OK(context, context->GetAttr("wanted", &wanted_));
     OP_REQUIRES(context, wanted_.size() == 5,
-                tensorflow::errors::InvalidArgument("wanted: five flags, please"));
+                tensorflow::errors::InvalidArgument(
+                    "wanted has five flags, for dx, dbias, dstyle, dscale and dshift"));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -216,8 +217,9 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("down", &down_));
     OP_REQUIRES_OK(context, context->GetAttr("pad", &pad_));
     OP_REQUIRES_OK(context, context->GetAttr("data_format", &data_format));
-    OP_REQUIRES(context, up_.size() == 2 && down_.size() == 2 && pad_.size() == 4,
-                tensorflow::errors::InvalidArgument("two factors and four pads, please"));
+    OP_REQUIRES(
+        context, up_.size() == 2 && down_.size() == 2 && pad_.size() == 4,
+        tensorflow::errors::InvalidArgument("up and down have two numbers each, pad has four"));
     channels_last_ = data_format == "NHWC";
   }
 
@@ -225,7 +227,7 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
     const Tensor& x = context->input(0);
     const Tensor& k = context->input(1);
     OP_REQUIRES(context, x.dims() == 4 && k.dims() == 2,
-                tensorflow::errors::InvalidArgument("x of rank 4 and k of rank 2, please"));
+                tensorflow::errors::InvalidArgument("x has rank 4, and k rank 2"));
     const int h = channels_last_ ? 1 : 2, w = h + 1;
     sg_upfirdn_2d_spec spec;
     spec.major = x.dim_size(0) * (channels_last_ ? 1 : x.dim_size(1));

@@ -5,18 +5,13 @@
 #pragma GCC target("prefer-vector-width=512")  // here it does not slow the clock down
 #endif
 
-#include "cpu_pieces.h"
+#include "cpu/cpu_pieces.h"
+#include "cpu/cpu_tuning.h"
 
 namespace stylegan2 {
 namespace {
 
-const int64_t kPiece = 1024;        // numbers handled at once
-const int64_t kBlock = 32768;       // numbers per work unit, about
-const int64_t kBlockPixels = 1024;  // summed one after the other at most
-const int64_t kCombined = 16;       // channels whose partial sums are added up by one unit
-
-// ---- Blocks of pixels of one sample, with all their channels.
-
+// Blocks of pixels of one sample, with all their channels.
 template <class T>
 struct Job {
   sg_bias_act_spec spec;
@@ -205,8 +200,7 @@ void do_blocks(void* arg, int64_t first_block, int64_t last_block) {
   }
 }
 
-// ---- Adding up the blocks' partial sums, in order.
-
+// Partial sums of blocks, to be added up in order.
 struct Sums {
   const float* partials;                       // [rows, channels]
   float* results;                              // [rows / rows_per_result, channels]

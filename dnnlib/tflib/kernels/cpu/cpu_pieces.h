@@ -1,8 +1,8 @@
 // The inner loops of bias_act_cpu.cc: what is done with n consecutive numbers.
-#ifndef STYLEGAN2_KERNELS_CPU_PIECES_H_
-#define STYLEGAN2_KERNELS_CPU_PIECES_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_PIECES_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_PIECES_H_
 
-#include "cpu_math.h"
+#include "cpu/cpu_math.h"
 
 #include "activations.h"  // needs cpu_math.h
 

@@ -2,13 +2,13 @@
 // halve it. What cpu_resample_pixels.h and cpu_resample_planes.h share.
 //
 // Both make two rows of the result at once, from rows of x that the two mostly have in common.
-#ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
-#define STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_H_
 
 #include <atomic>
 
-#include "cpu_memory.h"
-#include "cpu_types.h"
+#include "cpu/cpu_memory.h"
+#include "cpu/cpu_types.h"
 #include "upfirdn_2d.h"
 
 namespace stylegan2 {

@@ -3,20 +3,15 @@
 // One pass over the channels of a pixel adds up the rows of x, keeps these sums for the pixels to
 // come, and writes the result. So x streams in while y streams out, and all between the two stays
 // in registers and the first cache.
-#ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_PIXELS_H_
-#define STYLEGAN2_KERNELS_CPU_RESAMPLE_PIXELS_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PIXELS_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PIXELS_H_
 
-#include "cpu_resample.h"
-#include "cpu_vectors.h"
+#include "cpu/cpu_resample.h"
+#include "cpu/cpu_tuning.h"
+#include "cpu/cpu_vectors.h"
 
 namespace stylegan2 {
 namespace {
-
-const int kWriteAhead = 64;  // bytes; without, most of the time is spent waiting to write
-
-// Bytes of y from which on it does not stay in the caches anyway. Not to read it before it is
-// written saves more time than the next reader loses.
-const int64_t kStreamedBytes = 16 << 20;
 
 // Whether y can be streamed and should be: all that is written must be whole cache lines.
 template <class T>

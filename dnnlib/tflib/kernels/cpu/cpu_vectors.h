@@ -1,7 +1,7 @@
 // Vectors of float32 as wide as this processor's registers, and how float32 and bfloat16 images
 // are read into them and written from them. For compilers with GCC's vector types; little-endian.
-#ifndef STYLEGAN2_KERNELS_CPU_VECTORS_H_
-#define STYLEGAN2_KERNELS_CPU_VECTORS_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_VECTORS_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_VECTORS_H_
 
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-#include "cpu_types.h"
+#include "cpu/cpu_types.h"
 
 namespace stylegan2 {
 namespace {

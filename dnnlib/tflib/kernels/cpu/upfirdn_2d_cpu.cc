@@ -12,17 +12,14 @@
 #include <atomic>
 #include <cmath>
 
-#include "cpu_fir.h"
-#include "cpu_resample_pixels.h"
-#include "cpu_resample_planes.h"
-#include "cpu_types.h"
+#include "cpu/cpu_fir.h"
+#include "cpu/cpu_resample_pixels.h"
+#include "cpu/cpu_resample_planes.h"
+#include "cpu/cpu_tuning.h"
+#include "cpu/cpu_types.h"
 
 namespace stylegan2 {
 namespace {
-
-const int64_t kPieceFloats = 4096;  // of one row, handled at once
-const int64_t kBandFloats = 65536;  // of the result, computed by one work unit, about
-const int kManyChannels = 16;       // from here on pixels are handled one by one
 
 // The work: bands of rows of the result.
 struct Job {

@@ -1,11 +1,8 @@
 // bias_act.h for CUDA. Sums are made in two stages, each in a fixed order; no atomics.
-#include "bias_act_kernels.cuh"
+#include "cuda/bias_act_kernels.cuh"
 
 namespace stylegan2 {
 namespace {
-
-const int64_t kRowChunk = 4096;    // numbers of a row, added up by one warp
-const int64_t kColumnChunk = 256;  // numbers of a column, added up by one block
 
 View view_of(const sg_bias_act_spec& spec) {
   if (spec.inner == 1) {
@@ -49,7 +46,7 @@ void launch_elementwise(const Job<T>& job, void* stream) {
 
 template <class T>
 void launch_elementwise(const Job<T>& job, void* stream) {
-  const int kVec = 16 / sizeof(T);
+  const int kVec = kVectorBytes / sizeof(T);
   const bool simple = job.spec.act <= SG_LRELU;
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;
   if (fits(job, kVec)) {
@@ -79,7 +76,7 @@ void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, int64_t ch
 template <class T>
 void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, const float* weight,
                  float* sum_u, float* sum_ux, void* stream) {
-  const int kVec = 16 / sizeof(T);
+  const int kVec = kVectorBytes / sizeof(T);
   const bool simple = job.spec.act <= SG_LRELU, vectors = fits(job, kVec);
   const int64_t chunks = ceil_div(over_columns ? job.view.columns : job.view.rows, chunk);
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;

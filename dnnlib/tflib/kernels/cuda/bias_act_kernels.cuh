@@ -1,8 +1,9 @@
 // The CUDA kernels of bias_act_cuda.cu.
-#ifndef STYLEGAN2_KERNELS_BIAS_ACT_KERNELS_CUH_
-#define STYLEGAN2_KERNELS_BIAS_ACT_KERNELS_CUH_
+#ifndef STYLEGAN2_KERNELS_CUDA_BIAS_ACT_KERNELS_CUH_
+#define STYLEGAN2_KERNELS_CUDA_BIAS_ACT_KERNELS_CUH_
 
-#include "cuda_types.h"
+#include "cuda/cuda_tuning.cuh"
+#include "cuda/cuda_types.h"
 
 namespace stylegan2 {
 SG_INLINE float exp_(float x) { return expf(x); }
@@ -15,7 +16,6 @@ SG_INLINE float log1p_(float x) { return log1pf(x); }
 namespace stylegan2 {
 namespace {
 
-const int kThreads = 256;
 const int kWarp = 32;
 const int kWarps = kThreads / kWarp;
 
