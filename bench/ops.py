@@ -191,8 +191,7 @@ def main(argv=None) -> int:
     fastest = custom_ops.resolve_impl('auto', 'FusedBiasAct')
     implementations = ['ref'] + [fastest] * (fastest != 'ref')
     records = []
-    # TensorFlow 1.14 has hardly any ops of its own in bfloat16.
-    for dtype in [tf.float32] + [tf.bfloat16] * (engine.ENGINE == 'tf2'):
+    for dtype in [tf.float32] + [tf.bfloat16] * engine.has_bfloat16_convolutions():
         for shape in _SHAPES:
             print(
                 '\n%-32s %10s %7s %6s %17s %7s %6s'

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine, layout
+from dnnlib.tflib.ops import decisions
 
 _HALF_TYPES = (tf.float16, tf.bfloat16)
 
@@ -69,12 +70,12 @@ def _spatial_axes(data_format):
 
 def _evaluate(x, how, data_format):
     on_cpu = layout.for_device() == 'NHWC'
-    old_engine = engine.ENGINE == 'tf1'
     up, down = how.up, how.down
-    # The CPU kernels of TensorFlow 1.14 are two times faster in the transposed direction.
-    transposed = up[0] == up[1] and down == (1, 1) and (up[0] > 1 or on_cpu and old_engine)
+    transposed = up[0] == up[1] and down == (1, 1)
+    transposed = transposed and (up[0] > 1 or on_cpu and decisions.BEST.filters_transposed)
     # In half precision CPUs have one fast kernel, today's convolution.
-    if on_cpu and x.dtype in _HALF_TYPES and (transposed or old_engine):
+    has_kernel = engine.has_bfloat16_convolutions() and not transposed
+    if on_cpu and x.dtype in _HALF_TYPES and not has_kernel:
         return tf.cast(_evaluate(tf.cast(x, tf.float32), how, data_format), x.dtype)
     if transposed:
         return _convolve_transposed(x, how, data_format)
@@ -101,7 +102,7 @@ def _convolve(x, kernel, stride, pad, data_format):
         padding = 'VALID'
     elif pad == same:
         padding = 'SAME'
-    elif engine.ENGINE == 'tf2':
+    elif engine.has_explicit_padding():
         padding = per_axis([[0, 0], pad[0], pad[1], [0, 0]], data_format)
     else:
         x = _pad_or_crop(x, pad, data_format)
