@@ -52,15 +52,16 @@ def _resolution(text):
     return number
 
 
-def best_time(function: Callable, repeats: int) -> float:
-    """Seconds of the fastest of several calls, after one that does not count."""
-    function()
+def best_times(functions: List[Callable], repeats: int) -> np.ndarray:
+    """Seconds of the fastest calls, after one that does not count, of functions that take turns."""
     times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    for _ in range(repeats + 1):
+        times.append([])
+        for function in functions:
+            start = time.perf_counter()
+            function()
+            times[-1].append(time.perf_counter() - start)
+    return np.min(times[1:], axis=0)
 
 
 class ConvolutionPeak:
@@ -94,7 +95,7 @@ class ConvolutionPeak:
     def sample(self) -> None:
         """Measure once more."""
         for flops, run in self._runs:
-            self.flops_per_s = max(self.flops_per_s, flops / best_time(run, 1))
+            self.flops_per_s = max(self.flops_per_s, flops / best_times([run], 1)[0])
 
 
 def forward_flops(net: tflib.Network) -> int:

@@ -10,7 +10,6 @@ TensorFlow. bias_act works in place where nobody else needs its input, as here.
 
 import os
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -93,18 +92,6 @@ def _variable(shape, dtype):
     return new.read_value()
 
 
-def _best_times(functions, repeats):
-    """Seconds of the fastest calls; all take turns, so that other programs slow all down alike."""
-    times = []
-    for _ in range(repeats + 1):
-        times.append([])
-        for function in functions:
-            start = time.perf_counter()
-            function()
-            times[-1].append(time.perf_counter() - start)
-    return np.min(times[1:], axis=0)
-
-
 def _measure(shape, dtype, data_format, implementations, repeats):
     """Yield one record per op and implementation for images of one shape, given as N, H, W, C."""
     axis = data_format.index('C')
@@ -124,7 +111,7 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 for moved, *pair in calls.values()
                 for function in pair + [_copy(session, moved)]
             ]
-            times = _best_times(functions, repeats)
+            times = measure.best_times(functions, repeats)
             result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
             for i, (key, (moved, _, _)) in enumerate(calls.items()):
                 whole, base, copy = times[3 * i : 3 * i + 3]

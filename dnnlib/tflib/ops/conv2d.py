@@ -122,8 +122,8 @@ def _input_gradient(dy, w, how, decisions):
 
 def _weight_gradient(x, dy, how, decisions):
     shape = [how.taps, how.taps, *how.channels]
-    wins = how.stride > 1 or how.pixels <= decisions.tap_products_pixels
-    if x.dtype == tf.bfloat16 and how.taps > 1 and wins:
+    few = decisions.tap_products_pixels.get(how.stride, 0)
+    if x.dtype == tf.bfloat16 and how.taps > 1 and how.pixels <= few:
         return tf.reshape(_weight_gradient_by_taps(x, dy, how), shape)
     strides = [1, how.stride, how.stride, 1]
     return tf.nn.conv2d_backprop_filter(x, shape, dy, strides=strides, padding=how.padding)

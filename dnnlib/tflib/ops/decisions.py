@@ -10,6 +10,8 @@ from typing import Dict, NamedTuple, Tuple
 
 from dnnlib.tflib import engine
 
+ANY = 1 << 40  # pixels
+
 
 class Geometry(NamedTuple):
     """A convolution without its numbers; sizes are (height, width)."""
@@ -28,42 +30,46 @@ class Geometry(NamedTuple):
 
 
 class Decisions(NamedTuple):
-    """When something is done in another way than TensorFlow's; pixels as in `Geometry`."""
+    """When something is done in another way than TensorFlow's, by default never.
+
+    Pixels are those of `Geometry`.
+    """
 
     # Convolution as one matrix product: up to so many pixels. To rearrange the weights, as
     # TensorFlow does, costs more there than to use them. 4x4, float32: 1.6 instead of 3.7 ms. Other
     # types: chosen, no figures were kept.
-    product_pixels_float32: int
-    product_pixels: int
+    product_pixels_float32: int = 0
+    product_pixels: int = 0
 
     # Gradient with respect to x, stride 1: a convolution with flipped weights. TensorFlow 1.14:
     # 75 instead of 134 ms at 32x32, 7 instead of 11 ms at 4x4.
-    flips_weights: bool
+    flips_weights: bool = False
 
     # The same for larger strides: a convolution for each remainder. TensorFlow 1.14: 36 instead of
     # 64 ms at 32x32, 6 instead of 22 ms at 4x4.
-    splits_phases: bool
+    splits_phases: bool = False
 
-    # Gradient with respect to w in bfloat16, stride 1: a product for each tap, up to so many
-    # pixels; for larger strides always. 8 instead of 15 ms at 16x16; at 32x32 it loses.
-    tap_products_pixels: int
+    # Gradient with respect to w in bfloat16, by stride: a product for each tap, up to so many
+    # pixels. Stride 1: 8 instead of 15 ms at 16x16, at 32x32 it loses; stride 2: 13 instead of 15
+    # ms at 64x64.
+    tap_products_pixels: Dict[int, int] = {}
 
     # Winograd's F(2x2,3x3) in float32, by stride: from so many pixels on. TensorFlow 2: 5.1 instead
     # of 8.5 ms at 8x8. TensorFlow 1.14: 19 instead of 24 ms at 16x16, but 15 instead of 11 at 8x8.
-    winograd_pixels: Dict[int, int]
+    winograd_pixels: Dict[int, int] = {}
 
     # The same by map and stride: from so many channels on; for fewer the planes are too much
     # traffic. 64x64, 128 channels: 17 instead of 20 ms; with stride 2, 32 instead of 24 ms, its
     # gradients 29 instead of 24 and 33 instead of 38 ms.
-    winograd_channels: Dict[str, Dict[int, int]]
+    winograd_channels: Dict[str, Dict[int, int]] = {}
 
     # The same: up to so many pixels times channels. Planes take four times the memory of an image:
     # 860 to 890 instead of 490 MB in a step of G. Chosen.
-    winograd_numbers: int
+    winograd_numbers: int = ANY
 
     # Filtering as the transpose of a convolution, which it is too. TensorFlow 1.14's kernels are
     # two times faster in that direction; no figures were kept.
-    filters_transposed: bool
+    filters_transposed: bool = False
 
     def takes_winograd(self, name: str, how: Geometry) -> bool:
         """Whether a map of `ops.conv2d` is faster in Winograd's way, if it can be done in it."""
@@ -78,9 +84,7 @@ class Decisions(NamedTuple):
 _TF2 = Decisions(
     product_pixels_float32=16,
     product_pixels=64,
-    flips_weights=False,
-    splits_phases=False,
-    tap_products_pixels=256,
+    tap_products_pixels={1: 256, 2: ANY},
     winograd_pixels={1: 64, 2: 64},
     winograd_channels={
         'conv2d': {1: 128, 2: 512},
@@ -88,7 +92,6 @@ _TF2 = Decisions(
         'weight_gradient': {1: 128, 2: 128},
     },
     winograd_numbers=1 << 21,
-    filters_transposed=False,
 )
 _TF1 = _TF2._replace(
     product_pixels_float32=0,
