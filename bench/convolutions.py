@@ -9,6 +9,7 @@ engine's decisions take. A size is that of the result or, of gradients, of what 
 import os
 import sys
 from functools import partial
+from typing import Dict, List, Optional
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _measure(size, channels, stride, dtype, repeats):
             tf.get_variable(name, dtype=dtype, initializer=tf.cast(tf.random_normal(shape), dtype))
             for name, shape in zip(['x', 'w', 'dy'], shapes)
         ]
-        runs = {name: [] for name in _MAPS}
+        runs: Dict[str, list] = {name: [] for name in _MAPS}
         for decisions in _WAYS.values():
             y = conv2d(x, w, stride, padding, 'NHWC', decisions)
             for name, result in zip(_MAPS, [y] + tf.gradients(y, [x, w], dy)):
@@ -62,7 +63,7 @@ def _measure(size, channels, stride, dtype, repeats):
             )
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Time convolutions on CPUs in each way that there is.')
     parser.add_argument(

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+from typing import Callable, List, Optional
 
 import numpy as np
 
@@ -92,8 +93,8 @@ def _build(nvcc, capability):
 class _Copy:
     """Memory on the GPU, freed with the object."""
 
-    def __init__(self, runtime, size):
-        self._runtime, self.address = runtime, ctypes.c_void_p()
+    def __init__(self, runtime, size, like=None):
+        self._runtime, self.address, self.like = runtime, ctypes.c_void_p(), like
         status = runtime.cudaMalloc(ctypes.byref(self.address), ctypes.c_size_t(max(size, 1)))
         if status:
             raise MemoryError('cudaMalloc of %d bytes returns %d' % (size, status))
@@ -108,11 +109,10 @@ class CudaMemory:
     def __init__(self, library):
         self.runtime = library
 
-    def put(self, array):
+    def put(self, array: np.ndarray) -> _Copy:
         """A copy on the GPU."""
         array = np.ascontiguousarray(array)
-        copy = self.empty(array.nbytes)
-        copy.like = array
+        copy = _Copy(self.runtime, array.nbytes, like=array)
         self._call(
             'cudaMemcpy',
             copy.address,
@@ -122,11 +122,11 @@ class CudaMemory:
         )
         return copy
 
-    def empty(self, size):
+    def empty(self, size: int) -> _Copy:
         """Memory of `size` bytes that holds anything."""
         return _Copy(self.runtime, size)
 
-    def get(self, copy):
+    def get(self, copy: _Copy) -> np.ndarray:
         """The array that a copy holds now."""
         array = np.empty_like(copy.like)
         self._call(
@@ -138,11 +138,11 @@ class CudaMemory:
         )
         return array
 
-    def address(self, copy):
+    def address(self, copy: _Copy) -> Optional[int]:
         """Where a copy lies."""
         return copy.address.value
 
-    def seconds(self, function, repeats):
+    def seconds(self, function: Callable, repeats: int) -> float:
         """The best time of one call, of several runs of `repeats` calls."""
         start, stop, elapsed = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_float()
         for event in [start, stop]:
@@ -158,7 +158,7 @@ class CudaMemory:
             times.append(elapsed.value / 1e3 / repeats)
         return min(times[1:])
 
-    def seconds_of_copy(self, size, repeats):
+    def seconds_of_copy(self, size: int, repeats: int) -> float:
         """The best time of copying so many bytes within the GPU."""
         to, source = self.empty(size), self.empty(size)
         return self.seconds(
@@ -263,16 +263,15 @@ def _kernel_ops(kernels, memory, shape, dtype):
             image + 4 * pixels,
         ),
     }
+
+    def resampling(how):
+        return lambda: kernels.run('upfirdn_2d', ref(how), x.address, k.address, large.address)
+
     for name, up, down, pad in _RESAMPLINGS:
         how = Upfirdn(n * c, h, w, 1, 4, 4, up, up, down, down, *(pad + pad + (code,)))
         made = [(size * up + sum(pad) - 4) // down + 1 for size in (h, w)]
         moved = image + image * made[0] * made[1] // (h * w)
-        ops[name] = (
-            lambda how=how: kernels.run(
-                'upfirdn_2d', ref(how), x.address, k.address, large.address
-            ),
-            moved,
-        )
+        ops[name] = resampling(how), moved
     return ops
 
 
@@ -298,7 +297,7 @@ def _measure(kernels, memory, shape, dtype, repeats):
     return records
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Check, print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Check and time the CUDA kernels on the first GPU.')
     parser.add_argument('--cases', type=int, default=60, help='random cases to check, per type')

@@ -6,7 +6,7 @@ import re
 import time
 from argparse import ArgumentTypeError
 from functools import partial
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -54,7 +54,7 @@ def _resolution(text):
 
 def best_times(functions: List[Callable], repeats: int) -> np.ndarray:
     """Seconds of the fastest calls, after one that does not count, of functions that take turns."""
-    times = []
+    times: List[List[float]] = []
     for _ in range(repeats + 1):
         times.append([])
         for function in functions:
@@ -112,14 +112,15 @@ def forward_flops(net: tflib.Network) -> int:
             continue
         pixels = 1
         if len(shape) == 4:
-            pixels = int(re.search(r'(\d+)x\1/', name).group(1)) ** 2
+            (side,) = re.findall(r'(\d+)x\1/', name)[:1]
+            pixels = int(side) ** 2
             if re.search(r'_up/|_down/|Skip/', name):
                 pixels //= 4
         total += 2 * pixels * int(np.prod(shape))
     return total
 
 
-def peak_memory(fetches, feed_dict: dict) -> Optional[int]:
+def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
     """Bytes that a run holds at most beyond those held before it; None where it cannot be told.
 
     As TensorFlow's allocator counts them or, where it does not (TensorFlow 1.14 on CPUs), as Linux

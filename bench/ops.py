@@ -12,6 +12,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import List, Optional
 
 import numpy as np
 
@@ -22,46 +23,26 @@ import tensorflow.compat.v1 as tf
 from bench import measure
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.tflib import custom_ops, engine, layout
-from dnnlib.tflib.ops import upfirdn_2d as resampling
 from dnnlib.tflib.ops.fused_bias_act import channel_sum, fused_bias_act
+from dnnlib.tflib.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d
 
 _SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512), (4, 128, 128, 128), (4, 64, 64, 3)]  # N, H, W, C
 
 
 def _ops(axis, data_format):
-    """name -> (inputs besides x, function, whether its gradient has to read x)."""
-    ops = {}
-    for act in ('linear', 'lrelu', 'swish'):
-        ops['bias_act ' + act] = (
-            ['b'],
-            lambda x, impl, act=act, **others: fused_bias_act(
-                x, axis=axis, act=act, impl=impl, **others
-            ),
-            act == 'swish',
-        )
-    ops['bias_act lrelu, noise'] = (
-        ['b', 'style', 'shift'],
-        lambda x, impl, **others: fused_bias_act(x, axis=axis, act='lrelu', impl=impl, **others),
-        True,
-    )
-    ops['bias_act lrelu, FR'] = (
-        ['b', 'style', 'scale', 'shift'],
-        ops['bias_act lrelu, noise'][1],
-        True,
-    )
-    ops['channel_sum'] = (
-        ['style'],
-        lambda x, impl, **others: channel_sum(x, axis=axis, impl=impl, **others),
-        True,
-    )
-    for name in ('filter_2d', 'upsample_2d', 'downsample_2d'):
-        ops[name] = (
-            [],
-            lambda x, impl, op=getattr(resampling, name): op(
-                x, k=[1, 3, 3, 1], data_format=data_format, impl=impl
-            ),
-            False,
-        )
+    """name -> (inputs besides x, function of x, impl and those, whether its gradient reads x)."""
+    bias_act = partial(fused_bias_act, axis=axis)
+    lrelu = partial(bias_act, act='lrelu')
+    ops = {
+        'bias_act linear': (['b'], partial(bias_act, act='linear'), False),
+        'bias_act lrelu': (['b'], lrelu, False),
+        'bias_act swish': (['b'], partial(bias_act, act='swish'), True),
+        'bias_act lrelu, noise': (['b', 'style', 'shift'], lrelu, True),
+        'bias_act lrelu, FR': (['b', 'style', 'scale', 'shift'], lrelu, True),
+        'channel_sum': (['style'], partial(channel_sum, axis=axis), True),
+    }
+    for op in (filter_2d, upsample_2d, downsample_2d):
+        ops[op.__name__] = ([], partial(op, k=[1, 3, 3, 1], data_format=data_format), False)
     return ops
 
 
@@ -157,7 +138,7 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 )
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Time the custom ops, forward and with gradients.')
     parser.add_argument(

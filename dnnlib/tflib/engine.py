@@ -54,9 +54,7 @@ def _local_gpus() -> list:
 
 
 def gpu_devices() -> List[str]:
-    """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without
-    any.
-    """
+    """Device strings, such as '/gpu:0', of the GPUs that TensorFlow can use here, if any."""
     return ['/gpu:%d' % i for i in range(len(_local_gpus()))]
 
 
@@ -123,9 +121,7 @@ def session_config(options: dict) -> tf.ConfigProto:
 
 
 def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
-    """Sum one tensor per device over the devices; element i of the result lies on the device of
-    `values[i]`.
-    """
+    """Sum one tensor per device; element i of the result lies on the device of `values[i]`."""
     if len(values) == 1:
         return list(values)
     if all('gpu' in v.device.lower() for v in values):

@@ -1,7 +1,7 @@
 """How the kernels of dnnlib/tflib/kernels become ops of this engine; see dnnlib/native_build.py."""
 
 import os
-from typing import List
+from typing import Any, List
 
 import tensorflow.compat.v1 as tf
 
@@ -56,7 +56,7 @@ def cuda_recipe(architectures: List[str]) -> Recipe:
     )
 
 
-def build_and_load(recipe: Recipe) -> object:
+def build_and_load(recipe: Recipe) -> Any:
     """The module of a recipe's ops, compiled first where need be; raises BuildError."""
     try:
         return tf.load_op_library(native_build.build(recipe))
