@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tensorflow.compat.v1 as tf
 
 from bench import measure
-from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib.cli import run_cli
 from dnnlib.tflib import engine
 from dnnlib.tflib.ops.conv2d import conv2d
 from dnnlib.tflib.ops.decisions import ANY, BEST, Decisions
@@ -65,11 +65,7 @@ def _measure(size, channels, stride, dtype, repeats):
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = ArgumentParser(description='Time convolutions on CPUs in each way that there is.')
-    parser.add_argument(
-        '--repeats', type=measure.positive_int, default=10, help='the best of so many runs counts'
-    )
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
+    parser = measure.arguments('Time convolutions on CPUs in each way that there is.', repeats=10)
     args = parser.parse_args(argv)
     print('TensorFlow %s\n%-48s' % (tf.__version__, '') + ''.join('%12s' % way for way in _WAYS))
     records = []

@@ -19,9 +19,18 @@ from dnnlib.util import atomic_write
 _PEAK_SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512)]  # N, H, W, C
 
 
+def arguments(description: str, repeats: int) -> ArgumentParser:
+    """A parser of the flags that all benchmarks have."""
+    parser = ArgumentParser(description=description)
+    add = parser.add_argument
+    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
+    add('--json', metavar='FILE', help='write the numbers to this file as well')
+    return parser
+
+
 def network_arguments(description: str, repeats: int) -> ArgumentParser:
     """A parser of the flags that the benchmarks of networks share."""
-    parser = ArgumentParser(description=description)
+    parser = arguments(description, repeats)
     add = parser.add_argument
     add('--config', default='config-e', help='configuration (default: %(default)s)')
     add('--resolution', type=_resolution, default=64, help='of the images (default: %(default)s)')
@@ -33,8 +42,6 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
         metavar='LIST',
         help='float32, mixed or both (default: float32)',
     )
-    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
-    add('--json', metavar='FILE', help='write the numbers to this file as well')
     return parser
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tensorflow.compat.v1 as tf
 
 from bench import measure
-from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib.cli import run_cli
 from dnnlib.tflib import custom_ops, engine, layout
 from dnnlib.tflib.ops.fused_bias_act import channel_sum, fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d
@@ -140,17 +140,13 @@ def _measure(shape, dtype, data_format, implementations, repeats):
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = ArgumentParser(description='Time the custom ops, forward and with gradients.')
+    parser = measure.arguments('Time the custom ops, forward and with gradients.', repeats=10)
     parser.add_argument(
         '--data-format',
         choices=['NCHW', 'NHWC'],
         default=layout.for_device(),
         help='layout of the images (default here: %(default)s)',
     )
-    parser.add_argument(
-        '--repeats', type=measure.positive_int, default=10, help='the best of so many runs counts'
-    )
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
 
     print('TensorFlow %s, %s' % (tf.__version__, args.data_format))
