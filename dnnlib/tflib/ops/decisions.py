@@ -3,7 +3,8 @@
 All were taken on a virtual machine with two cores of a Sapphire Rapids Xeon (AVX-512, AMX), NHWC,
 minibatch 4; docs/performance.md, "Winograd's convolutions" and "What else was chosen", has the
 times. `bench/convolutions.py` measures them again: each way against TensorFlow's own, in turns.
-GPUs do as TensorFlow does.
+"Busy": from one run of it with TensorFlow 2.21 while others used that machine, so that ratios count
+and times do not. GPUs do as TensorFlow does.
 """
 
 from typing import Dict, NamedTuple, Tuple
@@ -36,8 +37,8 @@ class Decisions(NamedTuple):
     """
 
     # Convolution as one matrix product: up to so many pixels. To rearrange the weights, as
-    # TensorFlow does, costs more there than to use them. 4x4, float32: 1.6 instead of 3.7 ms. Other
-    # types: chosen, no figures were kept.
+    # TensorFlow does, costs more there than to use them. 4x4, float32: 1.6 instead of 3.7 ms; 8x8,
+    # bfloat16: 1.9 instead of 3.2 ms (busy). Other types: chosen.
     product_pixels_float32: int = 0
     product_pixels: int = 0
 
@@ -50,8 +51,8 @@ class Decisions(NamedTuple):
     splits_phases: bool = False
 
     # Gradient with respect to w in bfloat16, by stride: a product for each tap, up to so many
-    # pixels. Stride 1: 8 instead of 15 ms at 16x16, at 32x32 it loses; stride 2: 13 instead of 15
-    # ms at 64x64.
+    # pixels. Stride 1: 8 instead of 15 ms at 16x16, but 177 instead of 144 at 32x32 (busy). Stride
+    # 2: 13 instead of 15 ms at 64x64.
     tap_products_pixels: Dict[int, int] = {}
 
     # Winograd's F(2x2,3x3) in float32, by stride: from so many pixels on. TensorFlow 2: 5.1 instead
