@@ -14,6 +14,7 @@ from typing import Callable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
+from dnnlib import native_build
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.download import CACHE_DIR
 
@@ -140,11 +141,9 @@ def check_custom_ops() -> Iterator[Verdict]:
 
 def check_caches() -> Iterator[Verdict]:
     """Where downloads and compiled ops are kept, and whether they can be."""
-    from dnnlib.tflib import kernel_build
-
     for what, folder, verdict in [
         ('downloads', CACHE_DIR, fail),
-        ('compiled ops', kernel_build.cache_dir(), warn),
+        ('compiled ops', native_build.cache_dir(), warn),
     ]:
         path = os.path.abspath(folder)
         nearest = path

@@ -12,18 +12,18 @@ import json
 import os
 import shutil
 import sys
-import tempfile
+from typing import Callable, List, Optional
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from bench import kernel_judge
-from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, compile_library
+from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, recipe_of
+from dnnlib import native_build
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.util import UserError, atomic_write
 
-_SOURCES = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
 _SHAPES = [
     (4, 512, 8, 8),
     (32, 512, 32, 32),
@@ -71,35 +71,30 @@ def _find_gpu():
     return name.value.decode(), 10 * major.value + minor.value
 
 
-def _build(nvcc, capability, folder):
+def _build(nvcc, capability):
+    """The kernels as a ctypes.CDLL that has the functions of the CUDA runtime as well."""
     toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
     rpaths = [
         option
         for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
         for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
     ]
-    command = [
-        nvcc,
-        '-std=c++14',
-        '-O3',
-        '-shared',
-        '-Xcompiler',
-        '-fPIC',
-        '-cudart',
-        'shared',
-        '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability),
-    ] + rpaths
+    target = '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability)
+    compile_with = [nvcc, '-c', '-std=c++14', '-O3', '-Xcompiler', '-fPIC', target]
+    link_with = [nvcc, '-shared', '-cudart', 'shared', target] + rpaths
     try:
-        return compile_library(command, _SOURCES, os.path.join(folder, 'kernels.so'))
-    except AssertionError as error:
-        raise UserError('nvcc cannot build the kernels: %s' % error)
+        version = native_build.output_of([nvcc, '--version'])
+        recipe = recipe_of('bench-cuda', 'cuda', compile_with, link_with, version)
+        return ctypes.CDLL(native_build.build(recipe))
+    except native_build.BuildError as error:
+        raise UserError('the kernels cannot be built: %s' % error)
 
 
 class _Copy:
     """Memory on the GPU, freed with the object."""
 
-    def __init__(self, runtime, size):
-        self._runtime, self.address = runtime, ctypes.c_void_p()
+    def __init__(self, runtime, size, like=None):
+        self._runtime, self.address, self.like = runtime, ctypes.c_void_p(), like
         status = runtime.cudaMalloc(ctypes.byref(self.address), ctypes.c_size_t(max(size, 1)))
         if status:
             raise MemoryError('cudaMalloc of %d bytes returns %d' % (size, status))
@@ -112,13 +107,12 @@ class CudaMemory:
     """Memory of the GPU, for `Kernels`, and a clock."""
 
     def __init__(self, library):
-        self.runtime = ctypes.CDLL(library)
+        self.runtime = library
 
-    def put(self, array):
+    def put(self, array: np.ndarray) -> _Copy:
         """A copy on the GPU."""
         array = np.ascontiguousarray(array)
-        copy = self.empty(array.nbytes)
-        copy.like = array
+        copy = _Copy(self.runtime, array.nbytes, like=array)
         self._call(
             'cudaMemcpy',
             copy.address,
@@ -128,11 +122,11 @@ class CudaMemory:
         )
         return copy
 
-    def empty(self, size):
+    def empty(self, size: int) -> _Copy:
         """Memory of `size` bytes that holds anything."""
         return _Copy(self.runtime, size)
 
-    def get(self, copy):
+    def get(self, copy: _Copy) -> np.ndarray:
         """The array that a copy holds now."""
         array = np.empty_like(copy.like)
         self._call(
@@ -144,11 +138,11 @@ class CudaMemory:
         )
         return array
 
-    def address(self, copy):
+    def address(self, copy: _Copy) -> Optional[int]:
         """Where a copy lies."""
         return copy.address.value
 
-    def seconds(self, function, repeats):
+    def seconds(self, function: Callable, repeats: int) -> float:
         """The best time of one call, of several runs of `repeats` calls."""
         start, stop, elapsed = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_float()
         for event in [start, stop]:
@@ -164,7 +158,7 @@ class CudaMemory:
             times.append(elapsed.value / 1e3 / repeats)
         return min(times[1:])
 
-    def seconds_of_copy(self, size, repeats):
+    def seconds_of_copy(self, size: int, repeats: int) -> float:
         """The best time of copying so many bytes within the GPU."""
         to, source = self.empty(size), self.empty(size)
         return self.seconds(
@@ -269,16 +263,15 @@ def _kernel_ops(kernels, memory, shape, dtype):
             image + 4 * pixels,
         ),
     }
+
+    def resampling(how):
+        return lambda: kernels.run('upfirdn_2d', ref(how), x.address, k.address, large.address)
+
     for name, up, down, pad in _RESAMPLINGS:
         how = Upfirdn(n * c, h, w, 1, 4, 4, up, up, down, down, *(pad + pad + (code,)))
         made = [(size * up + sum(pad) - 4) // down + 1 for size in (h, w)]
         moved = image + image * made[0] * made[1] // (h * w)
-        ops[name] = (
-            lambda how=how: kernels.run(
-                'upfirdn_2d', ref(how), x.address, k.address, large.address
-            ),
-            moved,
-        )
+        ops[name] = resampling(how), moved
     return ops
 
 
@@ -304,7 +297,7 @@ def _measure(kernels, memory, shape, dtype, repeats):
     return records
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Check, print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Check and time the CUDA kernels on the first GPU.')
     parser.add_argument('--cases', type=int, default=60, help='random cases to check, per type')
@@ -316,31 +309,30 @@ def main(argv=None) -> int:
     nvcc = _find_nvcc()
     gpu, capability = _find_gpu()
     records = []
-    with tempfile.TemporaryDirectory() as folder:
-        library = _build(nvcc, capability, folder)
-        memory = CudaMemory(library)
-        kernels = Kernels(library, 'cuda', memory)
-        print('%s, sm_%d' % (gpu, capability), flush=True)
-        for dtype in TYPES:
-            rng = np.random.RandomState(0)
-            for _ in range(args.cases):
-                kernel_judge.check_bias_act(kernels, rng, dtype)
-                kernel_judge.check_upfirdn(kernels, rng, dtype)
-            print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
-        for dtype in TYPES:
-            for shape in _SHAPES:
+    library = _build(nvcc, capability)
+    memory = CudaMemory(library)
+    kernels = Kernels(library, 'cuda', memory)
+    print('%s, sm_%d' % (gpu, capability), flush=True)
+    for dtype in TYPES:
+        rng = np.random.RandomState(0)
+        for _ in range(args.cases):
+            kernel_judge.check_bias_act(kernels, rng, dtype)
+            kernel_judge.check_upfirdn(kernels, rng, dtype)
+        print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
+    for dtype in TYPES:
+        for shape in _SHAPES:
+            print(
+                '\n%s %s\n%-28s %10s %9s %9s %9s'
+                % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
+            )
+            for r in _measure(kernels, memory, shape, dtype, args.repeats):
+                records.append(r)
+                other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
                 print(
-                    '\n%s %s\n%-28s %10s %9s %9s %9s'
-                    % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
+                    '%-28s %10.4f %9.0f %9.2f %9s'
+                    % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
+                    flush=True,
                 )
-                for r in _measure(kernels, memory, shape, dtype, args.repeats):
-                    records.append(r)
-                    other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
-                    print(
-                        '%-28s %10.4f %9.0f %9.2f %9s'
-                        % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
-                        flush=True,
-                    )
     if args.json:
         with atomic_write(args.json, 'w') as file:
             json.dump(dict(gpu=gpu, capability=capability, results=records), file, indent=2)

@@ -5,31 +5,37 @@ See dnnlib/tflib/kernels/*.h for what the functions compute. bfloat16 is np.uint
 
 import ctypes
 import os
-import subprocess
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-FOLDER = os.path.join(
+from dnnlib.native_build import Recipe
+
+_FOLDER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'dnnlib', 'tflib', 'kernels'
 )
+_SOURCES = {
+    'cpu': ['cpu/bias_act_cpu.cc', 'cpu/upfirdn_2d_cpu.cc', 'cpu/winograd_cpu.cc'],
+    'cuda': ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu'],
+}
 ACTS = ['linear', 'relu', 'lrelu', 'tanh', 'sigmoid', 'elu', 'selu', 'softplus', 'swish']
 TYPES = {'float32': (0, np.float32), 'float16': (1, np.float16), 'bfloat16': (2, np.uint16)}
+Pair = Sequence[int]  # vertical, horizontal
 _RANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 PARALLEL_FOR = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, _RANGE, ctypes.c_void_p
 )
 
 
-def compile_library(command, sources, target):
-    """Run a compiler on sources of the kernels folder; what it says becomes the error's text."""
-    paths = [os.path.join(FOLDER, name) for name in sources]
-    command = command + ['-I' + FOLDER] + paths + ['-o', str(target)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, '%s\n%s' % (' '.join(command), done.stdout.decode())
-    return str(target)
+def recipe_of(
+    name: str, device: str, compile_with: List[str], link_with: List[str], depends_on: str
+) -> Recipe:
+    """How to build the kernels for one device, 'cpu' or 'cuda', without TensorFlow."""
+    commands = dict.fromkeys(_SOURCES[device], compile_with)
+    return Recipe(name, _FOLDER, commands, link_with, [], depends_on)
 
 
-def encode(values, dtype):
+def encode(values: Any, dtype: str) -> np.ndarray:
     """Round numbers to a type."""
     if dtype != 'bfloat16':
         return np.asarray(values).astype(TYPES[dtype][1])
@@ -37,7 +43,7 @@ def encode(values, dtype):
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
-def decode(array):
+def decode(array: np.ndarray) -> np.ndarray:
     """The numbers of an encoded array, as float64."""
     if array.dtype == np.uint16:
         array = (array.astype(np.uint32) << 16).view(np.float32)
@@ -66,38 +72,38 @@ Winograd = _structure(
 class HostMemory:
     """Memory of the device that works, here the CPU: arrays are their own copies there."""
 
-    def put(self, array):
+    def put(self, array: np.ndarray) -> np.ndarray:
         """A copy on the device."""
         return np.ascontiguousarray(array)
 
-    def get(self, copy):
+    def get(self, copy: np.ndarray) -> np.ndarray:
         """The array that a copy holds now."""
         return copy
 
-    def address(self, copy):
+    def address(self, copy: np.ndarray) -> int:
         """Where a copy lies."""
         return copy.ctypes.data
 
 
 class Kernels:
-    """The kernels of one library for one device, 'cpu' or 'cuda'; arrays in, arrays out.
+    """The kernels of a library for one device, 'cpu' or 'cuda'; arrays in, arrays out.
 
-    parallel_for: a PARALLEL_FOR for 'cpu'; None: one thread.
+    library: a ctypes.CDLL. parallel_for: a PARALLEL_FOR for 'cpu'; None: one thread.
     """
 
-    def __init__(self, library, device, memory=None):
-        self._library = ctypes.CDLL(library)
+    def __init__(self, library: ctypes.CDLL, device: str, memory: Any = None):
+        self._library = library
         self._device = device
         self._memory = memory or HostMemory()
         self.parallel_for = None
 
-    def function(self, name):
+    def function(self, name: str) -> Any:
         """A function of the library, by its name without the device."""
         found = getattr(self._library, 'sg_%s_%s' % (name, self._device))
         found.restype = ctypes.c_int64 if name.endswith('workspace') else ctypes.c_int
         return found
 
-    def run(self, name, *args):
+    def run(self, name: str, *args: Any) -> None:
         """Call a function in the device's default stream or the threads of `parallel_for`."""
         tail = [self.parallel_for, None] if self._device == 'cpu' else [None]
         status = self.function(name)(*(list(args) + tail))
@@ -120,7 +126,9 @@ class Kernels:
             }
         )
 
-    def bias_act(self, spec, inputs, grad=0, ref=None):
+    def bias_act(
+        self, spec: dict, inputs: dict, grad: int = 0, ref: Optional[np.ndarray] = None
+    ) -> np.ndarray:
         """y; inputs: x and perhaps bias, style, scale, shift."""
         copies = self._put_all(dict(inputs, ref=ref, y=np.zeros_like(inputs['x'])))
         self.run(
@@ -133,7 +141,14 @@ class Kernels:
         )
         return self._memory.get(copies['y'])
 
-    def backward(self, spec, inputs, dy, ref, wanted):
+    def backward(
+        self,
+        spec: dict,
+        inputs: dict,
+        dy: Optional[np.ndarray],
+        ref: Optional[np.ndarray],
+        wanted: List[str],
+    ) -> Dict[str, np.ndarray]:
         """The wanted ones of dx, dbias, dstyle, dscale, dshift, by name."""
         shapes = dict(
             dbias=[spec['channels']],
@@ -145,12 +160,12 @@ class Kernels:
         if 'dx' in wanted:
             new['dx'] = np.zeros_like(inputs['x'])
         results, copies = self._put_all(new), self._put_all(dict(inputs, dy=dy, ref=ref))
-        grads, spec = self._fill(Grads, results), Spec(**spec)
-        size = self.function('bias_act_workspace')(ctypes.byref(spec), ctypes.byref(grads))
+        grads, c_spec = self._fill(Grads, results), Spec(**spec)
+        size = self.function('bias_act_workspace')(ctypes.byref(c_spec), ctypes.byref(grads))
         workspace = self._memory.put(np.full(size // 4, np.nan, np.float32))
         self.run(
             'bias_act_backward',
-            ctypes.byref(spec),
+            ctypes.byref(c_spec),
             ctypes.byref(self._fill(Inputs, copies)),
             self._pointer(copies.get('dy')),
             self._pointer(copies.get('ref')),
@@ -159,7 +174,7 @@ class Kernels:
         )
         return {name: self._memory.get(copy) for name, copy in results.items()}
 
-    def winograd(self, spec, x, num_planes):
+    def winograd(self, spec: dict, x: np.ndarray, num_planes: int) -> np.ndarray:
         """[planes, tiles of all images, channels]."""
         tiles = spec['images'] * spec['tile_rows'] * spec['tile_columns']
         planes = np.full([num_planes, tiles, spec['channels']], np.nan, np.float32)
@@ -172,7 +187,7 @@ class Kernels:
         )
         return self._memory.get(copies['planes'])
 
-    def winograd_adjoint(self, spec, planes):
+    def winograd_adjoint(self, spec: dict, planes: np.ndarray) -> np.ndarray:
         """[images, height, width, channels]."""
         shape = [spec[name] for name in ['images', 'height', 'width', 'channels']]
         copies = self._put_all(dict(planes=planes, x=np.full(shape, np.nan, np.float32)))
@@ -184,7 +199,7 @@ class Kernels:
         )
         return self._memory.get(copies['x'])
 
-    def channel_sum(self, spec, x, style):
+    def channel_sum(self, spec: dict, x: np.ndarray, style: Optional[np.ndarray]) -> np.ndarray:
         """[pixels]: sums over the channels of x * style."""
         m = np.full(spec['outer'] * spec['inner'], np.nan, np.float32)
         copies = self._put_all(dict(x=x, style=style, m=m))
@@ -197,12 +212,22 @@ class Kernels:
         )
         return self._memory.get(copies['m'])
 
-    def upfirdn(self, x, k, up, down, pad, out):
+    def upfirdn(
+        self,
+        x: np.ndarray,
+        k: np.ndarray,
+        up: Pair,
+        down: Pair,
+        pad: Sequence[Pair],
+        out: List[int],
+    ) -> np.ndarray:
         """y [major, out[0], out[1], minor] of x [major, H, W, minor]; pairs are (y, x)."""
         copies = self._put_all(
             dict(x=x, k=k, y=np.zeros([x.shape[0]] + out + [x.shape[3]], x.dtype))
         )
-        numbers = list(x.shape) + list(k.shape) + list(up) + list(down) + list(pad[0] + pad[1])
+        numbers = (
+            list(x.shape) + list(k.shape) + list(up) + list(down) + list(pad[0]) + list(pad[1])
+        )
         code = next(code for code, kind in TYPES.values() if kind == x.dtype)
         self.run(
             'upfirdn_2d',

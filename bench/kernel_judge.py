@@ -1,8 +1,12 @@
 """What the native kernels should compute, in NumPy and float64, and random cases to ask for."""
 
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
 import numpy as np
 
-from bench.kernel_calls import ACTS, TYPES, decode, encode
+from bench.kernel_calls import ACTS, TYPES, Kernels, Pair, decode, encode
+
+Random = np.random.RandomState
 
 _S, _A = 1.0507009873554805, 1.6732632423543772  # selu
 _EPSILON = {'float32': 0, 'float16': 2.0**-10, 'bfloat16': 2.0**-8}
@@ -12,7 +16,7 @@ def _sigmoid(z):
     return 0.5 * (1 + np.tanh(0.5 * z))
 
 
-def activation(act, z, alpha):
+def activation(act: str, z: np.ndarray, alpha: float) -> Tuple[np.ndarray, ...]:
     """f(z), f'(z) and f''(z)."""
     s, one, zero = _sigmoid(z), np.ones_like(z), np.zeros_like(z)
     e = np.exp(np.minimum(z, 0))
@@ -56,7 +60,7 @@ def _views(spec, inputs):
     )
 
 
-def bias_act(spec, inputs):
+def bias_act(spec: dict, inputs: dict) -> Tuple[np.ndarray, ...]:
     """z, and gain times f, f' and f'' of it."""
     bias, style, scale, shift = _views(spec, inputs)
     z = decode(inputs['x']) * style * scale + shift + bias
@@ -65,7 +69,7 @@ def bias_act(spec, inputs):
     )
 
 
-def backward(spec, inputs, dy):
+def backward(spec: dict, inputs: dict, dy: Optional[np.ndarray]) -> Dict[str, np.ndarray]:
     """All gradients by name; dy None: ones."""
     _, style, scale, _ = _views(spec, inputs)
     x = decode(inputs['x'])
@@ -81,7 +85,9 @@ def backward(spec, inputs, dy):
     )
 
 
-def upfirdn(x, k, up, down, pad):
+def upfirdn(
+    x: np.ndarray, k: np.ndarray, up: Pair, down: Pair, pad: Sequence[Pair]
+) -> Optional[np.ndarray]:
     """[major, H, W, minor] in float64, step by step; None if there is no result."""
     n, h, w, c = x.shape
     u = np.zeros([n, h * up[0], w * up[1], c])
@@ -98,7 +104,9 @@ def upfirdn(x, k, up, down, pad):
     return y[:, :: down[0], :: down[1]]
 
 
-def adjoint(size, k, up, down, pad, out):
+def adjoint(
+    size: Pair, k: np.ndarray, up: Pair, down: Pair, pad: Sequence[Pair], out: Pair
+) -> tuple:
     """Filter, up, down and pads of the gradient; pairs are (y, x), size and out of x and y."""
     pads = [
         (k.shape[i] - pad[i][0] - 1, size[i] * up[i] - out[i] * down[i] + pad[i][0] - up[i] + 1)
@@ -107,7 +115,7 @@ def adjoint(size, k, up, down, pad, out):
     return np.ascontiguousarray(k[::-1, ::-1]), down, up, pads
 
 
-def random_bias_act(rng, dtype, acts=ACTS):
+def random_bias_act(rng: Random, dtype: str, acts: List[str] = ACTS) -> tuple:
     """spec, inputs and dy: both layouts, odd and even sizes, any of the optional inputs."""
     samples, rows = rng.randint(1, 4), rng.choice([1, 2, 7, 70])
     channels = rng.choice([1, 3, 8, 32, 130, 1100 if rows < 8 else 64])
@@ -135,15 +143,16 @@ def random_bias_act(rng, dtype, acts=ACTS):
     return spec, inputs, encode(rng.randn(outer, channels, inner), dtype)
 
 
-def random_upfirdn(rng, dtype):
+def random_upfirdn(rng: Random, dtype: str) -> tuple:
     """x, k, up, down, pad and the result.
 
     Most filters are products of two 1-D filters; some are like those of StyleGAN2, with 4 x 4 taps.
     """
     while True:
-        taps, is_like_stylegan2 = rng.randint(1, 33 if rng.rand() < 0.2 else 6, 2), rng.rand() < 0.4
+        taps = rng.randint(1, 33 if rng.rand() < 0.2 else 6, 2)
+        is_like_stylegan2 = rng.rand() < 0.4
         if is_like_stylegan2:
-            taps = [4, 4]
+            taps[:] = 4
         k = rng.randn(*taps)
         if is_like_stylegan2 or rng.rand() < 0.5:
             k = np.outer(rng.randn(taps[0]), rng.randn(taps[1]))
@@ -160,7 +169,13 @@ def random_upfirdn(rng, dtype):
             return x, k, list(up), list(down), pad, y
 
 
-def assert_near(got, want, dtype='float32', what='', tolerance=1e-5):
+def assert_near(
+    got: np.ndarray,
+    want: np.ndarray,
+    dtype: str = 'float32',
+    what: Any = '',
+    tolerance: float = 1e-5,
+) -> None:
     """Within `tolerance` of the largest number wanted, and the rounding of the type."""
     got = decode(got)
     assert got.shape == want.shape, '%s: shape %s, want %s' % (what, got.shape, want.shape)
@@ -170,7 +185,7 @@ def assert_near(got, want, dtype='float32', what='', tolerance=1e-5):
     assert worst <= tolerance, '%s: error %.3g' % (what, worst)
 
 
-def check_bias_act(kernels, rng, dtype):
+def check_bias_act(kernels: Kernels, rng: Random, dtype: str) -> dict:
     """One random case of everything that bias_act.h declares; returns the spec."""
     # Below float32, functions whose derivative needs the exact result are out of the question.
     acts = ACTS if dtype == 'float32' else ['linear', 'relu', 'lrelu', 'swish']
@@ -203,7 +218,7 @@ def check_bias_act(kernels, rng, dtype):
     return spec
 
 
-def check_upfirdn(kernels, rng, dtype):
+def check_upfirdn(kernels: Kernels, rng: Random, dtype: str) -> None:
     """One random case of upfirdn_2d.h and its gradient."""
     x, k, up, down, pad, want = random_upfirdn(rng, dtype)
     out = list(want.shape[1:3])
@@ -232,7 +247,7 @@ _WINOGRAD = [
 ]
 
 
-def check_winograd(kernels, rng, matrix):
+def check_winograd(kernels: Kernels, rng: Random, matrix: int) -> None:
     """Planes of random images agree with NumPy, and the adjoint is the adjoint."""
     axis, step = np.array(_WINOGRAD[matrix][0]), _WINOGRAD[matrix][1]
     num, size = axis.shape

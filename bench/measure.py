@@ -6,7 +6,7 @@ import re
 import time
 from argparse import ArgumentTypeError
 from functools import partial
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -19,9 +19,18 @@ from dnnlib.util import atomic_write
 _PEAK_SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512)]  # N, H, W, C
 
 
+def arguments(description: str, repeats: int) -> ArgumentParser:
+    """A parser of the flags that all benchmarks have."""
+    parser = ArgumentParser(description=description)
+    add = parser.add_argument
+    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
+    add('--json', metavar='FILE', help='write the numbers to this file as well')
+    return parser
+
+
 def network_arguments(description: str, repeats: int) -> ArgumentParser:
     """A parser of the flags that the benchmarks of networks share."""
-    parser = ArgumentParser(description=description)
+    parser = arguments(description, repeats)
     add = parser.add_argument
     add('--config', default='config-e', help='configuration (default: %(default)s)')
     add('--resolution', type=_resolution, default=64, help='of the images (default: %(default)s)')
@@ -33,8 +42,6 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
         metavar='LIST',
         help='float32, mixed or both (default: float32)',
     )
-    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
-    add('--json', metavar='FILE', help='write the numbers to this file as well')
     return parser
 
 
@@ -52,15 +59,16 @@ def _resolution(text):
     return number
 
 
-def best_time(function: Callable, repeats: int) -> float:
-    """Seconds of the fastest of several calls, after one that does not count."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def best_times(functions: List[Callable], repeats: int) -> np.ndarray:
+    """Seconds of the fastest calls, after one that does not count, of functions that take turns."""
+    times: List[List[float]] = []
+    for _ in range(repeats + 1):
+        times.append([])
+        for function in functions:
+            start = time.perf_counter()
+            function()
+            times[-1].append(time.perf_counter() - start)
+    return np.min(times[1:], axis=0)
 
 
 class ConvolutionPeak:
@@ -94,7 +102,7 @@ class ConvolutionPeak:
     def sample(self) -> None:
         """Measure once more."""
         for flops, run in self._runs:
-            self.flops_per_s = max(self.flops_per_s, flops / best_time(run, 1))
+            self.flops_per_s = max(self.flops_per_s, flops / best_times([run], 1)[0])
 
 
 def forward_flops(net: tflib.Network) -> int:
@@ -111,14 +119,15 @@ def forward_flops(net: tflib.Network) -> int:
             continue
         pixels = 1
         if len(shape) == 4:
-            pixels = int(re.search(r'(\d+)x\1/', name).group(1)) ** 2
+            (side,) = re.findall(r'(\d+)x\1/', name)[:1]
+            pixels = int(side) ** 2
             if re.search(r'_up/|_down/|Skip/', name):
                 pixels //= 4
         total += 2 * pixels * int(np.prod(shape))
     return total
 
 
-def peak_memory(fetches, feed_dict: dict) -> Optional[int]:
+def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
     """Bytes that a run holds at most beyond those held before it; None where it cannot be told.
 
     As TensorFlow's allocator counts them or, where it does not (TensorFlow 1.14 on CPUs), as Linux

@@ -10,9 +10,9 @@ TensorFlow. bias_act works in place where nobody else needs its input, as here.
 
 import os
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import List, Optional
 
 import numpy as np
 
@@ -21,48 +21,28 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tensorflow.compat.v1 as tf
 
 from bench import measure
-from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib.cli import run_cli
 from dnnlib.tflib import custom_ops, engine, layout
-from dnnlib.tflib.ops import upfirdn_2d as resampling
 from dnnlib.tflib.ops.fused_bias_act import channel_sum, fused_bias_act
+from dnnlib.tflib.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d
 
 _SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512), (4, 128, 128, 128), (4, 64, 64, 3)]  # N, H, W, C
 
 
 def _ops(axis, data_format):
-    """name -> (inputs besides x, function, whether its gradient has to read x)."""
-    ops = {}
-    for act in ('linear', 'lrelu', 'swish'):
-        ops['bias_act ' + act] = (
-            ['b'],
-            lambda x, impl, act=act, **others: fused_bias_act(
-                x, axis=axis, act=act, impl=impl, **others
-            ),
-            act == 'swish',
-        )
-    ops['bias_act lrelu, noise'] = (
-        ['b', 'style', 'shift'],
-        lambda x, impl, **others: fused_bias_act(x, axis=axis, act='lrelu', impl=impl, **others),
-        True,
-    )
-    ops['bias_act lrelu, FR'] = (
-        ['b', 'style', 'scale', 'shift'],
-        ops['bias_act lrelu, noise'][1],
-        True,
-    )
-    ops['channel_sum'] = (
-        ['style'],
-        lambda x, impl, **others: channel_sum(x, axis=axis, impl=impl, **others),
-        True,
-    )
-    for name in ('filter_2d', 'upsample_2d', 'downsample_2d'):
-        ops[name] = (
-            [],
-            lambda x, impl, op=getattr(resampling, name): op(
-                x, k=[1, 3, 3, 1], data_format=data_format, impl=impl
-            ),
-            False,
-        )
+    """name -> (inputs besides x, function of x, impl and those, whether its gradient reads x)."""
+    bias_act = partial(fused_bias_act, axis=axis)
+    lrelu = partial(bias_act, act='lrelu')
+    ops = {
+        'bias_act linear': (['b'], partial(bias_act, act='linear'), False),
+        'bias_act lrelu': (['b'], lrelu, False),
+        'bias_act swish': (['b'], partial(bias_act, act='swish'), True),
+        'bias_act lrelu, noise': (['b', 'style', 'shift'], lrelu, True),
+        'bias_act lrelu, FR': (['b', 'style', 'scale', 'shift'], lrelu, True),
+        'channel_sum': (['style'], partial(channel_sum, axis=axis), True),
+    }
+    for op in (filter_2d, upsample_2d, downsample_2d):
+        ops[op.__name__] = ([], partial(op, k=[1, 3, 3, 1], data_format=data_format), False)
     return ops
 
 
@@ -93,18 +73,6 @@ def _variable(shape, dtype):
     return new.read_value()
 
 
-def _best_times(functions, repeats):
-    """Seconds of the fastest calls; all take turns, so that other programs slow all down alike."""
-    times = []
-    for _ in range(repeats + 1):
-        times.append([])
-        for function in functions:
-            start = time.perf_counter()
-            function()
-            times[-1].append(time.perf_counter() - start)
-    return np.min(times[1:], axis=0)
-
-
 def _measure(shape, dtype, data_format, implementations, repeats):
     """Yield one record per op and implementation for images of one shape, given as N, H, W, C."""
     axis = data_format.index('C')
@@ -124,7 +92,7 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 for moved, *pair in calls.values()
                 for function in pair + [_copy(session, moved)]
             ]
-            times = _best_times(functions, repeats)
+            times = measure.best_times(functions, repeats)
             result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
             for i, (key, (moved, _, _)) in enumerate(calls.items()):
                 whole, base, copy = times[3 * i : 3 * i + 3]
@@ -170,19 +138,15 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 )
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = ArgumentParser(description='Time the custom ops, forward and with gradients.')
+    parser = measure.arguments('Time the custom ops, forward and with gradients.', repeats=10)
     parser.add_argument(
         '--data-format',
         choices=['NCHW', 'NHWC'],
         default=layout.for_device(),
         help='layout of the images (default here: %(default)s)',
     )
-    parser.add_argument(
-        '--repeats', type=measure.positive_int, default=10, help='the best of so many runs counts'
-    )
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
 
     print('TensorFlow %s, %s' % (tf.__version__, args.data_format))
@@ -191,8 +155,7 @@ def main(argv=None) -> int:
     fastest = custom_ops.resolve_impl('auto', 'FusedBiasAct')
     implementations = ['ref'] + [fastest] * (fastest != 'ref')
     records = []
-    # TensorFlow 1.14 has hardly any ops of its own in bfloat16.
-    for dtype in [tf.float32] + [tf.bfloat16] * (engine.ENGINE == 'tf2'):
+    for dtype in [tf.float32] + [tf.bfloat16] * engine.has_bfloat16_convolutions():
         for shape in _SHAPES:
             print(
                 '\n%-32s %10s %7s %6s %17s %7s %6s'

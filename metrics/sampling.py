@@ -182,7 +182,7 @@ def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
 def _random_modules():
     """Modules through which networks reach the random ops."""
     modules = [tf, tf.random]
-    if engine.ENGINE == 'tf1':
+    if engine.runs_source_for_tf1():
         import tensorflow  # what sources saved in pickles import
 
         modules += [tensorflow, tensorflow.random]

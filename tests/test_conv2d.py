@@ -6,9 +6,23 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib import custom_ops, engine, layout
-from dnnlib.tflib.ops import conv2d, winograd
+from dnnlib.tflib.ops import conv2d
+from dnnlib.tflib.ops.decisions import ANY, BEST, Decisions
 
 RNG = np.random.RandomState(0)
+
+# Whatever the sizes are from which on it is worth it.
+ALWAYS_OURS = Decisions(
+    product_pixels_float32=ANY,
+    product_pixels=ANY,
+    flips_weights=True,
+    splits_phases=True,
+    tap_products_pixels={1: ANY, 2: ANY, 3: ANY},
+)
+ALWAYS_WINOGRAD = Decisions(
+    winograd_pixels={1: 0, 2: 0},
+    winograd_channels={name: {1: 0, 2: 0} for name in BEST.winograd_channels},
+)
 
 
 def conv_in_numpy(x, w, stride):
@@ -58,44 +72,54 @@ WIDE_CASES = [
 ]
 
 
+def skip_without_convolutions(dtype):
+    if dtype == 'bfloat16' and (not engine.has_bfloat16_convolutions() or engine.gpu_devices()):
+        pytest.skip('TensorFlow has bfloat16 convolutions on CPUs, and in version 2 only')
+
+
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 @pytest.mark.parametrize('case', CASES, ids=str)
 def test_values_and_gradients_of_both_orders(session, case, dtype):
-    if dtype == 'bfloat16' and (engine.ENGINE == 'tf1' or engine.gpu_devices()):
-        pytest.skip('TensorFlow has bfloat16 convolutions on CPUs, and in version 2 only')
+    skip_without_convolutions(dtype)
     check_values_and_gradients(case, dtype, channels=(3, 4))
 
 
 @pytest.mark.parametrize('case', WIDE_CASES, ids=str)
-def test_wide_convolutions_and_gradients_of_both_orders(session, case, monkeypatch):
-    # Whatever the sizes that make it worth it are.
-    monkeypatch.setattr(
-        conv2d,
-        '_is_for_winograd',
-        lambda x, channels, how, least_for_stride_2: winograd.can_do(x.dtype, how, *channels),
-    )
-    check_values_and_gradients(case, 'float32', channels=(16, 32))
+def test_wide_convolutions_and_gradients_of_both_orders(session, case):
+    check_values_and_gradients(case, 'float32', (16, 32), ALWAYS_WINOGRAD)
     used = {op.type for op in tf.get_default_graph().get_operations()}
     assert ('WinogradAdjoint' in used) == custom_ops.has_native()
 
 
-def test_wide_convolutions_of_no_images_have_zero_gradients(session, monkeypatch):
-    monkeypatch.setattr(
-        conv2d,
-        '_is_for_winograd',
-        lambda x, channels, how, least_for_stride_2: winograd.can_do(x.dtype, how, *channels),
-    )
+@pytest.mark.parametrize('case', CASES, ids=str)
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_every_way_to_a_convolution_gives_the_same(session, dtype, case):
+    """Those that the decisions of this engine leave out are taken by another, or on other CPUs."""
+    skip_without_convolutions(dtype)
+    check_values_and_gradients(case, dtype, (3, 4), ALWAYS_OURS)
+
+
+@pytest.mark.skipif(bool(engine.gpu_devices()), reason='decisions are for CPUs')
+@pytest.mark.parametrize('decisions, is_used', [(BEST, True), (Decisions(), False)])
+def test_decisions_choose_the_way(session, compiled, decisions, is_used):
+    x, w = tf.ones([1, 32, 32, 128]), tf.ones([3, 3, 128, 128])
+    conv2d.conv2d(x, w, decisions=decisions)
+    used = {op.type for op in tf.get_default_graph().get_operations()}
+    assert ('Winograd' in used) == is_used
+
+
+def test_wide_convolutions_of_no_images_have_zero_gradients(session):
     x = tf.placeholder_with_default(tf.zeros([0, 6, 6, 16]), [None, 6, 6, 16])
     w = tf.ones([3, 3, 16, 16])
     if layout.for_device() == 'NCHW':
         x = tf.transpose(x, [0, 3, 1, 2])
-    y = conv2d.conv2d(x, w, data_format=layout.for_device())
+    y = conv2d.conv2d(x, w, data_format=layout.for_device(), decisions=ALWAYS_WINOGRAD)
     dx, dw = tflib.run(tf.gradients(y, [x, w]))
     assert dx.shape[0] == 0
     np.testing.assert_array_equal(dw, np.zeros([3, 3, 16, 16]))
 
 
-def check_values_and_gradients(case, dtype, channels):
+def check_values_and_gradients(case, dtype, channels, decisions=BEST):
     """Compare a convolution and all gradients with NumPy's."""
     height, width, taps, stride, padding = case
     tolerance = 1e-5 if dtype == 'float32' else 0.02
@@ -128,7 +152,7 @@ def check_values_and_gradients(case, dtype, channels):
         else tf.constant(a, dtype)
         for a in (x, w, dy)
     ]
-    y = conv2d.conv2d(xt, wt, stride, padding, layout.for_device())
+    y = conv2d.conv2d(xt, wt, stride, padding, layout.for_device(), decisions)
     dx, dw = tf.gradients(y, [xt, wt], dyt)
     second = tf.gradients(
         [dx, dw], [dyt, xt, wt], [tf.constant(ddx, dtype), tf.constant(ddw, dtype)]

@@ -1,5 +1,6 @@
 """Compiling the ops: what may go wrong, and what users are told then."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import tensorflow.compat.v1 as tf
 import run_generator
 import run_metrics
 import run_training
+from dnnlib import native_build
 from dnnlib.tflib import custom_ops, engine, kernel_build
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.util import UserError
@@ -25,23 +27,23 @@ needs_nvcc = pytest.mark.skipif(shutil.which('nvcc') is None, reason='there is n
 # A program that builds a tiny library from a folder with the compiler it is told.
 BUILD = """
 import sys
-from dnnlib.tflib import kernel_build
-kernel_build.SOURCE_DIR, compiler = sys.argv[1:]
-kernel_build.build_and_load(kernel_build.Recipe(
-    'tiny', {'tiny.cc': [compiler, '-c', '-fPIC']}, ['g++', '-shared'], [], 'id'))
+from dnnlib import native_build
+folder, compiler = sys.argv[1:]
+native_build.build(native_build.Recipe(
+    'tiny', folder, {'tiny.cc': [compiler, '-c', '-fPIC']}, ['g++', '-shared'], [], 'id'))
 """
 
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A folder with one source and an empty cache; a function that makes recipes for it."""
-    monkeypatch.setenv(kernel_build.CACHE_VARIABLE, str(tmp_path / 'cache'))
-    monkeypatch.setattr(kernel_build, 'SOURCE_DIR', str(tmp_path))
+    monkeypatch.setenv(native_build.CACHE_VARIABLE, str(tmp_path / 'cache'))
     (tmp_path / 'tiny.cc').write_text('int one() { return 1; }')
 
-    def recipe(compiler='g++', flags=('-c', '-fPIC'), compiler_id='id'):
-        return kernel_build.Recipe(
-            'tiny', {'tiny.cc': [compiler, *flags]}, ['g++', '-shared'], [], compiler_id
+    def recipe(compiler='g++', flags=('-c', '-fPIC'), depends_on='id'):
+        commands = {'tiny.cc': [compiler, *flags]}
+        return native_build.Recipe(
+            'tiny', str(tmp_path), commands, ['g++', '-shared'], [], depends_on
         )
 
     return recipe
@@ -69,31 +71,53 @@ def start_build(source_dir, compiler):
 @needs_gxx
 def test_a_build_is_announced_kept_and_used_again(tiny, tmp_path, capfd):
     for expected in (1, 0):
-        kernel_build.build_and_load(tiny())
+        native_build.build(tiny())
         assert capfd.readouterr().err.count('Compiling the tiny ops') == expected
     (name,) = os.listdir(str(tmp_path / 'cache'))
     assert name.startswith('tiny-') and name.endswith('.so')
 
 
-def test_whatever_a_build_depends_on_gives_it_another_name(tiny, tmp_path, monkeypatch):
+def test_whatever_a_build_depends_on_gives_it_another_name(tiny, tmp_path):
     keys = [
-        kernel_build._key(recipe)
+        native_build.key_of(recipe)
         for recipe in (
             tiny(),
             tiny(flags=['-c', '-O3']),
-            tiny(compiler_id='another'),
+            tiny(depends_on='another'),
             tiny(compiler='clang++'),
         )
     ]
     (tmp_path / 'some.h').write_text('')
-    keys.append(kernel_build._key(tiny()))
+    keys.append(native_build.key_of(tiny()))
     (tmp_path / 'tiny.cc').write_text('int one() { return 2; }')
-    keys.append(kernel_build._key(tiny()))
-    monkeypatch.setattr(tf, '__version__', '9.9')
-    keys.append(kernel_build._key(tiny()))
+    keys.append(native_build.key_of(tiny()))
     assert len(set(keys)) == len(keys)
     (tmp_path / 'notes.txt').write_text('')
-    assert kernel_build._key(tiny()) == keys[-1]
+    assert native_build.key_of(tiny()) == keys[-1]
+
+
+@needs_gxx
+def test_ops_of_another_engine_have_another_name(monkeypatch):
+    keys = [native_build.key_of(kernel_build.cpu_recipe())]
+    monkeypatch.setattr(tf, '__version__', '9.9')
+    assert native_build.key_of(kernel_build.cpu_recipe()) not in keys
+
+
+@needs_gxx
+@needs_nvcc
+def test_a_change_of_any_file_of_the_kernels_gives_ops_another_name(tmp_path):
+    folder = tmp_path / 'kernels'
+    shutil.copytree(kernel_build.SOURCE_DIR, str(folder))
+    recipes = [
+        recipe._replace(folder=str(folder))
+        for recipe in (kernel_build.cpu_recipe(), kernel_build.cuda_recipe(['90']))
+    ]
+    seen = {tuple(native_build.key_of(recipe) for recipe in recipes)}
+    files = [path for path in folder.rglob('*') if path.is_file()]
+    for path in files:
+        path.write_text(path.read_text() + ' ')
+        seen.add(tuple(native_build.key_of(recipe) for recipe in recipes))
+    assert len(seen) == 1 + len(files)
 
 
 @needs_gxx
@@ -108,7 +132,7 @@ def test_a_build_that_was_killed_half_way_does_not_block_the_next(tiny, tmp_path
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     compiler.write_text('#!/bin/sh\nexec g++ "$@"\n')
-    kernel_build.build_and_load(tiny(str(compiler)))
+    native_build.build(tiny(str(compiler)))
     assert len(os.listdir(str(tmp_path / 'cache'))) == 1
 
 
@@ -124,44 +148,59 @@ def test_four_processes_may_build_at_once(tiny, tmp_path):
 def test_a_cache_that_cannot_be_written_is_a_warning_and_the_ops_work(tiny, tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
     for folder in (tmp_path / 'file', tmp_path / 'file' / 'deeper'):
-        monkeypatch.setenv(kernel_build.CACHE_VARIABLE, str(folder))
+        monkeypatch.setenv(native_build.CACHE_VARIABLE, str(folder))
         with pytest.warns(RuntimeWarning, match='cannot be kept in .*STYLEGAN2_OPS_CACHE'):
-            kernel_build.build_and_load(tiny())
+            assert os.path.isfile(native_build.build(tiny()))
 
 
 @needs_gxx
-def test_a_damaged_file_in_the_cache_is_compiled_again(tiny, tmp_path, capfd):
-    (tmp_path / 'cache').mkdir()
-    path = tmp_path / 'cache' / ('tiny-%s.so' % kernel_build._key(tiny()))
-    path.write_text('damaged')
-    kernel_build.build_and_load(tiny())
-    assert 'Compiling' in capfd.readouterr().err and path.stat().st_size > 100
+@pytest.mark.parametrize('damage', ['truncated', 'empty', 'one bit', 'a folder'])
+def test_a_damaged_library_in_the_cache_is_never_loaded_but_built_again(tiny, capfd, damage):
+    path = native_build.build(tiny())
+    with open(path, 'rb') as file:
+        good = file.read()
+    os.remove(path)
+    if damage == 'a folder':
+        os.mkdir(path)
+    else:
+        middle = len(good) // 2
+        flipped = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
+        content = {'truncated': good[:middle], 'empty': b'', 'one bit': flipped}[damage]
+        with open(path, 'wb') as file:
+            file.write(content)
+    capfd.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # a folder is in the way of the cache, too
+        assert ctypes.CDLL(native_build.build(tiny()))._Z3onev() == 1
+    assert 'Compiling' in capfd.readouterr().err
+    assert damage == 'a folder' or native_build.build(tiny()) == path
 
 
 @needs_gxx
 def test_a_compilers_message_is_passed_on_shortened(tiny, tmp_path):
     (tmp_path / 'tiny.cc').write_text('this is no C++;\n' * 100)
-    with pytest.raises(kernel_build.BuildError, match=r'g\+\+ failed: .*tiny.cc.*error') as caught:
-        kernel_build.build_and_load(tiny())
+    with pytest.raises(native_build.BuildError, match=r'g\+\+ failed: .*tiny.cc.*error') as caught:
+        native_build.build(tiny())
     assert len(str(caught.value).splitlines()) <= 5
     assert not (tmp_path / 'cache').exists()
 
 
-def test_ops_that_do_not_load_are_a_build_error(tiny, monkeypatch):
-    monkeypatch.setattr(kernel_build, '_compile', lambda recipe, folder: __file__)
-    with pytest.raises(kernel_build.BuildError, match='cannot be loaded'):
+@needs_gxx
+def test_ops_that_do_not_load_are_a_build_error(tiny, tmp_path):
+    (tmp_path / 'tiny.cc').write_text('int nowhere(); int one() { return nowhere(); }')
+    with pytest.raises(native_build.BuildError, match='cannot be loaded'):
         kernel_build.build_and_load(tiny())
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
-    for name in (kernel_build.CACHE_VARIABLE, 'XDG_CACHE_HOME'):
+    for name in (native_build.CACHE_VARIABLE, 'XDG_CACHE_HOME'):
         monkeypatch.delenv(name, raising=False)
-    assert kernel_build.cache_dir() == '/home/me/.cache/stylegan2-ops'
+    assert native_build.cache_dir() == '/home/me/.cache/stylegan2-ops'
     monkeypatch.setenv('XDG_CACHE_HOME', '/caches')
-    assert kernel_build.cache_dir() == '/caches/stylegan2-ops'
-    monkeypatch.setenv(kernel_build.CACHE_VARIABLE, '~/ops')
-    assert kernel_build.cache_dir() == '/home/me/ops'
+    assert native_build.cache_dir() == '/caches/stylegan2-ops'
+    monkeypatch.setenv(native_build.CACHE_VARIABLE, '~/ops')
+    assert native_build.cache_dir() == '/home/me/ops'
 
 
 def test_without_a_compiler_one_warning_says_why_and_plain_tensorflow_works(session, no_compiler):
@@ -210,6 +249,5 @@ def test_required_ops_that_can_be_had_are_no_trouble(compiled, monkeypatch):
 
 
 @needs_nvcc
-def test_cuda_kernels_compile_for_this_engine_and_load(tmp_path):
-    library = kernel_build._compile(kernel_build.cuda_recipe(['80', '90']), str(tmp_path))
-    tf.load_op_library(library)
+def test_cuda_kernels_compile_for_this_engine_and_load():
+    kernel_build.build_and_load(kernel_build.cuda_recipe(['80', '90']))

@@ -8,7 +8,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import doctor
-from dnnlib.tflib import custom_ops, engine, kernel_build
+from dnnlib import native_build
+from dnnlib.tflib import custom_ops, engine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -103,7 +104,7 @@ def test_a_folder_that_downloads_cannot_be_kept_in_fails(monkeypatch, tmp_path):
     monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'new'))
     assert lines_of(doctor.check_caches)[0] == 'ok downloads are kept in %s' % (tmp_path / 'new')
     monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'file'))
-    monkeypatch.setenv(kernel_build.CACHE_VARIABLE, str(tmp_path / 'file'))
+    monkeypatch.setenv(native_build.CACHE_VARIABLE, str(tmp_path / 'file'))
     downloads, compiled = lines_of(doctor.check_caches)
     assert downloads.startswith('FAIL downloads') and compiled.startswith('warn compiled ops')
     assert all('is not a writable folder' in line for line in (downloads, compiled))

@@ -1,9 +1,8 @@
 """The native kernels alone: C++, and CUDA's source compiled for the host, against NumPy."""
 
 import ctypes
-import os
+import functools
 import shutil
-import subprocess
 import threading
 
 import numpy as np
@@ -18,17 +17,16 @@ from bench.kernel_calls import (
     Inputs,
     Kernels,
     Spec,
-    compile_library,
     decode,
     encode,
+    recipe_of,
 )
+from dnnlib import native_build
 
-_CPU_SOURCES = ['cpu/bias_act_cpu.cc', 'cpu/upfirdn_2d_cpu.cc', 'cpu/winograd_cpu.cc']
-_CUDA_SOURCES = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
 _BUILDS = {
-    'native': ('cpu', ['-std=c++11', '-O3', '-march=native'], _CPU_SOURCES),
-    'portable': ('cpu', ['-std=c++17', '-O2'], _CPU_SOURCES),
-    'cuda': ('cuda', ['-std=c++11', '-O1', '-x', 'c++'], _CUDA_SOURCES),
+    'native': ('cpu', ['-std=c++11', '-O3', '-march=native']),
+    'portable': ('cpu', ['-std=c++17', '-O2']),
+    'cuda': ('cuda', ['-std=c++11', '-O1', '-x', 'c++']),
 }
 _TYPES = [
     ('native', 'float32'),
@@ -42,18 +40,21 @@ _TYPES = [
 
 
 @pytest.fixture(scope='module')
-def build(tmp_path_factory):
-    """Compiles a library of kernels when it is first asked for."""
+def build():
+    """Compiles a library of kernels when it is first asked for on this machine."""
     if not shutil.which('g++'):
         pytest.skip('no g++ here')
-    folder, made = tmp_path_factory.mktemp('kernels'), {}
+    processor = native_build.processor_of('g++')
+
+    @functools.lru_cache(maxsize=None)
+    def library(name):
+        device, flags = _BUILDS[name]
+        command = ['g++', '-c', '-Wall', '-Werror=return-type', '-fPIC'] + flags
+        recipe = recipe_of('test-' + name, device, command, ['g++', '-shared'], processor)
+        return ctypes.CDLL(native_build.build(recipe))
 
     def get(name, memory=None):
-        if name not in made:
-            device, flags, sources = _BUILDS[name]
-            command = ['g++', '-Wall', '-Werror=return-type', '-fPIC', '-shared'] + flags
-            made[name] = compile_library(command, sources, folder / (name + '.so'))
-        return Kernels(made[name], _BUILDS[name][0], memory)
+        return Kernels(library(name), _BUILDS[name][0], memory)
 
     return get
 
@@ -312,27 +313,16 @@ def test_results_may_replace_their_inputs(native):
     np.testing.assert_array_equal(x, want)
 
 
-def test_cuda_sources_compile(tmp_path):
+def test_cuda_sources_compile_for_all_supported_gpus():
     nvcc = shutil.which('nvcc')
     if not nvcc:
         pytest.skip('no nvcc here')
-    known = subprocess.check_output([nvcc, '--list-gpu-arch']).decode().split()
+    known = native_build.output_of([nvcc, '--list-gpu-arch']).split()
     found = [n for n in [70, 75, 80, 86, 90] if 'compute_%d' % n in known]
     assert found, known
     # One pass over the source for the oldest GPU, code of its own for each.
     codes = ['compute_%d' % found[0]] + ['sm_%d' % n for n in found]
-    for source in _CUDA_SOURCES:
-        compile_library(
-            [
-                nvcc,
-                '-std=c++14',
-                '-shared',
-                '-Xcompiler',
-                '-fPIC',
-                '-Xptxas',
-                '-O0',
-                '-gencode=arch=compute_%d,code=[%s]' % (found[0], ','.join(codes)),
-            ],
-            [source],
-            tmp_path / (os.path.basename(source) + '.so'),
-        )
+    target = '-gencode=arch=compute_%d,code=[%s]' % (found[0], ','.join(codes))
+    command = [nvcc, '-c', '-std=c++14', '-Xcompiler', '-fPIC', '-Xptxas', '-O0', target]
+    version = native_build.output_of([nvcc, '--version'])
+    native_build.build(recipe_of('test-nvcc', 'cuda', command, [nvcc, '-shared', target], version))

@@ -6,10 +6,11 @@ says why, and plain TensorFlow does the same, slower.
 
 import os
 import warnings
-from typing import Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.native_build import BuildError
 from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
@@ -19,13 +20,15 @@ IMPLEMENTATIONS = ('auto', 'ref', 'cuda', 'native')
 # Plain TensorFlow in place of compiled ops is an error if this is set in the environment.
 REQUIRE_VARIABLE = 'STYLEGAN2_REQUIRE_NATIVE_OPS'
 
-_library = None  # module of the ops' functions; the CUDA kernels are further kernels of these ops
-_failures = {}  # 'native' or 'cuda' -> why it could not be built, None if it was
+# Module of the ops' functions; the CUDA kernels are further kernels of these ops.
+_library: Any = None
+_failures: Dict[str, Optional[str]] = {}  # of 'native' and 'cuda': why it could not be built
 
 
 def implementation_of(op_name: str) -> Tuple[str, str]:
-    """The implementation that impl='auto' chooses for an op on the device of the current scope, and
-    the reason in one sentence. Compiles the ops where that was not done yet.
+    """What impl='auto' chooses for an op in the current device scope, and why, in one sentence.
+
+    Compiles the ops where that was not done yet.
     """
     assert op_name in OP_NAMES, op_name
     kind = _compiled_kind()
@@ -65,9 +68,10 @@ def has_native() -> bool:
     return _compiled_kind() == 'native' and _ensure_built('native') is None
 
 
-def library() -> object:
-    """Module of the compiled ops' functions, where `resolve_impl` chose 'native' or 'cuda', or
-    `has_native` is true.
+def library() -> Any:
+    """Module of the compiled ops' functions.
+
+    There is one where `resolve_impl` chose 'native' or 'cuda', or `has_native` is true.
     """
     assert _library is not None
     return _library
@@ -80,10 +84,10 @@ def kernel_dtypes() -> tuple:
 
 
 def require_native_ops(required: bool = True) -> None:
-    """Build the compiled ops now, and let it be a UserError where they cannot be had, in programs
-    started from here too.
+    """Build the compiled ops now, and raise UserError where they cannot be had.
 
-    Does nothing if not `required`, unless the environment has STYLEGAN2_REQUIRE_NATIVE_OPS=1.
+    So do programs started from here. Does nothing if not `required`, unless the environment has
+    STYLEGAN2_REQUIRE_NATIVE_OPS=1.
     """
     if required:
         os.environ[REQUIRE_VARIABLE] = '1'
@@ -105,7 +109,7 @@ def _ensure_built(kind):
         try:
             _build(kind)
             _failures[kind] = None
-        except kernel_build.BuildError as error:
+        except BuildError as error:
             _failures[kind] = str(error)
             if not _is_required():
                 warnings.warn(
@@ -122,7 +126,7 @@ def _build(kind):
     global _library
     if kind == 'cuda':
         if _ensure_built('native') is not None:
-            raise kernel_build.BuildError(_failures['native'])
+            raise BuildError(_failures['native'])
         kernel_build.build_and_load(kernel_build.cuda_recipe(engine.gpu_architectures()))
     else:
         _library = kernel_build.build_and_load(kernel_build.cpu_recipe())

@@ -1,6 +1,8 @@
 """The doorway to the two TensorFlow engines: 1.14 and today's 2.x, the latter in v1 graph mode.
 
-All that differs between them stands here, so that every other module is written once.
+What differs between them stands here, behind questions with names, so that every other module is
+written once. Others look at ENGINE only to say which it is (`doctor`), and for what was measured
+with each (`ops/decisions.py`).
 """
 
 import contextlib
@@ -52,9 +54,7 @@ def _local_gpus() -> list:
 
 
 def gpu_devices() -> List[str]:
-    """Device strings of the GPUs that TensorFlow can use here, such as '/gpu:0'; empty without
-    any.
-    """
+    """Device strings, such as '/gpu:0', of the GPUs that TensorFlow can use here, if any."""
     return ['/gpu:%d' % i for i in range(len(_local_gpus()))]
 
 
@@ -74,9 +74,24 @@ def is_gpu_scope() -> bool:
     return bool(_local_gpus()) and 'cpu' not in tf.no_op(name='device_probe').device.lower()
 
 
+def has_bfloat16_convolutions() -> bool:
+    """Whether TensorFlow has convolutions in bfloat16, and other ops around them, on CPUs."""
+    return ENGINE == 'tf2'
+
+
+def has_explicit_padding() -> bool:
+    """Whether `tf.nn.depthwise_conv2d` takes numbers of pixels as padding."""
+    return ENGINE == 'tf2'
+
+
+def runs_source_for_tf1() -> bool:
+    """Whether source written for TensorFlow 1, such as that in old pickles, runs as it is."""
+    return ENGINE == 'tf1'
+
+
 def cpu_has_bfloat16() -> bool:
-    """Whether convolutions in bfloat16 are fast on this CPU; TensorFlow 1.14 has none there."""
-    if ENGINE == 'tf1':
+    """Whether convolutions in bfloat16 are fast on this CPU."""
+    if not has_bfloat16_convolutions():
         return False
     try:
         with open('/proc/cpuinfo') as file:
@@ -106,9 +121,7 @@ def session_config(options: dict) -> tf.ConfigProto:
 
 
 def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
-    """Sum one tensor per device over the devices; element i of the result lies on the device of
-    `values[i]`.
-    """
+    """Sum one tensor per device; element i of the result lies on the device of `values[i]`."""
     if len(values) == 1:
         return list(values)
     if all('gpu' in v.device.lower() for v in values):

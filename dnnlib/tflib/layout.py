@@ -8,7 +8,7 @@ CPUs: TensorFlow 1.14 has no NCHW convolution there, and today's oneDNN is faste
 """
 
 import contextlib
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import tensorflow.compat.v1 as tf
 
@@ -16,7 +16,7 @@ from dnnlib.tflib import engine
 
 _TO_NHWC = [0, 2, 3, 1]
 _TO_NCHW = [0, 3, 1, 2]
-_stack = []
+_stack: List[str] = []
 
 
 def for_device() -> str:
@@ -25,9 +25,7 @@ def for_device() -> str:
 
 
 def for_network() -> str:
-    """The layout that a network is to be built in: that of the network around it, else the
-    device's.
-    """
+    """The layout to build a network in: that of the network around it, else the device's."""
     return _stack[-1] if _stack else for_device()
 
 
@@ -57,7 +55,7 @@ def spatial_axes() -> List[int]:
     return [1, 2] if current() == 'NHWC' else [2, 3]
 
 
-def arrange(n, c, h, w) -> list:
+def arrange(n: Any, c: Any, h: Any, w: Any) -> list:
     """Put four things that belong to the axes N, C, H, W into the current order."""
     return [n, h, w, c] if current() == 'NHWC' else [n, c, h, w]
 

@@ -105,7 +105,7 @@ def _execute(source):
     module = types.ModuleType('_tflib_network_import_' + uuid.uuid4().hex)
     module._network_source = source
     sys.modules[module.__name__] = module
-    exec(source if engine.ENGINE == 'tf1' else _for_tf2(source), module.__dict__)
+    exec(source if engine.runs_source_for_tf1() else _for_tf2(source), module.__dict__)
     return module
 
 

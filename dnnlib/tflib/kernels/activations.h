@@ -19,7 +19,9 @@ SG_INLINE float at_least(float x, float low) { return x < low ? low : x; }
 SG_INLINE float at_most(float x, float high) { return x > high ? high : x; }
 
 template <class Real>
-SG_INLINE Real sigmoid_(Real z) { return 1.0f / (1.0f + exp_(-z)); }
+SG_INLINE Real sigmoid_(Real z) {
+  return 1.0f / (1.0f + exp_(-z));
+}
 
 template <int kAct, class Real>
 SG_INLINE Real activation(Real z, float alpha) {

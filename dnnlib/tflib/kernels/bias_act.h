@@ -17,8 +17,15 @@ extern "C" {
 
 // The numbers of StyleGAN2's FusedBiasAct.
 enum sg_act {
-  SG_LINEAR = 1, SG_RELU = 2, SG_LRELU = 3, SG_TANH = 4, SG_SIGMOID = 5, SG_ELU = 6, SG_SELU = 7,
-  SG_SOFTPLUS = 8, SG_SWISH = 9
+  SG_LINEAR = 1,
+  SG_RELU = 2,
+  SG_LRELU = 3,
+  SG_TANH = 4,
+  SG_SIGMOID = 5,
+  SG_ELU = 6,
+  SG_SELU = 7,
+  SG_SOFTPLUS = 8,
+  SG_SWISH = 9
 };
 
 typedef struct sg_bias_act_spec {

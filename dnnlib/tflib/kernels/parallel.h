@@ -34,10 +34,10 @@ enum sg_dtype { SG_FLOAT32 = 0, SG_FLOAT16 = 1, SG_BFLOAT16 = 2 };  // float16: 
 // What the kernels return.
 enum sg_status {
   SG_OK = 0,
-  SG_BAD_ARGUMENT = -1,      // a size, a factor or a pointer that makes no sense
-  SG_BAD_DTYPE = -2,         // unknown, or not on this device
-  SG_OUT_OF_MEMORY = -3,     // no scratch memory
-  SG_LAUNCH_FAILED = -4      // the CUDA runtime refused the launch
+  SG_BAD_ARGUMENT = -1,   // a size, a factor or a pointer that makes no sense
+  SG_BAD_DTYPE = -2,      // unknown, or not on this device
+  SG_OUT_OF_MEMORY = -3,  // no scratch memory
+  SG_LAUNCH_FAILED = -4   // the CUDA runtime refused the launch
 };
 
 #ifdef __cplusplus

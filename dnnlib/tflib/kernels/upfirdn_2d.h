@@ -18,11 +18,11 @@ extern "C" {
 enum { SG_MAX_TAPS = 32 };  // per axis
 
 typedef struct sg_upfirdn_2d_spec {
-  int64_t major, in_h, in_w, minor;  // NHWC: N and C. NCHW: N * C and 1.
-  int32_t taps_y, taps_x;            // size of the filter, 1 to SG_MAX_TAPS
-  int32_t up_y, up_x, down_y, down_x;                  // at least 1
-  int32_t pad_y0, pad_y1, pad_x0, pad_x1;              // in upsampled pixels; negative: crop
-  int32_t dtype;                     // sg_dtype of x and y
+  int64_t major, in_h, in_w, minor;        // NHWC: N and C. NCHW: N * C and 1.
+  int32_t taps_y, taps_x;                  // size of the filter, 1 to SG_MAX_TAPS
+  int32_t up_y, up_x, down_y, down_x;      // at least 1
+  int32_t pad_y0, pad_y1, pad_x0, pad_x1;  // in upsampled pixels; negative: crop
+  int32_t dtype;                           // sg_dtype of x and y
 } sg_upfirdn_2d_spec;
 
 // Height or width of the result; below 1: there is none.

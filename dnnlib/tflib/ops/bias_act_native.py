@@ -6,7 +6,7 @@ activations the two are closed under differentiation: act' is constant, all else
 second derivatives of the other activations are left to plain TensorFlow.
 """
 
-from typing import Optional
+from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -21,7 +21,7 @@ def can_do(x: tf.Tensor, axis: int, act: str, alpha: Optional[float]) -> bool:
     """Whether the compiled ops know the type of x, and give the right gradient."""
     if x.dtype not in custom_ops.kernel_dtypes() or axis == 0:
         return False
-    return act != 'lrelu' or alpha >= 0  # else the sign of y does not say where z was
+    return act != 'lrelu' or (alpha or 0) >= 0  # else the sign of y does not say where z was
 
 
 def bias_act(
@@ -135,13 +135,12 @@ def _channel_sum_gradient(op, dm):
 @tf.RegisterGradient('FusedBiasActGrad')
 def _fused_bias_act_grad_gradient(op, *cotangents):
     # Gradients that are known to be zero cost a pass over the images each.
-    is_wanted = op.get_attr('wanted')
-    cotangents = [
-        v if keep and v.op.type != 'ZerosLike' else None for v, keep in zip(cotangents, is_wanted)
+    present = [
+        v if wanted and v.op.type != 'ZerosLike' else None
+        for v, wanted in zip(cotangents, op.get_attr('wanted'))
     ]
-    if activation_funcs[_NAMES[op.get_attr('act')]].zero_2nd_grad:
-        return _multilinear_gradient(op, cotangents)
-    return _smooth_gradient(op, cotangents)
+    is_linear = activation_funcs[_NAMES[op.get_attr('act')]].zero_2nd_grad
+    return (_multilinear_gradient if is_linear else _smooth_gradient)(op, present)
 
 
 def _multilinear_gradient(op, cotangents):
@@ -149,7 +148,8 @@ def _multilinear_gradient(op, cotangents):
     attrs = _attrs(op)
     dy, x, _, style, scale, _, ref = _present(op.inputs)
     v_x, v_b, v_style, v_scale, v_shift = cotangents
-    to_dy, to_x, to_style, to_scale = [], [], [], []
+    sums: List[list] = [[], [], [], []]
+    to_dy, to_x, to_style, to_scale = sums
 
     def forward(v, extras):
         if dy is not None:
@@ -181,32 +181,19 @@ def _multilinear_gradient(op, cotangents):
     if v_scale is not None:
         forward(x, [None, style, v_scale, None])
         backward(x, style, v_scale, (to_x, None if style is None else to_style, None))
-    to_dy, to_x, to_style, to_scale = [
-        tf.add_n(terms) if terms else None for terms in (to_dy, to_x, to_style, to_scale)
-    ]
-    return to_dy, to_x, None, to_style, to_scale, None, None
+    ddy, dx, dstyle, dscale = [tf.add_n(terms) if terms else None for terms in sums]
+    return ddy, dx, None, dstyle, dscale, None, None
 
 
 def _smooth_gradient(op, cotangents):
     """The same through plain TensorFlow's gradient of its own gradient."""
     attrs = _attrs(op)
     inputs = [None if value is None else tf.identity(value) for value in _present(op.inputs[:6])]
-    dy, x, b, style, scale, shift = inputs
-    y = bias_act_ref.bias_act(
-        x,
-        b,
-        attrs['axis'],
-        _NAMES[attrs['act']],
-        attrs['alpha'],
-        attrs['gain'],
-        style,
-        scale,
-        shift,
-    )
+    dy, x, b, *factors = inputs
+    attrs['act'] = _NAMES[attrs['act']]
+    y = bias_act_ref.bias_act(x, b, *(attrs[n] for n in ('axis', 'act', 'alpha', 'gain')), *factors)
     pairs = [(value, v) for value, v in zip(inputs[1:], cotangents) if v is not None]
     grads = tf.gradients(y, [value for value, _ in pairs], dy)
     present = [value for value in inputs if value is not None]
-    found = dict(
-        zip([id(value) for value in present], tf.gradients(grads, present, [v for _, v in pairs]))
-    )
-    return [found.get(id(value)) for value in inputs] + [None]
+    second = iter(tf.gradients(grads, present, [v for _, v in pairs]))
+    return [None if value is None else next(second) for value in inputs] + [None]

@@ -65,7 +65,7 @@ def bias_act(
     if b is not None:
         x = _add_bias(x, tf.cast(b, x.dtype), axis)
     func = activation_funcs[act].func
-    if act == 'relu' and gain > 0 or act == 'lrelu' and gain > 0 and alpha >= 0:
+    if act == 'relu' and gain > 0 or act == 'lrelu' and gain > 0 and (alpha or 0) >= 0:
         return _rectify(x, lambda u: func(u, alpha), gain)
     y = func(x, alpha)
     return y if gain == 1 else y * gain

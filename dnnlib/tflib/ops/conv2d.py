@@ -2,20 +2,25 @@
 
 On GPUs these are TensorFlow's own. On CPUs in NHWC, TensorFlow's gradients are several times slower
 than its convolution in some cases, and wide convolutions in float32 can do with fewer
-multiplications (measured: see docs/performance.md), so that they are put together from convolutions
-and matrix products here. Three maps are closed under differentiation: y = conv(x, w), which is
-linear in both, and its gradients with respect to x and w.
+multiplications, so that they are put together from convolutions and matrix products here, where
+`decisions` says so. Three maps are closed under differentiation, each linear in its two arguments:
+y = conv2d(x, w), dx = input_gradient(dy, w) and dw = weight_gradient(x, dy).
 """
 
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import engine, layout
+from dnnlib.tflib import layout
 from dnnlib.tflib.ops import winograd
-from dnnlib.tflib.ops.winograd import Geometry
+from dnnlib.tflib.ops.decisions import BEST, Decisions, Geometry
 
 
 def conv2d(
-    x: tf.Tensor, w: tf.Tensor, stride: int = 1, padding: str = 'SAME', data_format: str = 'NHWC'
+    x: tf.Tensor,
+    w: tf.Tensor,
+    stride: int = 1,
+    padding: str = 'SAME',
+    data_format: str = 'NHWC',
+    decisions: Decisions = BEST,
 ) -> tf.Tensor:
     """Convolve images with w [c, c, in, out], not flipped, and keep every stride-th pixel.
 
@@ -25,21 +30,27 @@ def conv2d(
     if not is_for(x, w, data_format):
         strides = [1, stride, stride, 1] if data_format == 'NHWC' else [1, 1, stride, stride]
         return tf.nn.conv2d(x, w, strides=strides, padding=padding, data_format=data_format)
-    taps, size = w.shape.as_list()[0], tuple(x.shape.as_list()[1:3])
+    taps, _, *channels = w.shape.as_list()
+    size = tuple(x.shape.as_list()[1:3])
     assert padding == 'VALID' or stride == 1 and taps % 2 == 1
     out = size if padding == 'SAME' else tuple((n - taps) // stride + 1 for n in size)
-    return _conv(x, w, Geometry(taps, stride, padding, size, out))
+    how = Geometry(taps, stride, padding, tuple(channels), size, out)
+    return _differentiable('conv2d', x, w, how, decisions)
 
 
-def conv2d_transpose(x: tf.Tensor, w: tf.Tensor, stride: int) -> tf.Tensor:
-    """The transpose of `conv2d` with padding 'VALID', NHWC on CPUs: n pixels become
-    (n - 1) * stride + c.
+def conv2d_transpose(
+    x: tf.Tensor, w: tf.Tensor, stride: int, decisions: Decisions = BEST
+) -> tf.Tensor:
+    """The transpose of `conv2d` with padding 'VALID', NHWC on CPUs; n pixels become more.
 
-    w: [c, c, out, in], as for the convolution of which this is the transpose.
+    w: [c, c, out, in], as for the convolution of which this is the transpose. Returns images of
+    (n - 1) * stride + c pixels.
     """
-    taps, size = w.shape.as_list()[0], tuple(x.shape.as_list()[1:3])
+    taps, _, *channels = w.shape.as_list()
+    size = tuple(x.shape.as_list()[1:3])
     out = tuple((n - 1) * stride + taps for n in size)
-    return _input_gradient(x, w, Geometry(taps, stride, 'VALID', out, size))
+    how = Geometry(taps, stride, 'VALID', tuple(channels), out, size)
+    return _differentiable('input_gradient', x, w, how, decisions)
 
 
 def flipped(w: tf.Tensor) -> tf.Tensor:
@@ -47,7 +58,7 @@ def flipped(w: tf.Tensor) -> tf.Tensor:
     taps, _, in_channels, out_channels = w.shape.as_list()
     # Slices: tf.reverse is slow in TensorFlow 1.14.
     rows = tf.split(tf.reshape(w, [taps**2, in_channels, out_channels]), taps**2)
-    w = tf.transpose(tf.concat(rows[::-1], axis=0), [0, 2, 1])
+    w = tf.transpose(tf.concat(rows[::-1], axis=0), [0, 2, 1])  # [c*c, out, in]
     return tf.reshape(w, [taps, taps, out_channels, in_channels])
 
 
@@ -61,107 +72,75 @@ def is_for(x: tf.Tensor, w: tf.Tensor, data_format: str) -> bool:
     )
 
 
-def _conv(x, w, how):
+# The gradients of each map with respect to its two arguments, as (map, its arguments).
+_GRADIENTS = {
+    'conv2d': lambda x, w, dy: [('input_gradient', dy, w), ('weight_gradient', x, dy)],
+    'input_gradient': lambda dy, w, ddx: [('conv2d', ddx, w), ('weight_gradient', ddx, dy)],
+    'weight_gradient': lambda x, dy, ddw: [('input_gradient', dy, ddw), ('conv2d', x, ddw)],
+}
+
+
+def _differentiable(name, a, b, how, decisions):
     @tf.custom_gradient
-    def conv(x, w):
-        def grad(dy):
-            return _input_gradient(dy, w, how), _weight_gradient(x, dy, how)
+    def bilinear(a, b):
+        def grad(d):
+            gradients = _GRADIENTS[name](a, b, d)
+            return [_differentiable(*gradient, how, decisions) for gradient in gradients]
 
-        return _evaluate_conv(x, w, how), grad
+        return _evaluate(name, a, b, how, decisions), grad
 
-    return conv(x, w)
-
-
-def _input_gradient(dy, w, how):
-    @tf.custom_gradient
-    def input_gradient(dy, w):
-        def grad(ddx):
-            return _conv(ddx, w, how), _weight_gradient(ddx, dy, how)
-
-        return _evaluate_input_gradient(dy, w, how), grad
-
-    return input_gradient(dy, w)
+    return bilinear(a, b)
 
 
-def _weight_gradient(x, dy, how):
-    @tf.custom_gradient
-    def weight_gradient(x, dy):
-        def grad(ddw):
-            return _input_gradient(dy, ddw, how), _conv(x, ddw, how)
-
-        return _evaluate_weight_gradient(x, dy, how), grad
-
-    return weight_gradient(x, dy)
+def _evaluate(name, a, b, how, decisions):
+    if decisions.takes_winograd(name, how) and winograd.can_do(a.dtype, how):
+        return getattr(winograd, name)(a, b, how)
+    ways = dict(conv2d=_conv, input_gradient=_input_gradient, weight_gradient=_weight_gradient)
+    return ways[name](a, b, how, decisions)
 
 
-def _evaluate_conv(x, w, how):
-    pixels = how.y_size[0] * how.y_size[1]
-    # Few pixels: to rearrange the weights, as a convolution does, costs more than to use them.
-    if engine.ENGINE == 'tf2' and how.taps > 1 and pixels <= (16 if x.dtype == tf.float32 else 64):
-        return _conv_by_matmul(x, w, how)
-    if _is_for_winograd(x, w.shape.as_list()[2:], how, least_for_stride_2=512):
-        return winograd.conv2d(x, w, how)
+def _conv(x, w, how, decisions):
+    is_float32 = x.dtype == tf.float32
+    few = decisions.product_pixels_float32 if is_float32 else decisions.product_pixels
+    if how.taps > 1 and how.pixels <= few:
+        return _conv_by_product(x, w, how)
     return tf.nn.conv2d(x, w, strides=[1, how.stride, how.stride, 1], padding=how.padding)
 
 
-def _evaluate_input_gradient(dy, w, how):
-    if _is_for_winograd(dy, w.shape.as_list()[2:], how, least_for_stride_2=256):
-        return winograd.input_gradient(dy, w, how)
-    if engine.ENGINE == 'tf1' and how.stride == 1 and how.padding == 'SAME':
+def _input_gradient(dy, w, how, decisions):
+    if decisions.flips_weights and how.stride == 1 and how.padding == 'SAME':
         return tf.nn.conv2d(dy, flipped(w), strides=[1, 1, 1, 1], padding='SAME')
-    if engine.ENGINE == 'tf1' and how.taps >= how.stride > 1:
+    if decisions.splits_phases and how.taps >= how.stride > 1:
         return _input_gradient_by_phases(dy, w, how)
-    in_channels = w.shape.as_list()[2]
-    shape = tf.stack([tf.shape(dy)[0], how.x_size[0], how.x_size[1], in_channels])
-    dx = tf.nn.conv2d_backprop_input(
-        shape, w, dy, strides=[1, how.stride, how.stride, 1], padding=how.padding
-    )
-    dx.set_shape([dy.shape[0], how.x_size[0], how.x_size[1], in_channels])
+    image = [how.x_size[0], how.x_size[1], how.channels[0]]
+    strides = [1, how.stride, how.stride, 1]
+    shape = tf.stack([tf.shape(dy)[0]] + image)
+    dx = tf.nn.conv2d_backprop_input(shape, w, dy, strides=strides, padding=how.padding)
+    dx.set_shape([dy.shape[0]] + image)
     return dx
 
 
-def _evaluate_weight_gradient(x, dy, how):
-    shape = [how.taps, how.taps, x.shape.as_list()[3], dy.shape.as_list()[3]]
-    pixels = how.y_size[0] * how.y_size[1]
-    if _is_for_winograd(x, shape[2:], how, least_for_stride_2=128):
-        return winograd.weight_gradient(x, dy, how)
-    if x.dtype == tf.bfloat16 and how.taps > 1 and (how.stride > 1 or pixels <= 256):
+def _weight_gradient(x, dy, how, decisions):
+    shape = [how.taps, how.taps, *how.channels]
+    few = decisions.tap_products_pixels.get(how.stride, 0)
+    if x.dtype == tf.bfloat16 and how.taps > 1 and how.pixels <= few:
         return tf.reshape(_weight_gradient_by_taps(x, dy, how), shape)
-    return tf.nn.conv2d_backprop_filter(
-        x, shape, dy, strides=[1, how.stride, how.stride, 1], padding=how.padding
-    )
+    strides = [1, how.stride, how.stride, 1]
+    return tf.nn.conv2d_backprop_filter(x, shape, dy, strides=strides, padding=how.padding)
 
 
-def _is_for_winograd(x, channels, how, least_for_stride_2):
-    """Whether that is faster for [in, out] channels; its planes are too much traffic for few, and
-    too much memory for large images.
-    """
-    pixels = how.y_size[0] * how.y_size[1]
-    least = 64 if engine.ENGINE == 'tf2' else {1: 256, 2: 1024}.get(how.stride)
-    return (
-        how.stride <= 2
-        and pixels >= least
-        and pixels * max(channels) <= 1 << 21
-        and min(channels) >= (128 if how.stride == 1 else least_for_stride_2)
-        and winograd.can_do(x.dtype, how, *channels)
-    )
-
-
-def _conv_by_matmul(x, w, how):
-    """One matrix product of the pixels' neighbourhoods, [N*H*W, c*c*in], with the weights."""
+def _conv_by_product(x, w, how):
+    """One matrix product of the pixels' neighbourhoods with the weights."""
     x = _padded(x, how)
-    spans = [(how.stride * (n - 1) + 1) for n in how.y_size]
+    spans = [how.stride * (n - 1) + 1 for n in how.y_size]
     shifted = [
         x[:, i : i + spans[0] : how.stride, j : j + spans[1] : how.stride]
         for i in range(how.taps)
         for j in range(how.taps)
     ]
-    out_channels = w.shape.as_list()[3]
-    columns = how.taps**2 * w.shape.as_list()[2]
-    y = tf.matmul(
-        tf.reshape(tf.concat(shifted, axis=3), [-1, columns]),
-        tf.reshape(w, [columns, out_channels]),
-    )
+    columns, out_channels = how.taps**2 * how.channels[0], how.channels[1]
+    neighbourhoods = tf.reshape(tf.concat(shifted, axis=3), [-1, columns])  # [N*H*W, c*c*in]
+    y = tf.matmul(neighbourhoods, tf.reshape(w, [columns, out_channels]))
     return tf.reshape(y, [-1, how.y_size[0], how.y_size[1], out_channels])
 
 
@@ -193,7 +172,7 @@ def _input_gradient_by_phases(dy, w, how):
 
     rows = [tf.stack([phase(r, s) for s in range(stride)], axis=3) for r in range(stride)]
     size = [stride * (n + extra) for n in how.y_size]
-    dx = tf.reshape(tf.stack(rows, axis=2), [-1] + size + [w.shape.as_list()[3]])
+    dx = tf.reshape(tf.stack(rows, axis=2), [-1] + size + [how.channels[0]])
     dx = dx[:, : how.x_size[0], : how.x_size[1]]
     lack = [max(want - have, 0) for want, have in zip(how.x_size, size)]
     return tf.pad(dx, [[0, 0], [0, lack[0]], [0, lack[1]], [0, 0]]) if any(lack) else dx

@@ -20,12 +20,15 @@ def is_chosen(x: tf.Tensor, how: Resampling, impl: str) -> bool:
         return True
     if impl != 'auto':
         raise UserError(
-            "impl='%s' of UpFirDn2D cannot do %s with a kernel of %d x %d; it knows "
-            "%s, and kernels up to %d x %d; use impl='auto' or 'ref'"
+            "impl='%s' of UpFirDn2D cannot do %s with a kernel of %s; it knows %s, and kernels "
+            "up to %d x %d; use impl='auto' or 'ref'"
             % (
-                (impl, x.dtype.name)
-                + how.kernel.shape
-                + (', '.join(t.name for t in custom_ops.kernel_dtypes()), _MAX_TAPS, _MAX_TAPS)
+                impl,
+                x.dtype.name,
+                '%d x %d' % how.kernel.shape,
+                ', '.join(t.name for t in custom_ops.kernel_dtypes()),
+                _MAX_TAPS,
+                _MAX_TAPS,
             )
         )
     return False

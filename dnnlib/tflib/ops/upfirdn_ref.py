@@ -4,12 +4,13 @@ The two cases that networks use are one depthwise convolution each: filtering an
 pixel is the convolution itself, with stride n; inserting zeros and filtering is its transpose.
 """
 
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine, layout
+from dnnlib.tflib.ops import decisions
 
 _HALF_TYPES = (tf.float16, tf.bfloat16)
 
@@ -20,16 +21,16 @@ class Resampling(NamedTuple):
     kernel: np.ndarray  # [height, width]
     up: Tuple[int, int]
     down: Tuple[int, int]
-    pad: Tuple[Tuple[int, int], Tuple[int, int]]  # (before, after), in upsampled pixels
+    pad: Tuple[Tuple[int, int], ...]  # (before, after), in upsampled pixels
 
-    def output_size(self, size: Tuple[int, int]) -> Tuple[int, int]:
+    def output_size(self, size: Sequence[int]) -> Tuple[int, ...]:
         """Height and width of the result for an image of height and width `size`."""
         return tuple(
             (n * up + sum(pad) - taps) // down + 1
             for n, up, down, pad, taps in zip(size, self.up, self.down, self.pad, self.kernel.shape)
         )
 
-    def adjoint(self, size: Tuple[int, int]) -> 'Resampling':
+    def adjoint(self, size: Sequence[int]) -> 'Resampling':
         """The transposed linear map, which takes gradients back to an image of `size`."""
         pads = []
         for i, out in enumerate(self.output_size(size)):
@@ -69,12 +70,12 @@ def _spatial_axes(data_format):
 
 def _evaluate(x, how, data_format):
     on_cpu = layout.for_device() == 'NHWC'
-    old_engine = engine.ENGINE == 'tf1'
     up, down = how.up, how.down
-    # The CPU kernels of TensorFlow 1.14 are two times faster in the transposed direction.
-    transposed = up[0] == up[1] and down == (1, 1) and (up[0] > 1 or on_cpu and old_engine)
+    transposed = up[0] == up[1] and down == (1, 1)
+    transposed = transposed and (up[0] > 1 or on_cpu and decisions.BEST.filters_transposed)
     # In half precision CPUs have one fast kernel, today's convolution.
-    if on_cpu and x.dtype in _HALF_TYPES and (transposed or old_engine):
+    has_kernel = engine.has_bfloat16_convolutions() and not transposed
+    if on_cpu and x.dtype in _HALF_TYPES and not has_kernel:
         return tf.cast(_evaluate(tf.cast(x, tf.float32), how, data_format), x.dtype)
     if transposed:
         return _convolve_transposed(x, how, data_format)
@@ -97,15 +98,13 @@ def _convolve(x, kernel, stride, pad, data_format):
         size, taps = x.shape.as_list()[axis], kernel.shape[i]
         total = max((-(-size // stride) - 1) * stride + taps - size, 0)
         same.append([total // 2, total - total // 2])
-    if not np.any(pad):
-        padding = 'VALID'
-    elif pad == same:
+    padding: Union[str, list] = 'VALID'
+    if np.any(pad) and pad == same:
         padding = 'SAME'
-    elif engine.ENGINE == 'tf2':
+    elif np.any(pad) and engine.has_explicit_padding():
         padding = per_axis([[0, 0], pad[0], pad[1], [0, 0]], data_format)
     else:
         x = _pad_or_crop(x, pad, data_format)
-        padding = 'VALID'
     filters = _depthwise_filter(kernel[::-1, ::-1], x, data_format)
     strides = per_axis([1, stride, stride, 1], data_format)
     return tf.nn.depthwise_conv2d(x, filters, strides, padding, data_format=data_format)
@@ -169,11 +168,10 @@ def _insert_zeros(x, up, data_format):
     if up == (1, 1):
         return x
     n, h, w, c = [x.shape.as_list()[data_format.index(axis)] for axis in 'NHWC']
-    shape, pads, result = [], [], []
-    for axis in data_format:
-        size = {'N': -1 if n is None else n, 'H': h, 'W': w, 'C': c}[axis]
-        factor = {'H': up[0], 'W': up[1]}.get(axis)
-        shape += [size] if factor is None else [size, 1]
-        pads += [[0, 0]] if factor is None else [[0, 0], [0, factor - 1]]
-        result.append(size if factor is None else size * factor)
-    return tf.reshape(tf.pad(tf.reshape(x, shape), pads), result)
+    n = -1 if n is None else n
+    rows, columns = [0, up[0] - 1], [0, up[1] - 1]  # zeros after the pixels, on axes of size 1
+    before = [[0, 0]] * (2 if data_format == 'NHWC' else 3)
+    pads = before + [rows, [0, 0], columns] + [[0, 0]] * (3 - len(before))
+    split = [n, h, 1, w, 1, c] if data_format == 'NHWC' else [n, c, h, 1, w, 1]
+    result = per_axis([n, h * up[0], w * up[1], c], data_format)
+    return tf.reshape(tf.pad(tf.reshape(x, split), pads), result)

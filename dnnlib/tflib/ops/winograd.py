@@ -1,21 +1,21 @@
-"""3x3 convolutions by Winograd's minimal filtering (Lavin and Gray 2015, arXiv:1509.09308).
+"""3x3 convolutions by Winograd's F(2x2,3x3) (Lavin and Gray 2016, arXiv:1509.09308, section 4.1).
 
-With tiles of 2x2 outputs, 4/9 of the multiplications of a convolution of stride 1 and 25/36 of
-those of stride 2, in batched matrix products; float32, NHWC, on CPUs. Of x, w and y = conv(x, w)
+Tiles of 2x2 outputs take 4/9 of the multiplications of a plain convolution of stride 1 and, split
+into even and odd pixels, 25/36 of those of stride 2, as products of matrices; float32, NHWC, on
+CPUs. Of x, w and y = conv(x, w)
 
     planes: X = B(x), W = G w, Y = A(y);  y = A'(X W),  dx = B'(A(dy) W'),  dw = G'(X' A(dy))
 
 where ' is the adjoint. See kernels/winograd.h for A and B.
 """
 
-from typing import NamedTuple, Tuple
-
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import custom_ops
+from dnnlib.tflib.ops.decisions import Geometry
 
-_CHANNEL_MULTIPLE = 16  # as in kernels/winograd.h
+_CHANNELS = 16  # their number is a multiple of this: SG_WINOGRAD_CHANNELS
 
 # Per axis: planes of the three weights of a row.
 _WEIGHT_PLANES = {
@@ -24,34 +24,21 @@ _WEIGHT_PLANES = {
 }
 _INPUT_MATRIX, _OUTPUT_MATRIX = {1: 0, 2: 2}, {1: 1, 2: 3}  # by stride: sg_winograd_matrix
 
-# padding: 'SAME' with a stride of 1, or 'VALID'; sizes are (height, width).
-Geometry = NamedTuple(
-    'Geometry',
-    [
-        ('taps', int),
-        ('stride', int),
-        ('padding', str),
-        ('x_size', Tuple[int, int]),
-        ('y_size', Tuple[int, int]),
-    ],
-)
 
-
-def can_do(dtype: tf.DType, how: Geometry, in_channels: int, out_channels: int) -> bool:
+def can_do(dtype: tf.DType, how: Geometry) -> bool:
     """Whether there is a way for such a convolution, and the compiled ops it needs are there."""
     return (
         dtype == tf.float32
         and how.taps == 3
         and how.stride in _WEIGHT_PLANES
-        and in_channels % _CHANNEL_MULTIPLE == 0
-        and out_channels % _CHANNEL_MULTIPLE == 0
+        and not any(number % _CHANNELS for number in how.channels)
         and custom_ops.has_native()
     )
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
     """Convolve images [N, H, W, in] with w [3, 3, in, out]."""
-    products = tf.matmul(_input_planes(x, how), _weight_planes(w, how))
+    products = tf.matmul(_input_planes(x, how), _weight_planes(w, how))  # [planes, tiles, out]
     return _adjoint(products, _OUTPUT_MATRIX, 0, [x.shape[0]] + list(how.y_size), how)
 
 
@@ -66,9 +53,9 @@ def weight_gradient(x: tf.Tensor, dy: tf.Tensor, how: Geometry) -> tf.Tensor:
     with tf.control_dependencies([dy]):  # or TensorFlow would keep those of `conv2d` until now
         x_planes = _input_planes(x, how)
     products = tf.matmul(x_planes, _output_planes(dy, how), transpose_a=True)
-    planes, in_channels, out_channels = products.shape.as_list()
-    dw = tf.matmul(_all_planes(how), tf.reshape(products, [planes, -1]), transpose_a=True)
-    return tf.reshape(dw, [3, 3, in_channels, out_channels])
+    products = tf.reshape(products, [products.shape[0], -1])  # [planes, in*out]
+    dw = tf.matmul(_all_planes(how), products, transpose_a=True)
+    return tf.reshape(dw, [3, 3, *how.channels])
 
 
 def _pad(how):
@@ -108,6 +95,5 @@ def _all_planes(how):
 
 
 def _weight_planes(w, how):
-    in_channels, out_channels = w.shape.as_list()[2:]
     planes = tf.matmul(_all_planes(how), tf.reshape(w, [9, -1]))
-    return tf.reshape(planes, [-1, in_channels, out_channels])
+    return tf.reshape(planes, [-1, *how.channels])

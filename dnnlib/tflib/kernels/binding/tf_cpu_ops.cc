@@ -2,9 +2,9 @@
 // threads.
 #include <string.h>
 
+#include "binding/tf_ops.h"
+#include "binding/tf_parallel.h"
 #include "tensorflow/core/framework/op.h"
-#include "tf_ops.h"
-#include "tf_parallel.h"
 #include "winograd.h"
 
 namespace stylegan2 {
@@ -129,10 +129,10 @@ class WinogradOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("tiles", &tiles_));
     if (kAdjoint) OP_REQUIRES_OK(context, context->GetAttr("size", &size_));
     OP_REQUIRES(context, tiles_.size() == 2 && size_.size() == (kAdjoint ? 2 : 0),
-                tensorflow::errors::InvalidArgument("two numbers of tiles and two sizes, please"));
+                tensorflow::errors::InvalidArgument("tiles has two numbers, and so has size"));
     planes_ = sg_winograd_planes(spec_.matrix) * sg_winograd_planes(spec_.matrix);
     OP_REQUIRES(context, planes_ > 0 && std::min(tiles_[0], tiles_[1]) > 0,
-                tensorflow::errors::InvalidArgument("matrices 0 to 3 and some tiles, please"));
+                tensorflow::errors::InvalidArgument("matrix is 0 to 3, and tiles are above 0"));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -141,23 +141,28 @@ class WinogradOp : public tensorflow::OpKernel {
     spec.tile_rows = tiles_[0];
     spec.tile_columns = tiles_[1];
     const int64_t tiles = spec.tile_rows * spec.tile_columns;
-    OP_REQUIRES(context, kAdjoint ? from.dims() == 3 && from.dim_size(0) == planes_ &&
-                                        from.dim_size(1) % tiles == 0
-                                  : from.dims() == 4,
-                tensorflow::errors::InvalidArgument("images of rank 4, or the planes of all tiles, "
-                                                    "please"));
+    OP_REQUIRES(
+        context,
+        kAdjoint ? from.dims() == 3 && from.dim_size(0) == planes_ && from.dim_size(1) % tiles == 0
+                 : from.dims() == 4,
+        tensorflow::errors::InvalidArgument("x has rank 4, and planes hold all tiles"));
     spec.images = kAdjoint ? from.dim_size(1) / tiles : from.dim_size(0);
     spec.height = kAdjoint ? size_[0] : from.dim_size(1);
     spec.width = kAdjoint ? size_[1] : from.dim_size(2);
     spec.channels = from.dim_size(kAdjoint ? 2 : 3);
     Tensor* to = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(
-        0, kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
-                    : TensorShape({planes_, spec.images * tiles, spec.channels}), &to));
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(
+                       0,
+                       kAdjoint ? TensorShape({spec.images, spec.height, spec.width, spec.channels})
+                                : TensorShape({planes_, spec.images * tiles, spec.channels}),
+                       &to));
     if (to->NumElements() == 0) return;
     const auto transform = kAdjoint ? sg_winograd_adjoint_cpu : sg_winograd_cpu;
-    check_status(context, transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for,
-                                    pool(context)), "Winograd");
+    check_status(
+        context,
+        transform(&spec, data_of<float>(from), data_of<float>(*to), parallel_for, pool(context)),
+        "Winograd");
   }
 
  private:

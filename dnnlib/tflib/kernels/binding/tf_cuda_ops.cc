@@ -1,8 +1,9 @@
-// Registers the CUDA kernels for the ops that tf_cpu_ops.cc defines; they work in TensorFlow's stream.
+// Registers the CUDA kernels for the ops that tf_cpu_ops.cc defines; they work in TensorFlow's
+// stream.
 #define EIGEN_USE_GPU
 #include <cuda_runtime_api.h>
 
-#include "tf_ops.h"
+#include "binding/tf_ops.h"
 #include "unsupported/Eigen/CXX11/Tensor"
 
 namespace stylegan2 {

@@ -2,8 +2,8 @@
 //
 // Optional inputs are absent when they are scalars. Shapes and gradients are set in Python: a C++
 // shape function would have to be compiled with the compiler of TensorFlow 1.14's wheel.
-#ifndef STYLEGAN2_KERNELS_TF_OPS_H_
-#define STYLEGAN2_KERNELS_TF_OPS_H_
+#ifndef STYLEGAN2_KERNELS_BINDING_TF_OPS_H_
+#define STYLEGAN2_KERNELS_BINDING_TF_OPS_H_
 
 #include <algorithm>
 #include <string>
@@ -66,7 +66,8 @@ class BiasActBase : public tensorflow::OpKernel {
   }
 
   sg_bias_act_spec make_spec(const TensorShape& shape, DataType dtype) const {
-    sg_bias_act_spec spec = {1, shape.dim_size(axis_), 1, 1, dtype_code(dtype), act_, alpha_, gain_};
+    sg_bias_act_spec spec = {1,    shape.dim_size(axis_), 1, 1, dtype_code(dtype), act_, alpha_,
+                             gain_};
     for (int i = 0; i < axis_; ++i) spec.outer *= shape.dim_size(i);
     for (int i = axis_ + 1; i < shape.dims(); ++i) spec.inner *= shape.dim_size(i);
     spec.samples = axis_ > 0 ? std::max<int64_t>(shape.dim_size(0), 1) : 1;
@@ -82,9 +83,9 @@ class BiasActBase : public tensorflow::OpKernel {
     for (int i = 0; i < 5; ++i) {
       const Tensor& input = context->input(first + i);
       if (is_present(input) && input.NumElements() != sizes[i]) {
-        context->CtxFailure(tensorflow::errors::InvalidArgument(
-            name(), ": input ", first + i, " has ", input.NumElements(), " elements, not ",
-            sizes[i]));
+        context->CtxFailure(tensorflow::errors::InvalidArgument(name(), ": input ", first + i,
+                                                                " has ", input.NumElements(),
+                                                                " elements, not ", sizes[i]));
         return false;
       }
     }
@@ -117,8 +118,9 @@ class FusedBiasActOp : public BiasActBase {
     Tensor* y = nullptr;
     OP_REQUIRES_OK(context, allocate_over<Device>(context, x.shape(), &y));
     if (x.NumElements() == 0) return;
-    check_status(context, Device::bias_act(context, spec, inputs, grad_,
-                                           data_or_null(context->input(5)), data_of(*y)),
+    check_status(context,
+                 Device::bias_act(context, spec, inputs, grad_, data_or_null(context->input(5)),
+                                  data_of(*y)),
                  "FusedBiasAct");
   }
 
@@ -126,8 +128,8 @@ class FusedBiasActOp : public BiasActBase {
   int grad_;
 };
 
-// dy, x, bias, style, scale, shift, ref -> dx, dbias, dstyle, dscale, dshift; those not `wanted` are
-// empty. An absent dy is all ones; then x, of which the shape is taken, has to be there.
+// dy, x, bias, style, scale, shift, ref -> dx, dbias, dstyle, dscale, dshift; those not `wanted`
+// are empty. An absent dy is all ones; then x, of which the shape is taken, has to be there.
 template <typename Device>
 class FusedBiasActGradOp : public BiasActBase {
  public:
@@ -135,7 +137,8 @@ class FusedBiasActGradOp : public BiasActBase {
     get_activation(context);
     OP_REQUIRES_OK(context, context->GetAttr("wanted", &wanted_));
     OP_REQUIRES(context, wanted_.size() == 5,
-                tensorflow::errors::InvalidArgument("wanted: five flags, please"));
+                tensorflow::errors::InvalidArgument(
+                    "wanted has five flags, for dx, dbias, dstyle, dscale and dshift"));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -153,8 +156,9 @@ class FusedBiasActGradOp : public BiasActBase {
     for (int i = 0; i < 5; ++i) {
       Tensor* output = nullptr;
       OP_REQUIRES_OK(context, i == 0 && wanted_[0]
-          ? allocate_over<Device>(context, shapes[0], &output)
-          : context->allocate_output(i, wanted_[i] ? shapes[i] : TensorShape({0}), &output));
+                                  ? allocate_over<Device>(context, shapes[0], &output)
+                                  : context->allocate_output(
+                                        i, wanted_[i] ? shapes[i] : TensorShape({0}), &output));
       outputs[i] = wanted_[i] ? data_of(*output) : nullptr;
       if (is_empty && output->TotalBytes() > 0) {  // sums of nothing
         Device::set_zero(context, data_of(*output), output->TotalBytes());
@@ -168,12 +172,14 @@ class FusedBiasActGradOp : public BiasActBase {
     Tensor workspace;
     const int64_t size = Device::bias_act_workspace(spec, grads);
     if (size > 0) {
-      OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_UINT8, TensorShape({size}),
-                                                     &workspace));
+      OP_REQUIRES_OK(context,
+                     context->allocate_temp(tensorflow::DT_UINT8, TensorShape({size}), &workspace));
     }
-    check_status(context, Device::bias_act_backward(
-        context, spec, inputs, data_or_null(context->input(0)), data_or_null(context->input(6)),
-        grads, size > 0 ? data_of(workspace) : nullptr), "FusedBiasActGrad");
+    check_status(context,
+                 Device::bias_act_backward(context, spec, inputs, data_or_null(context->input(0)),
+                                           data_or_null(context->input(6)), grads,
+                                           size > 0 ? data_of(workspace) : nullptr),
+                 "FusedBiasActGrad");
   }
 
  private:
@@ -194,9 +200,10 @@ class ChannelSumOp : public BiasActBase {
     Tensor* m = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &m));
     if (x.NumElements() == 0) return;
-    check_status(context, Device::channel_sum(context, spec, data_of(x),
-                                              data_or_null<float>(context->input(1)),
-                                              data_of<float>(*m)), "ChannelSum");
+    check_status(context,
+                 Device::channel_sum(context, spec, data_of(x),
+                                     data_or_null<float>(context->input(1)), data_of<float>(*m)),
+                 "ChannelSum");
   }
 };
 
@@ -210,8 +217,9 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("down", &down_));
     OP_REQUIRES_OK(context, context->GetAttr("pad", &pad_));
     OP_REQUIRES_OK(context, context->GetAttr("data_format", &data_format));
-    OP_REQUIRES(context, up_.size() == 2 && down_.size() == 2 && pad_.size() == 4,
-                tensorflow::errors::InvalidArgument("two factors and four pads, please"));
+    OP_REQUIRES(
+        context, up_.size() == 2 && down_.size() == 2 && pad_.size() == 4,
+        tensorflow::errors::InvalidArgument("up and down have two numbers each, pad has four"));
     channels_last_ = data_format == "NHWC";
   }
 
@@ -219,7 +227,7 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
     const Tensor& x = context->input(0);
     const Tensor& k = context->input(1);
     OP_REQUIRES(context, x.dims() == 4 && k.dims() == 2,
-                tensorflow::errors::InvalidArgument("x of rank 4 and k of rank 2, please"));
+                tensorflow::errors::InvalidArgument("x has rank 4, and k rank 2"));
     const int h = channels_last_ ? 1 : 2, w = h + 1;
     sg_upfirdn_2d_spec spec;
     spec.major = x.dim_size(0) * (channels_last_ ? 1 : x.dim_size(1));
@@ -246,8 +254,9 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
     Tensor* y = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
-    check_status(context, Device::upfirdn_2d(context, spec, data_of(x), data_of<float>(k),
-                                             data_of(*y)), "UpFirDn2D");
+    check_status(context,
+                 Device::upfirdn_2d(context, spec, data_of(x), data_of<float>(k), data_of(*y)),
+                 "UpFirDn2D");
   }
 
  private:
@@ -258,13 +267,13 @@ class UpFirDn2DOp : public tensorflow::OpKernel {
 }  // namespace stylegan2
 
 // Registers all ops with the kernels of `calls` for one device and type.
-#define REGISTER_STYLEGAN2_KERNEL(name, calls, device, type)                      \
-  REGISTER_KERNEL_BUILDER(Name(#name).Device(device).TypeConstraint<type>("T"),   \
+#define REGISTER_STYLEGAN2_KERNEL(name, calls, device, type)                    \
+  REGISTER_KERNEL_BUILDER(Name(#name).Device(device).TypeConstraint<type>("T"), \
                           stylegan2::name##Op<calls>)
-#define REGISTER_STYLEGAN2_KERNELS(calls, device, type)              \
-  REGISTER_STYLEGAN2_KERNEL(FusedBiasAct, calls, device, type);      \
-  REGISTER_STYLEGAN2_KERNEL(FusedBiasActGrad, calls, device, type);  \
-  REGISTER_STYLEGAN2_KERNEL(ChannelSum, calls, device, type);        \
+#define REGISTER_STYLEGAN2_KERNELS(calls, device, type)             \
+  REGISTER_STYLEGAN2_KERNEL(FusedBiasAct, calls, device, type);     \
+  REGISTER_STYLEGAN2_KERNEL(FusedBiasActGrad, calls, device, type); \
+  REGISTER_STYLEGAN2_KERNEL(ChannelSum, calls, device, type);       \
   REGISTER_STYLEGAN2_KERNEL(UpFirDn2D, calls, device, type)
 
 #endif

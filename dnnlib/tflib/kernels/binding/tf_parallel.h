@@ -2,8 +2,8 @@
 //
 // ThreadPool::ParallelFor does not do: how std::function passes arguments has changed since the
 // compiler of TensorFlow 1.14's wheel. Functions without arguments still fit.
-#ifndef STYLEGAN2_KERNELS_TF_PARALLEL_H_
-#define STYLEGAN2_KERNELS_TF_PARALLEL_H_
+#ifndef STYLEGAN2_KERNELS_BINDING_TF_PARALLEL_H_
+#define STYLEGAN2_KERNELS_BINDING_TF_PARALLEL_H_
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 
+#include "cpu/cpu_tuning.h"
 #include "parallel.h"
 #include "tensorflow/core/lib/core/threadpool.h"
 
@@ -49,12 +50,10 @@ class SharedJob {
   std::condition_variable all_done_;
 };
 
-// An sg_parallel_for whose `pool` is a tensorflow::thread::ThreadPool. The calling thread works too,
-// so that a busy pool delays but never blocks.
+// An sg_parallel_for whose `pool` is a tensorflow::thread::ThreadPool. The calling thread works
+// too, so that a busy pool delays but never blocks.
 inline void parallel_for(void* pool, int64_t total, int64_t cost_per_unit, sg_range_fn function,
                          void* arg) {
-  const int64_t kWorthAThread = 40000;  // cycles; waking one costs several thousand
-  const int64_t kPiecesPerThread = 4;   // threads are not equally fast
   tensorflow::thread::ThreadPool* threads = static_cast<tensorflow::thread::ThreadPool*>(pool);
   const int64_t units = std::max<int64_t>(kWorthAThread / std::max<int64_t>(cost_per_unit, 1), 1);
   const int64_t workers = std::min<int64_t>(threads->NumThreads(), (total + units - 1) / units);

@@ -5,18 +5,13 @@
 #pragma GCC target("prefer-vector-width=512")  // here it does not slow the clock down
 #endif
 
-#include "cpu_pieces.h"
+#include "cpu/cpu_pieces.h"
+#include "cpu/cpu_tuning.h"
 
 namespace stylegan2 {
 namespace {
 
-const int64_t kPiece = 1024;         // numbers handled at once
-const int64_t kBlock = 32768;        // numbers per work unit, about
-const int64_t kBlockPixels = 1024;   // summed one after the other at most
-const int64_t kCombined = 16;        // channels whose partial sums are added up by one unit
-
-// ---- Blocks of pixels of one sample, with all their channels.
-
+// Blocks of pixels of one sample, with all their channels.
 template <class T>
 struct Job {
   sg_bias_act_spec spec;
@@ -34,8 +29,8 @@ struct Job {
   int64_t groups, group_pixels, block_pixels, blocks_per_group;
 
   Job(const sg_bias_act_spec& spec, const sg_bias_act_inputs& in, curve_fn curve, bool backward)
-      : spec(spec), in(in), x(NULL), dy(NULL), ref(NULL), y(NULL), curve(curve),
-        backward(backward), u_is_one(false), out(), bias_partials(NULL), style_partials(NULL) {
+      : spec(spec), in(in), x(NULL), dy(NULL), ref(NULL), y(NULL), curve(curve), backward(backward),
+        u_is_one(false), out(), bias_partials(NULL), style_partials(NULL) {
     const int64_t channels = std::max<int64_t>(spec.channels, 1);
     const int64_t pixels = std::max<int64_t>(kBlock / channels, 1);
     channels_last = spec.inner == 1;
@@ -100,7 +95,7 @@ void block_channels_last(const Job<T>& job, int64_t block, int64_t begin, int64_
   const int64_t channels = job.spec.channels;
   const int64_t together = count == channels ? std::max<int64_t>(kPiece / 2 / count, 1) : 1;
   const float *scale = job.in.scale, *shift = job.in.shift;
-  const float *bias = job.in.bias ? job.in.bias + first : NULL;
+  const float* bias = job.in.bias ? job.in.bias + first : NULL;
   if (style) style += first;
   alignas(64) float mul_tile[kPiece], add_tile[kPiece], u[kPiece];
   const bool tile_mul = together > 1 && (style || scale);
@@ -144,8 +139,8 @@ void block_channels_last(const Job<T>& job, int64_t block, int64_t begin, int64_
 
 // Channels first, all channels of up to kPiece pixels of one outer index.
 template <class T>
-void block_channels_first(const Job<T>& job, int64_t block, int64_t group, int64_t begin,
-                          int64_t n, const float* style) {
+void block_channels_first(const Job<T>& job, int64_t block, int64_t group, int64_t begin, int64_t n,
+                          const float* style) {
   const sg_bias_act_spec& spec = job.spec;
   const int64_t first_pixel = group * spec.inner + begin;
   const float* scale = job.in.scale ? job.in.scale + first_pixel : NULL;
@@ -205,11 +200,10 @@ void do_blocks(void* arg, int64_t first_block, int64_t last_block) {
   }
 }
 
-// ---- Adding up the blocks' partial sums, in order.
-
+// Partial sums of blocks, to be added up in order.
 struct Sums {
-  const float* partials;  // [rows, channels]
-  float* results;         // [rows / rows_per_result, channels]
+  const float* partials;                       // [rows, channels]
+  float* results;                              // [rows / rows_per_result, channels]
   int64_t rows_per_result, channels, columns;  // columns: units per result
 };
 
@@ -246,8 +240,8 @@ int run(Job<T>* job, const void* dy, const void* ref, void* y, const sg_bias_act
   job->y = static_cast<T*>(y);
   if (out) {
     job->out = *out;
-    job->u_is_one = (out->dstyle || out->dscale) && !dy && spec.act == SG_LINEAR && spec.gain == 1 && !out->dx && !out->dbias &&
-                    !out->dshift;
+    job->u_is_one = (out->dstyle || out->dscale) && !dy && spec.act == SG_LINEAR &&
+                    spec.gain == 1 && !out->dx && !out->dbias && !out->dshift;
     const bool reads_x = spec.act == SG_SWISH || out->dstyle || out->dscale;
     if (!reads_x) job->x = NULL;
     const int64_t partials = job->blocks() * spec.channels;
@@ -267,9 +261,8 @@ int run(Job<T>* job, const void* dy, const void* ref, void* y, const sg_bias_act
 }
 
 int dispatch(const sg_bias_act_spec& spec, const sg_bias_act_inputs& in, bool backward,
-             curve_fn curve, const void* dy, const void* ref, void* y,
-             const sg_bias_act_grads* out, void* workspace, sg_parallel_for parallel_for,
-             void* pool) {
+             curve_fn curve, const void* dy, const void* ref, void* y, const sg_bias_act_grads* out,
+             void* workspace, sg_parallel_for parallel_for, void* pool) {
   if (spec.dtype == SG_FLOAT32) {
     Job<float> job(spec, in, curve, backward);
     return run(&job, dy, ref, y, out, static_cast<float*>(workspace), parallel_for, pool);
@@ -292,8 +285,9 @@ int sg_bias_act_cpu(const sg_bias_act_spec* spec, const sg_bias_act_inputs* in, 
   if (status != SG_OK) return status;
   const bool ref_missing = grad > 0 && spec->act != SG_LINEAR && !ref;
   if (grad < 0 || grad > 2 || ref_missing) return SG_BAD_ARGUMENT;
-  const curve_fn curve = grad == 0 ? curve_of<0>(spec->act)
-                         : grad == 1 ? curve_of<1>(spec->act) : curve_of<2>(spec->act);
+  const curve_fn curve = grad == 0   ? curve_of<0>(spec->act)
+                         : grad == 1 ? curve_of<1>(spec->act)
+                                     : curve_of<2>(spec->act);
   if (grad == 0) ref = NULL;
   return dispatch(*spec, *in, false, curve, NULL, ref, y, NULL, NULL, parallel_for, pool);
 }

@@ -1,11 +1,11 @@
 // What upfirdn_2d_cpu.cc is made of: weighted sums of rows of numbers, for any number of taps, and
 // which pixels and taps meet along one axis.
-#ifndef STYLEGAN2_KERNELS_CPU_FIR_H_
-#define STYLEGAN2_KERNELS_CPU_FIR_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_FIR_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_FIR_H_
 
 #include <algorithm>
 
-#include "cpu_types.h"
+#include "cpu/cpu_types.h"
 
 namespace stylegan2 {
 namespace {

@@ -1,13 +1,13 @@
 // Exponential functions for CPUs of several numbers at once, without branches and tables. Errors:
 // some units in the last place.
-#ifndef STYLEGAN2_KERNELS_CPU_MATH_H_
-#define STYLEGAN2_KERNELS_CPU_MATH_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_MATH_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_MATH_H_
 
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
 
-#include "cpu_vectors.h"
+#include "cpu/cpu_vectors.h"
 
 #define SG_INLINE static inline __attribute__((always_inline))
 

@@ -1,6 +1,6 @@
 // Scratch memory of the CPU kernels.
-#ifndef STYLEGAN2_KERNELS_CPU_MEMORY_H_
-#define STYLEGAN2_KERNELS_CPU_MEMORY_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_MEMORY_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_MEMORY_H_
 
 #include <stdint.h>
 #include <stdlib.h>

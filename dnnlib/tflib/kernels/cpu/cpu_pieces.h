@@ -1,15 +1,15 @@
 // The inner loops of bias_act_cpu.cc: what is done with n consecutive numbers.
-#ifndef STYLEGAN2_KERNELS_CPU_PIECES_H_
-#define STYLEGAN2_KERNELS_CPU_PIECES_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_PIECES_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_PIECES_H_
 
-#include "cpu_math.h"
+#include "cpu/cpu_math.h"
 
 #include "activations.h"  // needs cpu_math.h
 
 namespace stylegan2 {
 namespace {
 
-struct Affine {  // z = x * mul_of[i] * mul + add_of[i] + add
+struct Affine {         // z = x * mul_of[i] * mul + add_of[i] + add
   const float* mul_of;  // NULL: ones
   const float* add_of;  // NULL: zeros
   float mul, add;
@@ -53,8 +53,8 @@ SG_INLINE Floats load(const float* from) {
 
 SG_INLINE Floats load(const bfloat16* from) {
 #ifdef __AVX512F__
-  const __m512i words = _mm512_maskz_cvtepu16_epi32(
-      0xffff, _mm256_loadu_si256((const __m256i*)from));
+  const __m512i words =
+      _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256((const __m256i*)from));
   return (Floats)((Words)words << 16);
 #else
   float numbers[kLanes];
@@ -93,18 +93,23 @@ void curve_piece(const float* z, const float* ref, const sg_bias_act_spec& spec,
 
 template <int kGrad>
 curve_fn curve_of(int act) {
-  static const curve_fn table[] = {
-      NULL, curve_piece<SG_LINEAR, kGrad>, curve_piece<SG_RELU, kGrad>,
-      curve_piece<SG_LRELU, kGrad>, curve_piece<SG_TANH, kGrad>, curve_piece<SG_SIGMOID, kGrad>,
-      curve_piece<SG_ELU, kGrad>, curve_piece<SG_SELU, kGrad>, curve_piece<SG_SOFTPLUS, kGrad>,
-      curve_piece<SG_SWISH, kGrad>};
+  static const curve_fn table[] = {NULL,
+                                   curve_piece<SG_LINEAR, kGrad>,
+                                   curve_piece<SG_RELU, kGrad>,
+                                   curve_piece<SG_LRELU, kGrad>,
+                                   curve_piece<SG_TANH, kGrad>,
+                                   curve_piece<SG_SIGMOID, kGrad>,
+                                   curve_piece<SG_ELU, kGrad>,
+                                   curve_piece<SG_SELU, kGrad>,
+                                   curve_piece<SG_SOFTPLUS, kGrad>,
+                                   curve_piece<SG_SWISH, kGrad>};
   return table[act];
 }
 
 // Sums of u and of ux = u * x, each to an array, number by number, and to one total. NULL: not
 // wanted.
 struct RowSums {
-  float *u, *ux;              // the arrays: u[i] += u_i, ux[i] += ux_i * factor
+  float *u, *ux;  // the arrays: u[i] += u_i, ux[i] += ux_i * factor
   float factor;
   float *u_total, *ux_total;  // += the sum of u_i, and of ux_i * weights[i]
   const float* weights;       // NULL: ones
@@ -123,8 +128,8 @@ SG_INLINE float total_of(Floats numbers) {
 
 // One step of row_sums, for kLanes numbers.
 template <bool kOnes, class T>
-SG_INLINE void add_floats(const RowSums& to, const float* u, const T* x, int64_t i,
-                          Floats* u_total, Floats* ux_total) {
+SG_INLINE void add_floats(const RowSums& to, const float* u, const T* x, int64_t i, Floats* u_total,
+                          Floats* ux_total) {
   Floats uxs = {0};
   if (!kOnes) {
     const Floats us = load(u + i);

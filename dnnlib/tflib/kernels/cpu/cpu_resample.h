@@ -2,13 +2,13 @@
 // halve it. What cpu_resample_pixels.h and cpu_resample_planes.h share.
 //
 // Both make two rows of the result at once, from rows of x that the two mostly have in common.
-#ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
-#define STYLEGAN2_KERNELS_CPU_RESAMPLE_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_H_
 
 #include <atomic>
 
-#include "cpu_memory.h"
-#include "cpu_types.h"
+#include "cpu/cpu_memory.h"
+#include "cpu/cpu_types.h"
 #include "upfirdn_2d.h"
 
 namespace stylegan2 {
@@ -28,11 +28,12 @@ struct Resampling {
 template <int kUp, int kDown>
 struct Reach {
   enum {
-    kTaps = 4 / kUp,                     // those that meet a pixel of x, not a zero
-    kShift = kUp == 2 ? 0 : kDown,       // from one row of y to the next, in rows of x
-    kRows = kTaps + kShift,              // of x, for two rows of y
-    kNew = kDown, kKept = kTaps - kNew,  // pixels of x: new with a step; from earlier ones
-    kMade = kUp                          // pixels of y, per step
+    kTaps = 4 / kUp,                // those that meet a pixel of x, not a zero
+    kShift = kUp == 2 ? 0 : kDown,  // from one row of y to the next, in rows of x
+    kRows = kTaps + kShift,         // of x, for two rows of y
+    kNew = kDown,
+    kKept = kTaps - kNew,  // pixels of x: new with a step; from earlier ones
+    kMade = kUp            // pixels of y, per step
   };
 };
 

@@ -3,20 +3,15 @@
 // One pass over the channels of a pixel adds up the rows of x, keeps these sums for the pixels to
 // come, and writes the result. So x streams in while y streams out, and all between the two stays
 // in registers and the first cache.
-#ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_PIXELS_H_
-#define STYLEGAN2_KERNELS_CPU_RESAMPLE_PIXELS_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PIXELS_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PIXELS_H_
 
-#include "cpu_resample.h"
-#include "cpu_vectors.h"
+#include "cpu/cpu_resample.h"
+#include "cpu/cpu_tuning.h"
+#include "cpu/cpu_vectors.h"
 
 namespace stylegan2 {
 namespace {
-
-const int kWriteAhead = 64;  // bytes; without, most of the time is spent waiting to write
-
-// Bytes of y from which on it does not stay in the caches anyway. Not to read it before it is
-// written saves more time than the next reader loses.
-const int64_t kStreamedBytes = 16 << 20;
 
 // Whether y can be streamed and should be: all that is written must be whole cache lines.
 template <class T>
@@ -42,9 +37,9 @@ struct Weights {
 template <class T, int kUp, int kDown>
 struct PixelScratch {
   typedef Reach<kUp, kDown> R;
-  int64_t blocks;               // of channels
-  Wide<T>* kept[2][R::kKept];   // [blocks]
-  T *zeros, *unused;            // stand for pixels outside of x and of y
+  int64_t blocks;              // of channels
+  Wide<T>* kept[2][R::kKept];  // [blocks]
+  T *zeros, *unused;           // stand for pixels outside of x and of y
 };
 
 // Does a step for the channels that start at c; their sums are kept at `block`.
@@ -117,8 +112,8 @@ void make_row_pair(const Resampling& job, const Weights& weights, int64_t image,
     for (int i = 0; i < 2; i++) {
       for (int m = 0; m < R::kMade; m++) {
         const int64_t to = ox + q * R::kMade + m;
-        const bool exists = q >= 0 && to >= 0 && to < job.out_w && oy + i >= 0 &&
-                            oy + i < job.out_h;
+        const bool exists =
+            q >= 0 && to >= 0 && to < job.out_w && oy + i >= 0 && oy + i < job.out_h;
         step.out[i][m] = exists ? y + ((oy + i) * job.out_w + to) * channels : scratch.unused;
       }
       for (int t = 0; t < R::kKept; t++) {  // oldest first

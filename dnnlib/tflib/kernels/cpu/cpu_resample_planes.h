@@ -2,20 +2,21 @@
 //
 // Two sums of rows of x, with zeros on both sides, lie in the first cache; the rows of the result
 // are made from these.
-#ifndef STYLEGAN2_KERNELS_CPU_RESAMPLE_PLANES_H_
-#define STYLEGAN2_KERNELS_CPU_RESAMPLE_PLANES_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PLANES_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_RESAMPLE_PLANES_H_
 
 #include <algorithm>
 
-#include "cpu_fir.h"
-#include "cpu_resample.h"
+#include "cpu/cpu_fir.h"
+#include "cpu/cpu_resample.h"
+#include "cpu/cpu_tuning.h"
 
 namespace stylegan2 {
 namespace {
 
-const int kBlock = 16;  // columns handled at once: a cache line of float32
-
-inline int64_t whole_blocks(int64_t columns) { return (columns + kBlock - 1) / kBlock * kBlock; }
+inline int64_t whole_blocks(int64_t columns) {
+  return (columns + kColumns - 1) / kColumns * kColumns;
+}
 
 // Columns [low, high) of x become [at, at + high - low) of the sums.
 struct PlaneScratch {
@@ -29,13 +30,13 @@ struct PlaneScratch {
 template <class T, int kTaps, int kShift>
 void add_row_pair_in_blocks(const T* const* rows, const float (*weights)[4], int64_t n,
                             float* sums0, float* sums1) {
-  const int64_t whole = n < kBlock ? n : n / kBlock * kBlock;
+  const int64_t whole = n < kColumns ? n : n / kColumns * kColumns;
   fir_pair<T, kTaps, kShift>(rows, weights[0], weights[1], whole, sums0, sums1);
   if (whole == n) return;
   const T* last[kTaps + kShift];
-  for (int t = 0; t < kTaps + kShift; t++) last[t] = rows[t] + n - kBlock;
-  fir_pair<T, kTaps, kShift>(last, weights[0], weights[1], kBlock, sums0 + n - kBlock,
-                             sums1 + n - kBlock);
+  for (int t = 0; t < kTaps + kShift; t++) last[t] = rows[t] + n - kColumns;
+  fir_pair<T, kTaps, kShift>(last, weights[0], weights[1], kColumns, sums0 + n - kColumns,
+                             sums1 + n - kColumns);
 }
 
 // Columns of a row of y.

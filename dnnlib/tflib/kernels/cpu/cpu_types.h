@@ -1,6 +1,6 @@
 // float32 and bfloat16 on CPUs, in forms that compilers vectorize.
-#ifndef STYLEGAN2_KERNELS_CPU_TYPES_H_
-#define STYLEGAN2_KERNELS_CPU_TYPES_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_TYPES_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_TYPES_H_
 
 #include <stdint.h>
 #include <string.h>

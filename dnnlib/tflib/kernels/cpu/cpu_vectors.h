@@ -1,7 +1,7 @@
 // Vectors of float32 as wide as this processor's registers, and how float32 and bfloat16 images
 // are read into them and written from them. For compilers with GCC's vector types; little-endian.
-#ifndef STYLEGAN2_KERNELS_CPU_VECTORS_H_
-#define STYLEGAN2_KERNELS_CPU_VECTORS_H_
+#ifndef STYLEGAN2_KERNELS_CPU_CPU_VECTORS_H_
+#define STYLEGAN2_KERNELS_CPU_CPU_VECTORS_H_
 
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-#include "cpu_types.h"
+#include "cpu/cpu_types.h"
 
 namespace stylegan2 {
 namespace {
@@ -76,9 +76,9 @@ template <bool kStream>
 inline void store(const Wide<bfloat16>& from, bfloat16* to) {
 #if defined(__AVX512BF16__) && defined(__AVX512BW__)
   const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)from.part[1], (__m512)from.part[0]);
-  const __m512i order = _mm512_set_epi32(
-      0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008, 0x170007,
-      0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
+  const __m512i order = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a,
+                                         0x190009, 0x180008, 0x170007, 0x160006, 0x150005, 0x140004,
+                                         0x130003, 0x120002, 0x110001, 0x100000);
   const Words pairs = (Words)_mm512_permutexvar_epi16(order, halves);
 #else
   const Words pairs = rounded(from.part[0]) >> 16 | (rounded(from.part[1]) & 0xffff0000u);

@@ -12,17 +12,14 @@
 #include <atomic>
 #include <cmath>
 
-#include "cpu_fir.h"
-#include "cpu_resample_pixels.h"
-#include "cpu_resample_planes.h"
-#include "cpu_types.h"
+#include "cpu/cpu_fir.h"
+#include "cpu/cpu_resample_pixels.h"
+#include "cpu/cpu_resample_planes.h"
+#include "cpu/cpu_tuning.h"
+#include "cpu/cpu_types.h"
 
 namespace stylegan2 {
 namespace {
-
-const int64_t kPieceFloats = 4096;   // of one row, handled at once
-const int64_t kBandFloats = 65536;   // of the result, computed by one work unit, about
-const int kManyChannels = 16;        // from here on pixels are handled one by one
 
 // The work: bands of rows of the result.
 struct Job {
@@ -95,10 +92,10 @@ Rows<T> rows_of(const Job& job, int64_t image, int64_t oy) {
 }
 
 struct Scratch {
-  float *row[2];  // of columns [low, high): sums of rows of x; for two rows of the result at most
-  float *planes;  // row[.], sorted by phase
-  float *sums;    // the result, sorted by phase
-  float *target;  // the result in float32
+  float* row[2];  // of columns [low, high): sums of rows of x; for two rows of the result at most
+  float* planes;  // row[.], sorted by phase
+  float* sums;    // the result, sorted by phase
+  float* target;  // the result in float32
 };
 
 int64_t floats_per_piece(const Job& job) {
@@ -114,11 +111,10 @@ template <class T>
 void add_rows(const Job& job, const T* const* rows, const float* weights, int count, int64_t low,
               int64_t high, float* row0, const float* other, int64_t shift, float* row1) {
   typedef void (*Pair)(const T* const*, const float*, const float*, int64_t, float*, float*);
-  static const Pair pairs[4][3] = {
-      {fir_pair<T, 1, 0>, fir_pair<T, 1, 1>, fir_pair<T, 1, 2>},
-      {fir_pair<T, 2, 0>, fir_pair<T, 2, 1>, fir_pair<T, 2, 2>},
-      {fir_pair<T, 3, 0>, fir_pair<T, 3, 1>, fir_pair<T, 3, 2>},
-      {fir_pair<T, 4, 0>, fir_pair<T, 4, 1>, fir_pair<T, 4, 2>}};
+  static const Pair pairs[4][3] = {{fir_pair<T, 1, 0>, fir_pair<T, 1, 1>, fir_pair<T, 1, 2>},
+                                   {fir_pair<T, 2, 0>, fir_pair<T, 2, 1>, fir_pair<T, 2, 2>},
+                                   {fir_pair<T, 3, 0>, fir_pair<T, 3, 1>, fir_pair<T, 3, 2>},
+                                   {fir_pair<T, 4, 0>, fir_pair<T, 4, 1>, fir_pair<T, 4, 2>}};
   const int64_t channels = job.spec.minor, width = high - low;
   const int64_t begin = std::min(std::max<int64_t>(-low, 0), width);
   const int64_t end = std::max(std::min(job.horizontal.in - low, width), begin);
@@ -244,8 +240,8 @@ void do_bands(void* arg, int64_t first_band, int64_t last_band) {
     job.status = SG_OUT_OF_MEMORY;
     return;
   }
-  const Scratch scratch = {{floats, floats + size}, floats + 2 * size, floats + 3 * size,
-                           floats + 4 * size};
+  const Scratch scratch = {
+      {floats, floats + size}, floats + 2 * size, floats + 3 * size, floats + 4 * size};
   for (int64_t unit = first_band; unit < last_band; unit++) {
     const int64_t image = unit / job.bands, top = unit % job.bands * job.band;
     const int64_t limit = std::min(top + job.band, job.vertical.out);

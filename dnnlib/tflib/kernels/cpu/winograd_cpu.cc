@@ -6,16 +6,15 @@
 #include <algorithm>
 #include <atomic>
 
-#include "cpu_memory.h"
-#include "cpu_vectors.h"
+#include "cpu/cpu_memory.h"
+#include "cpu/cpu_vectors.h"
 
 namespace stylegan2 {
 namespace {
 
-const int kChannelMultiple = 16;  // a multiple of kLanes on any processor
+static_assert(SG_WINOGRAD_CHANNELS % kLanes == 0, "registers are filled with channels");
 
-// ---- The matrices L, one axis: planes p of pixels x, and the adjoint.
-
+// The matrices L, one axis: planes p of pixels x, and the adjoint.
 struct Input1 {
   enum { kPlanes = 4, kSize = 4, kStep = 2 };
   static void apply(const Floats* x, Floats* p) {
@@ -89,8 +88,6 @@ struct Job {
   int64_t tiles() const { return spec.images * spec.tile_rows * spec.tile_columns; }
 };
 
-// ---- Planes of tiles.
-
 template <class L>
 void transform_rows(void* arg, int64_t begin, int64_t end) {
   Job& job = *static_cast<Job*>(arg);
@@ -111,8 +108,8 @@ void transform_rows(void* arg, int64_t begin, int64_t end) {
         for (int j = 0; j < L::kSize; j++) {
           const int64_t y = top + i, x = left + j;
           const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
-          pixels[i][j] = inside
-              ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros;
+          pixels[i][j] =
+              inside ? job.from + ((image * s.height + y) * s.width + x) * s.channels : zeros;
         }
       }
       float* target = job.to + (unit * s.tile_columns + tile) * s.channels;
@@ -136,9 +133,8 @@ void transform_rows(void* arg, int64_t begin, int64_t end) {
   }
 }
 
-// ---- The adjoint: step x step pixels at a time, to which up to four tiles contribute.
-
-// Adds rows [kFirst, kFirst + kStep) of what a tile's planes become.
+// Of the adjoint, which makes step x step pixels at a time, of up to four tiles: adds rows [kFirst,
+// kFirst + kStep) of what a tile's planes become.
 template <class L, int kFirst>
 void add_tile(const float* planes, int64_t plane, Floats (*sums)[L::kSize]) {
   Floats columns[L::kPlanes][L::kSize];
@@ -231,8 +227,8 @@ int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,
 
 int run(const sg_winograd_spec& s, bool adjoint, const float* from, float* to,
         sg_parallel_for parallel_for, void* pool) {
-  if (s.images < 0 || s.height < 1 || s.width < 1 || s.channels < 1 || s.channels % kChannelMultiple ||
-      s.tile_rows < 1 || s.tile_columns < 1 || s.pad < 0) {
+  if (s.images < 0 || s.height < 1 || s.width < 1 || s.channels < 1 ||
+      s.channels % SG_WINOGRAD_CHANNELS || s.tile_rows < 1 || s.tile_columns < 1 || s.pad < 0) {
     return SG_BAD_ARGUMENT;
   }
   switch (s.matrix) {

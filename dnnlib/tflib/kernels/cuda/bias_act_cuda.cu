@@ -1,11 +1,8 @@
 // bias_act.h for CUDA. Sums are made in two stages, each in a fixed order; no atomics.
-#include "bias_act_kernels.cuh"
+#include "cuda/bias_act_kernels.cuh"
 
 namespace stylegan2 {
 namespace {
-
-const int64_t kRowChunk = 4096;    // numbers of a row, added up by one warp
-const int64_t kColumnChunk = 256;  // numbers of a column, added up by one block
 
 View view_of(const sg_bias_act_spec& spec) {
   if (spec.inner == 1) {
@@ -49,7 +46,7 @@ void launch_elementwise(const Job<T>& job, void* stream) {
 
 template <class T>
 void launch_elementwise(const Job<T>& job, void* stream) {
-  const int kVec = 16 / sizeof(T);
+  const int kVec = kVectorBytes / sizeof(T);
   const bool simple = job.spec.act <= SG_LRELU;
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;
   if (fits(job, kVec)) {
@@ -71,15 +68,15 @@ void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, int64_t ch
               kThreads, stream, job, chunk, chunks, weight, sum_u, sum_ux);
   } else {
     const int64_t blocks = ceil_div(view.columns, kWarp * kVec) * view.batch * chunks;
-    SG_LAUNCH((sum_columns<T, kVec, kSimple>), static_cast<unsigned>(blocks), kThreads, stream,
-              job, chunk, chunks, weight, sum_u, sum_ux);
+    SG_LAUNCH((sum_columns<T, kVec, kSimple>), static_cast<unsigned>(blocks), kThreads, stream, job,
+              chunk, chunks, weight, sum_u, sum_ux);
   }
 }
 
 template <class T>
 void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, const float* weight,
                  float* sum_u, float* sum_ux, void* stream) {
-  const int kVec = 16 / sizeof(T);
+  const int kVec = kVectorBytes / sizeof(T);
   const bool simple = job.spec.act <= SG_LRELU, vectors = fits(job, kVec);
   const int64_t chunks = ceil_div(over_columns ? job.view.columns : job.view.rows, chunk);
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;
@@ -91,9 +88,19 @@ void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, const floa
 template <class T>
 int forward(const sg_bias_act_spec& spec, const sg_bias_act_inputs& in, int grad, const void* ref,
             void* y, void* stream) {
-  const Job<T> job = {spec, view_of(spec), inverse_gain(spec), grad, static_cast<const T*>(in.x),
-                      grad == 0 ? NULL : static_cast<const T*>(ref), NULL, NULL, in.bias, in.style,
-                      in.scale, in.shift, static_cast<T*>(y)};
+  const Job<T> job = {spec,
+                      view_of(spec),
+                      inverse_gain(spec),
+                      grad,
+                      static_cast<const T*>(in.x),
+                      grad == 0 ? NULL : static_cast<const T*>(ref),
+                      NULL,
+                      NULL,
+                      in.bias,
+                      in.style,
+                      in.scale,
+                      in.shift,
+                      static_cast<T*>(y)};
   launch_elementwise(job, stream);
   return launch_status();
 }
@@ -104,9 +111,18 @@ int backward(const sg_bias_act_spec& spec, const sg_bias_act_inputs& in, const v
   const View view = view_of(spec);
   const bool swish = spec.act == SG_SWISH;
   const T* x = static_cast<const T*>(in.x);
-  Job<T> job = {spec, view, inverse_gain(spec), 1, static_cast<const T*>(dy),
-                needs_result(spec) ? static_cast<const T*>(ref) : NULL, swish ? x : NULL, x,
-                swish ? in.bias : NULL, in.style, in.scale, swish ? in.shift : NULL,
+  Job<T> job = {spec,
+                view,
+                inverse_gain(spec),
+                1,
+                static_cast<const T*>(dy),
+                needs_result(spec) ? static_cast<const T*>(ref) : NULL,
+                swish ? x : NULL,
+                x,
+                swish ? in.bias : NULL,
+                in.style,
+                in.scale,
+                swish ? in.shift : NULL,
                 static_cast<T*>(out.dx)};
   T* const dx = job.y;
   if (out.dshift || out.dscale) {

@@ -1,8 +1,9 @@
 // The CUDA kernels of bias_act_cuda.cu.
-#ifndef STYLEGAN2_KERNELS_BIAS_ACT_KERNELS_CUH_
-#define STYLEGAN2_KERNELS_BIAS_ACT_KERNELS_CUH_
+#ifndef STYLEGAN2_KERNELS_CUDA_BIAS_ACT_KERNELS_CUH_
+#define STYLEGAN2_KERNELS_CUDA_BIAS_ACT_KERNELS_CUH_
 
-#include "cuda_types.h"
+#include "cuda/cuda_tuning.cuh"
+#include "cuda/cuda_types.h"
 
 namespace stylegan2 {
 SG_INLINE float exp_(float x) { return expf(x); }
@@ -15,7 +16,6 @@ SG_INLINE float log1p_(float x) { return log1pf(x); }
 namespace stylegan2 {
 namespace {
 
-const int kThreads = 256;
 const int kWarp = 32;
 const int kWarps = kThreads / kWarp;
 
@@ -33,28 +33,27 @@ struct Job {
   View view;
   float inv_gain;
   int grad;
-  const T *x;    // what becomes z: x or, in the backward pass, dy; NULL: ones
-  const T *ref;  // of the derivative
-  const T *z_x;  // not NULL: the reference is z, made from this x with bias and shift
-  const T *sum_x;  // the factor of the sums for style and scale
+  const T* x;      // what becomes z: x or, in the backward pass, dy; NULL: ones
+  const T* ref;    // of the derivative
+  const T* z_x;    // not NULL: the reference is z, made from this x with bias and shift
+  const T* sum_x;  // the factor of the sums for style and scale
   const float *bias, *style, *scale, *shift;
-  T *y;
+  T* y;
 };
 
 // gain * act(z), or z times a derivative. kSimple: only linear, relu and lrelu, not swish.
 template <bool kSimple>
 SG_INLINE float any_curve(const sg_bias_act_spec& s, int grad, float inv_gain, float z, float ref) {
-#define SG_CASE(act)                                                                      \
-  case act:                                                                               \
-    return grad == 0   ? curve<act, 0>(z, ref, s.alpha, s.gain, inv_gain)                 \
-           : grad == 1 ? curve<act, 1>(z, ref, s.alpha, s.gain, inv_gain)                 \
+#define SG_CASE(act)                                                      \
+  case act:                                                               \
+    return grad == 0   ? curve<act, 0>(z, ref, s.alpha, s.gain, inv_gain) \
+           : grad == 1 ? curve<act, 1>(z, ref, s.alpha, s.gain, inv_gain) \
                        : curve<act, 2>(z, ref, s.alpha, s.gain, inv_gain);
   if (kSimple) {
     switch (s.act) {
       SG_CASE(SG_RELU)
       SG_CASE(SG_LRELU)
-      default:
-      SG_CASE(SG_LINEAR)
+      default: SG_CASE(SG_LINEAR)
     }
   }
   switch (s.act) {
@@ -63,8 +62,7 @@ SG_INLINE float any_curve(const sg_bias_act_spec& s, int grad, float inv_gain, f
     SG_CASE(SG_ELU)
     SG_CASE(SG_SELU)
     SG_CASE(SG_SOFTPLUS)
-    default:
-    SG_CASE(SG_SWISH)
+    default: SG_CASE(SG_SWISH)
   }
 #undef SG_CASE
 }

@@ -2,8 +2,8 @@
 //
 // Blocks run one after the other, and so do the threads of a block, each until it waits for the
 // others of its block or warp. So the kernels' own source computes on machines without a GPU.
-#ifndef STYLEGAN2_TESTS_CUDA_ON_HOST_H_
-#define STYLEGAN2_TESTS_CUDA_ON_HOST_H_
+#ifndef STYLEGAN2_KERNELS_CUDA_CUDA_ON_HOST_H_
+#define STYLEGAN2_KERNELS_CUDA_CUDA_ON_HOST_H_
 
 #include <math.h>
 #include <stdint.h>

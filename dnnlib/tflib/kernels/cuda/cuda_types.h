@@ -1,6 +1,6 @@
 // Number types, vectors of them and kernel launches for the CUDA kernels.
-#ifndef STYLEGAN2_KERNELS_CUDA_TYPES_H_
-#define STYLEGAN2_KERNELS_CUDA_TYPES_H_
+#ifndef STYLEGAN2_KERNELS_CUDA_CUDA_TYPES_H_
+#define STYLEGAN2_KERNELS_CUDA_CUDA_TYPES_H_
 
 #include <stdint.h>
 
@@ -12,7 +12,7 @@
 #define SG_LAUNCH(kernel, blocks, threads, stream, ...) \
   kernel<<<dim3(blocks), threads, 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__)
 #else
-#include "cuda_on_host.h"  // the same for a plain C++ compiler: tests
+#include "cuda/cuda_on_host.h"  // the same for a plain C++ compiler: tests
 #endif
 
 #include "parallel.h"

@@ -1,14 +1,12 @@
 // upfirdn_2d.h for CUDA: tiles in shared memory for small filters and the usual factors on images
 // with channels first; for all else one thread per number of the result.
-#include "cuda_types.h"
+#include "cuda/cuda_tuning.cuh"
+#include "cuda/cuda_types.h"
 #include "upfirdn_2d.h"
 
 namespace stylegan2 {
 namespace {
 
-const int kTaps = 4;       // of small filters, at most
-const int kThreads = 256;  // per block
-const int kWide = 32;      // a block is so many threads wide
 const int kHigh = kThreads / kWide;
 
 struct Shape {
@@ -53,7 +51,7 @@ __global__ void any_filter(Shape shape, const T* x, const float* k, T* y, Index 
 // What a thread of small_filter makes: kRows cells, one above the other, of kUp x kUp numbers.
 template <int kUp, int kDown>
 struct Cells {
-  static const int kRows = kDown > 1 ? 4 : 8 / kUp;
+  static const int kRows = kDown > 1 ? kResultsDown : kResults / kUp;
   static const int kSpan = kUp > 1 ? 3 : kTaps;  // pixels that one cell looks at, in either axis
   static const int kTileW = (kWide - 1) * kDown + kSpan;
   static const int kTileH = (kHigh * kRows - 1) * kDown + kSpan;
@@ -165,8 +163,7 @@ int launch(const Shape& shape, const void* from, const float* k, void* to, void*
   if (total == 0) return SG_OK;
   const bool square = s.up_x == s.up_y && s.down_x == s.down_y;
   const bool small = s.taps_x <= kTaps && s.taps_y <= kTaps;
-  // Tiles of smaller images would be mostly empty.
-  const bool large = s.minor == 1 && shape.out_w > kWide / 2 && shape.out_h > kWide / 2;
+  const bool large = s.minor == 1 && shape.out_w > kSmallImage && shape.out_h > kSmallImage;
   if (square && small && large && s.up_x == 1 && s.down_x == 1) {
     launch_small<T, 1, 1>(shape, x, k, y, stream);
   } else if (square && small && large && s.up_x == 2 && s.down_x == 1) {

@@ -1,0 +1,62 @@
+"""The engine's answers are true, and nobody goes round them."""
+
+import os
+import re
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from dnnlib import tflib
+from dnnlib.tflib import engine
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Who may look at which engine it is: the answers, what was measured, and what is said to users.
+ASKERS = {'dnnlib/tflib/engine.py', 'dnnlib/tflib/ops/decisions.py', 'doctor.py'}
+
+
+def works(function):
+    try:
+        tflib.run(function())
+        return True
+    except (tf.errors.OpError, TypeError, ValueError):
+        return False
+
+
+@pytest.mark.skipif(bool(engine.gpu_devices()), reason='it is asked for CPUs')
+def test_bfloat16_convolutions_are_there_where_the_engine_says_so(session):
+    x, w = tf.ones([1, 4, 4, 2], tf.bfloat16), tf.ones([3, 3, 2, 2], tf.bfloat16)
+    assert engine.has_bfloat16_convolutions() == works(
+        lambda: tf.cast(tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME'), tf.float32)
+    )
+
+
+@pytest.mark.skipif(bool(engine.gpu_devices()), reason='it is asked for CPUs')
+def test_explicit_padding_is_there_where_the_engine_says_so(session):
+    x, w = tf.ones([1, 4, 4, 2]), tf.ones([3, 3, 2, 1])
+    padding = [[0, 0], [2, 1], [1, 1], [0, 0]]
+    assert engine.has_explicit_padding() == works(
+        lambda: tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], padding)
+    )
+
+
+def test_source_for_tensorflow_1_runs_where_the_engine_says_so():
+    try:
+        exec('import tensorflow as tf\nimport tensorflow.contrib\ntf.get_variable', {})
+        runs = True
+    except (ImportError, AttributeError):
+        runs = False
+    assert engine.runs_source_for_tf1() == runs
+
+
+def test_only_the_engine_module_knows_which_engine_it_is():
+    found = set()
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not name.startswith('.') and name != 'tests']
+        for name in names:
+            if name.endswith('.py'):
+                path = os.path.join(folder, name)
+                with open(path, encoding='utf-8') as file:
+                    if re.search(r'\bENGINE\b', file.read()):
+                        found.add(os.path.relpath(path, ROOT))
+    assert found - ASKERS == set()
