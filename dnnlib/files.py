@@ -54,6 +54,9 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
         ) from error
 
 
+# What follows is here for users' scripts of official StyleGAN2.
+
+
 def list_dir_recursively_with_ignore(
     dir_path: str, ignores: Optional[Iterable[str]] = None, add_base_to_relative: bool = False
 ) -> List[Tuple[str, str]]:

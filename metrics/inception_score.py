@@ -32,7 +32,7 @@ class IS(FeatureMetric):
         self._report_result(std, suffix='_std')
 
 
-def inception_score(probabilities: np.ndarray, num_splits: int = 10) -> Tuple[float, float]:
+def inception_score(probabilities: np.ndarray, num_splits: int) -> Tuple[float, float]:
     """Mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))).
 
     Args:

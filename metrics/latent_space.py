@@ -1,7 +1,7 @@
 """Points in the latent spaces Z and W of a generator, and the images at these points."""
 
 import re
-from typing import List, Optional
+from typing import List
 
 import tensorflow.compat.v1 as tf
 
@@ -45,10 +45,9 @@ class LatentSpace:
         return latents if self.space == 'z' else self._map(net, latents, labels)
 
     def images(self, net: Network, points: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Images at points, float32 [N, C, H, W], all with the same noise inputs, which are drawn
-        anew.
+        """Images at points, float32 [N, C, H, W], without truncation.
 
-        Without truncation. Call it once for a copy of the network.
+        All have the same noise inputs, drawn anew. Call it once for each copy of the network.
         """
         with tf.control_dependencies(_redraw_noise(net)):
             if not self._has_w:
@@ -79,7 +78,7 @@ def crop_face(images: tf.Tensor) -> tf.Tensor:
     return images[:, :, 3 * unit : 7 * unit, 2 * unit : 6 * unit]
 
 
-def limit_size(images: tf.Tensor, size: Optional[int] = 256) -> tf.Tensor:
+def limit_size(images: tf.Tensor, size: int = 256) -> tf.Tensor:
     """Images [N, C, H, W] shrunk by the whole factor H // size if they are larger."""
     factor = images.shape.as_list()[2] // size
     return tflib.box_downscale(images, factor) if factor > 1 else images

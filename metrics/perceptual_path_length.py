@@ -14,7 +14,7 @@ from training.perception import feature_nets
 
 
 class PPL(MetricBase):
-    """How much images change, to the eye, on a small step between two latents; lower is smoother.
+    """How much images change, to the eye, on a small step between two latents; lower is better.
 
     Args:
         num_samples: number of steps. epsilon: their length, as part of the way.
@@ -48,7 +48,7 @@ class PPL(MetricBase):
         self._crop = crop
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
-        self._measured_space = None
+        self._measured_space: Optional[str] = None
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu
@@ -61,11 +61,7 @@ class PPL(MetricBase):
             latents = self.evaluation.draw_latents(rng, 2 * batch)
             labels = np.repeat(self.evaluation.draw_labels(rng, batch), 2, axis=0)
             t = rng.rand(batch).astype(np.float32)
-            return dict(
-                latents=latents,
-                labels=labels,
-                t=t if self._sampling == 'full' else np.zeros_like(t),
-            )
+            return dict(latents=latents, labels=labels, t=t * (self._sampling == 'full'))
 
         def make_outputs(index, inputs):
             net, labels = generators[index], inputs['labels']
@@ -78,14 +74,9 @@ class PPL(MetricBase):
             distance = apply_net(distances[index], images[0::2], images[1::2])
             return dict(distance=tf.reshape(distance, [batch]) * (1 / self._epsilon**2))
 
+        key = dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS))
         store = self.evaluation.collect(
-            self.name,
-            'ppl',
-            self._num_samples,
-            batch,
-            make_inputs,
-            make_outputs,
-            key=dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS)),
+            self.name, 'ppl', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
         lengths = store.read('distance')[: self._num_samples]
         self._report_result(mean_without_outliers(lengths))

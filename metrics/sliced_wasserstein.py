@@ -56,7 +56,7 @@ class SWD(FeatureMetric):
             rng = self.make_rng('directions%d' % resolution)
             distances.append(1e3 * sliced_distance(real, fake, rng))
             self._report_result(distances[-1], suffix='_%d' % resolution)
-        self._report_result(np.mean(distances), suffix='_avg')
+        self._report_result(float(np.mean(distances)), suffix='_avg')
 
     def get_protocol(self):
         return dict(
@@ -72,8 +72,9 @@ def _flat(patches):
 
 
 def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
-    """Levels from full resolution down to 16x16: what the next coarser one does not tell; the last
-    is whole.
+    """Detail of images at each resolution, from the full one down to 16x16.
+
+    A level is what the next coarser one lacks; the last level is the image itself, shrunk.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -115,10 +116,9 @@ def draw_patches(images: np.ndarray, number: int, rng: np.random.RandomState) ->
 
 
 def normalize_patches(patches: np.ndarray) -> np.ndarray:
-    """Give patches [M, C * 7 * 7] mean 0 and standard deviation 1 in each channel, over all
-    patches.
+    """Give each channel of all patches [M, C * 7 * 7] mean 0 and standard deviation 1.
 
-    Works in place, since they are large; returns them.
+    Works in place, since patches are large; returns them.
     """
     by_channel = patches.reshape(len(patches), -1, PATCH_SIZE**2)
     for channel in range(by_channel.shape[1]):
