@@ -61,7 +61,9 @@ class PPL(MetricBase):
             latents = self.evaluation.draw_latents(rng, 2 * batch)
             labels = np.repeat(self.evaluation.draw_labels(rng, batch), 2, axis=0)
             t = rng.rand(batch).astype(np.float32)
-            return dict(latents=latents, labels=labels, t=t * (self._sampling == 'full'))
+            if self._sampling == 'end':
+                t = np.zeros_like(t)
+            return dict(latents=latents, labels=labels, t=t)
 
         def make_outputs(index, inputs):
             net, labels = generators[index], inputs['labels']

@@ -1,6 +1,6 @@
 """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991)."""
 
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -130,7 +130,7 @@ class ManifoldEstimator:
         eval_features: np.ndarray,
         return_realism: bool = False,
         return_neighbors: bool = False,
-    ) -> Union[np.ndarray, Tuple[np.ndarray, ...]]:
+    ) -> Any:
         """Whether features [M, F] are inside, bool [M, neighbourhoods].
 
         On request also, in this order: the realism of each, float [M], which is the radius of the

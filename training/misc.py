@@ -50,9 +50,10 @@ def adjust_dynamic_range(data, drange_in, drange_out):
 def create_image_grid(
     images: np.ndarray, grid_size: Optional[Tuple[int, int]] = None
 ) -> np.ndarray:
-    """Put images [N, ...HW] row by row into one [...HW].
+    """Put images [N, H, W] or [N, C, H, W] row by row into one, [H, W] or [C, H, W].
 
-    grid_size = (columns, rows); default: about square.
+    Args:
+        grid_size: (columns, rows); None: about square.
     """
     assert images.ndim in (3, 4)
     number, (height, width) = len(images), images.shape[-2:]
@@ -77,19 +78,11 @@ def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
 
 
 def save_image_grid(images: np.ndarray, filename: str, drange=(0, 1), grid_size=None) -> None:
-    """Save images [N, C, H, W] as one picture, in the format that the file name's extension
-    says.
-    """
+    """Save images [N, C, H, W] as one picture; the file name's extension says the format."""
     picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
     extension = os.path.splitext(filename)[1].lower()
     with atomic_write(filename) as file:
         picture.save(file, PIL.Image.registered_extensions()[extension])
-
-
-def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
-    """Flip each image [N, C, H, W] left to right with probability 1/2."""
-    mask = np.random.rand(len(minibatch)) < 0.5
-    return np.where(mask[:, np.newaxis, np.newaxis, np.newaxis], minibatch[..., ::-1], minibatch)
 
 
 def parse_config_for_previous_run(run_dir: str) -> dict:
@@ -103,7 +96,7 @@ def parse_config_for_previous_run(run_dir: str) -> dict:
 
 
 def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
-    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; others: one."""
+    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; else (1, 1)."""
     if size not in _GRID_BASE:
         return 1, 1
     total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
@@ -139,9 +132,7 @@ def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = '
 
 
 def _fill_blocks(training_set, columns, rows, block_width, block_height, max_images=1000000):
-    """Yield (cell, image, label): images one by one into the block of their class, or its next
-    free repeat.
-    """
+    """Yield (cell, image, label), each image in the first block of its class that has room."""
     blocks_across = (columns - 1) // block_width + 1
     num_blocks = blocks_across * ((rows - 1) // block_height + 1)
     filled = [0] * num_blocks
@@ -160,3 +151,12 @@ def _fill_blocks(training_set, columns, rows, block_width, block_height, max_ima
         x, y = outer_x * block_width + inner_x, outer_y * block_height + inner_y
         if x < columns and y < rows:
             yield y * columns + x, images[0], labels[0]
+
+
+# What follows is here for users' scripts of official StyleGAN2.
+
+
+def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
+    """Flip each image [N, C, H, W] left to right with probability 1/2."""
+    mask = np.random.rand(len(minibatch), 1, 1, 1) < 0.5
+    return np.where(mask, minibatch[..., ::-1], minibatch)
