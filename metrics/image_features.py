@@ -115,20 +115,10 @@ class ImageFeatures:
                             arrays['%s.%s' % (key, name)] = array
                 return arrays
 
-            number, key = (
-                max(numbers.values()),
-                dict(numbers=numbers, nets=_hashes(features.values())),
-            )
-            store = evaluation.collect(
-                'generated images',
-                'fakes',
-                number,
-                minibatch,
-                make_inputs,
-                make_outputs,
-                convert,
-                key,
-            )
+            most = max(numbers.values())
+            facts = dict(numbers=numbers, nets=_hashes(features.values()))
+            what = 'generated images', 'fakes', most, minibatch
+            store = evaluation.collect(*what, make_inputs, make_outputs, convert, facts)
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
