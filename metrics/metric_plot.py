@@ -126,7 +126,7 @@ def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional
 
 
 def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metric: str) -> None:
-    """Write a plot of (title, points), in each format of FORMATS in place of the extension."""
+    """Write a plot of each (title, points): a file per format of FORMATS, for the extension."""
     figure = plotting.new_figure(6.4, 4.0)
     axes = figure.add_subplot(1, 1, 1)
     for title, points in series:

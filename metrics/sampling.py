@@ -35,7 +35,7 @@ _LONG_SECONDS = 30.0
 
 
 def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
-    """A generator of its own for (seed, name, index)."""
+    """The generator of (seed, name, index), which draws the same whenever it is made."""
     return np.random.RandomState([seed, zlib.crc32(name.encode('utf-8')), index])
 
 
@@ -112,7 +112,7 @@ class _Progress:
         self._bar.update(done - self._start)
         self._times.append((time.time(), done))
         self._start = done
-        if len(self._times) == 3:  # the first steps hold the engine's warming up
+        if len(self._times) == 3:  # the first step includes the engine's warm-up
             (begin, first), (end, last) = self._times[1:]
             left = (self._total - last) * (end - begin) / max(last - first, 1)
             if left >= _LONG_SECONDS:

@@ -79,7 +79,7 @@ class Progress:
         total_seconds = now - self._start_time + self._resume_time
         done = cur_nimg - self._start_nimg
         rate = images / max(seconds, 1e-9)
-        # The first tick holds the engine's warming up; later ones tell better what is to come.
+        # Too long at first, since the first tick includes the engine's warm-up.
         todo = max(self._total_nimg - cur_nimg, 0)
         left = todo * self._training_seconds / done if done else None
 

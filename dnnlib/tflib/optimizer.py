@@ -30,8 +30,8 @@ class Optimizer:
             the steps skipped) and '<name>/loss_scaling_log2'; '/' becomes '.'.
         tf_optimizer: Name of the underlying optimizer's class.
         learning_rate: Number or tensor.
-        minibatch_multiplier: Number or tensor, or None for 1: so many rounds, runs of the training
-            operation, make one step with the mean gradient of the rounds.
+        minibatch_multiplier: Number or tensor: rounds (runs of the training operation) that make
+            one step, by the mean gradient of the rounds. None for 1.
         share: Another Optimizer whose underlying state (Adam's moments and step count) this one
             reads and advances too, for lazy regularization.
         use_loss_scaling: Multiply losses by 2^s and gradients by 2^-s, for float16 gradients.
@@ -261,7 +261,7 @@ class Optimizer:
         """Update one replica if `do_apply`."""
 
         def apply():
-            # The scope names Adam's step counts in checkpoints, hence no number that varies.
+            # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
                 return self._get_optimizer(device).apply_gradients(
                     [
