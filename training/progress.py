@@ -34,7 +34,7 @@ class Progress:
         self._start_time = self._tick_time = self._last_time = time.time()
         self._tick_nimg = start_nimg
         self._training_seconds = 0.0  # without maintenance
-        self._bar = None  # type: Optional[tqdm]
+        self._bar: Optional[tqdm] = None
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
         """Start a tick, with a bar on a terminal, if none is running; returns its last image."""

@@ -38,7 +38,7 @@ class PathType(enum.Enum):
 
 
 class PlatformExtras:
-    """Settings of the machine that a run takes place on."""
+    """Settings of the machine, there for users' scripts of official StyleGAN2; not used."""
 
     def __init__(self):
         self.data_reader_buffer_size = 1 << 30

@@ -163,10 +163,6 @@ class Optimizer:
         """Number of steps that were skipped because a gradient was not finite, since the start."""
         return 0 if self._skipped_steps is None else int(tfutil.run(self._skipped_steps))
 
-    def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
-        """The variable s of the loss scale 2^s on a device; None without loss scaling."""
-        return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
-
     def apply_loss_scaling(self, value: tf.Tensor) -> tf.Tensor:
         """Multiply by the loss scale of the value's device; unchanged without loss scaling."""
         if not self.use_loss_scaling:
@@ -178,6 +174,12 @@ class Optimizer:
         if not self.use_loss_scaling:
             return value
         return value * tf.cast(tfutil.exp2(-self._get_loss_scale(value.device)[1]), value.dtype)
+
+    # The next one is here for users' scripts of official StyleGAN2.
+
+    def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
+        """The variable s of the loss scale 2^s on a device; None without loss scaling."""
+        return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
 
     def _get_optimizer(self, device):
         """The underlying optimizer of a device, made when first asked for."""

@@ -44,13 +44,9 @@ def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
 
 
 def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
+    duration = max(int(round(100 / fps)), 1) * 10  # milliseconds
     next(pictures).save(
-        file,
-        'GIF',
-        save_all=True,
-        append_images=pictures,
-        duration=max(int(round(100 / fps)), 1) * 10,
-        loop=0,
+        file, 'GIF', save_all=True, append_images=pictures, duration=duration, loop=0
     )
 
 
