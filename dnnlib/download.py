@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from typing import IO, Any, Optional
+from typing import Any, BinaryIO, Optional
 from urllib.parse import urljoin, urlparse
 
 import requests
@@ -56,7 +56,7 @@ def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
 
 def open_url(
     url: str, cache_dir: Optional[str] = None, num_attempts: int = 10, verbose: bool = True
-) -> IO[bytes]:
+) -> BinaryIO:
     """Download a file, or take it from the cache.
 
     Args:

@@ -86,7 +86,7 @@ class ConditionNumber(MetricBase):
         self._report_result(top_mean, suffix='_ttmc')
         self._report_result(largest, suffix='_max')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             truncation_psi=None,

@@ -50,13 +50,13 @@ class NetFeature(Feature):
         self.nets = [net_name]
         self._copies: List[Network] = []
 
-    def open(self, num_gpus):
+    def open(self, num_gpus: int) -> None:
         self._copies = load_on_devices(self.nets[0], num_gpus)
 
-    def build(self, index, images):
+    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         return apply_net(self._copies[index], to_rgb(tf.cast(images, tf.float32)))
 
-    def size(self):
+    def size(self) -> Optional[int]:
         return self._copies[0].output_shape[1]
 
 

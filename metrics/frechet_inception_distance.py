@@ -1,6 +1,6 @@
 """Frechet Inception Distance (Heusel et al. 2017, arXiv:1706.08500)."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 import scipy.linalg
@@ -21,7 +21,7 @@ class FID(FeatureMetric):
             name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
         )
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         # With fewer images their covariance cannot have full rank.
         return 2 if num_features is None else num_features + 1
 

@@ -1,6 +1,6 @@
 """Inception Score (Salimans et al. 2016, "Improved Techniques for Training GANs")."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class IS(FeatureMetric):
             name, NetFeature(feature_nets.INCEPTION_SOFTMAX), num_images, minibatch_per_gpu
         )
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return 2 * self._num_splits
 
     def _from_features(self, reals, fakes):

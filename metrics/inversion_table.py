@@ -10,8 +10,8 @@ from metrics import paper_tables
 # The name of a figure in results, and the title of its column.
 _COLUMNS = dict(mse='MSE', perceptual='perceptual', lpips='LPIPS', distance='|w-mean|^2')
 _WARNING = (
-    'Warning: only how the systems relate compares with the paper, which projects 20 faces and '
-    'does not tell its units.'
+    'Warning: compare with the paper only how the systems relate: it projects 20 faces and does '
+    'not tell its units.'
 )
 
 

@@ -1,6 +1,6 @@
 """Kernel Inception Distance (Binkowski et al. 2018, "Demystifying MMD GANs")."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class KID(FeatureMetric):
         self._num_subsets = num_subsets
         self._subset_size = subset_size
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return 2
 
     def _from_features(self, reals, fakes):
@@ -33,7 +33,7 @@ class KID(FeatureMetric):
         self._report_result(mean, fmt='%-10.6f')
         self._report_result(std, suffix='_std', fmt='%-10.6f')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._subset_size
         )

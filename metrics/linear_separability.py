@@ -87,7 +87,7 @@ class LS(MetricBase):
             ]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             num_keep=self._num_keep,

@@ -90,7 +90,7 @@ class PPL(MetricBase):
         ends = [interpolate(points[0::2], points[1::2], t + step) for step in (0, self._epsilon)]
         return tf.reshape(tf.stack(ends, axis=1), tf.shape(points))
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             truncation_psi=None,

@@ -36,7 +36,7 @@ class PR(FeatureMetric):
         self._col_batch_size = col_batch_size
         super().__init__(name, NetFeature(feature_nets.VGG16), num_images, minibatch_per_gpu)
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return self._nhood_size + 1
 
     def _from_features(self, reals, fakes):
@@ -52,7 +52,7 @@ class PR(FeatureMetric):
         self._report_result(result['precision'][0], suffix='_precision')
         self._report_result(result['recall'][0], suffix='_recall')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(super().get_protocol(), nhood_size=self._nhood_size)
 
 

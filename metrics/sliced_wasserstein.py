@@ -4,10 +4,11 @@ Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without an
 network.
 """
 
-from typing import List
+from typing import Dict, List
 
 import numpy as np
 import scipy.ndimage
+import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from metrics.features import Feature
@@ -28,10 +29,10 @@ class Patches(Feature):
 
     key = 'patches'
 
-    def build(self, index, images):
+    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         return images
 
-    def convert(self, value, rng):
+    def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
         arrays = {}
         for level in laplacian_pyramid(value):
             arrays[str(level.shape[2])] = draw_patches(level, PATCHES_PER_IMAGE, rng)
@@ -58,7 +59,7 @@ class SWD(FeatureMetric):
             self._report_result(distances[-1], suffix='_%d' % resolution)
         self._report_result(float(np.mean(distances)), suffix='_avg')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             super().get_protocol(),
             patches_per_image=PATCHES_PER_IMAGE,

@@ -1,7 +1,7 @@
 """Network files, image grids and other small things around training."""
 
 import os
-from typing import Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
@@ -16,7 +16,7 @@ _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680
 _GRID_MAX = 32
 
 
-def open_file_or_url(file_or_url: str):
+def open_file_or_url(file_or_url: str) -> BinaryIO:
     """Open a file, or a URL through the download cache, for binary reading."""
     if util.is_url(file_or_url):
         return util.open_url(file_or_url, cache_dir=CACHE_DIR)
@@ -26,18 +26,18 @@ def open_file_or_url(file_or_url: str):
         raise UserError('cannot open %s: %s' % (file_or_url, error.strerror))
 
 
-def load_pkl(file_or_url: str, trust_network_code: bool = False):
+def load_pkl(file_or_url: str, trust_network_code: bool = False) -> Any:
     """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
     with open_file_or_url(file_or_url) as file:
         return pickles.load(file, trust_network_code)
 
 
-def save_pkl(obj, filename: str) -> None:
+def save_pkl(obj: Any, filename: str) -> None:
     """Save networks to a pickle; see `dnnlib.tflib.pickles.save`."""
     pickles.save(obj, filename)
 
 
-def adjust_dynamic_range(data, drange_in, drange_out):
+def adjust_dynamic_range(data: Any, drange_in: Sequence[float], drange_out: Sequence[float]) -> Any:
     """Map an array or tensor linearly from one range to another."""
     if list(drange_in) == list(drange_out):
         return data
@@ -68,7 +68,7 @@ def create_image_grid(
     return grid
 
 
-def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
+def convert_to_pil_image(image: np.ndarray, drange: Sequence[float] = (0, 1)) -> PIL.Image.Image:
     """Make a Pillow image of [H, W] or [C, H, W] with 1 (gray), 3 (RGB) or 4 (RGBA) channels."""
     assert image.ndim in (2, 3)
     if image.ndim == 3:
@@ -77,7 +77,12 @@ def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
     return PIL.Image.fromarray(np.rint(image).clip(0, 255).astype(np.uint8))
 
 
-def save_image_grid(images: np.ndarray, filename: str, drange=(0, 1), grid_size=None) -> None:
+def save_image_grid(
+    images: np.ndarray,
+    filename: str,
+    drange: Sequence[float] = (0, 1),
+    grid_size: Optional[Tuple[int, int]] = None,
+) -> None:
     """Save images [N, C, H, W] as one picture; the file name's extension says the format."""
     picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
     extension = os.path.splitext(filename)[1].lower()
@@ -106,7 +111,9 @@ def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
     )
 
 
-def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = 'random'):
+def setup_snapshot_image_grid(
+    training_set, size: str = '1080p', layout: str = 'random'
+) -> Tuple[Tuple[int, int], np.ndarray, np.ndarray]:
     """Choose real images for a grid.
 
     Args:

@@ -58,7 +58,7 @@ class Progress:
         self,
         tick: int,
         cur_nimg: int,
-        sched,
+        sched: util.EasyDict,
         skipped_steps: int,
         ticks_to_snapshot: Optional[int],
         examine: Callable[[int], Optional[str]],

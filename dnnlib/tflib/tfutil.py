@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, ContextManager, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -68,7 +68,7 @@ def lerp_clip(a: TfExpression, b: TfExpression, t: TfExpression) -> tf.Tensor:
         return a + (b - a) * tf.clip_by_value(t, 0.0, 1.0)
 
 
-def absolute_name_scope(scope: str):
+def absolute_name_scope(scope: str) -> ContextManager[str]:
     """Name scope counted from the root of the graph."""
     return tf.name_scope(scope + '/')
 
@@ -158,7 +158,7 @@ def set_vars(var_to_value_dict: Dict[tf.Variable, Any]) -> None:
 
 
 def convert_images_from_uint8(
-    images: TfExpression, drange=(-1, 1), nhwc_to_nchw: bool = False
+    images: TfExpression, drange: Sequence[float] = (-1, 1), nhwc_to_nchw: bool = False
 ) -> tf.Tensor:
     """Map uint8 images to float32, 0..255 to `drange`; NHWC is transposed to NCHW on request."""
     if nhwc_to_nchw:  # before the cast: bytes are a quarter of the data
@@ -168,7 +168,10 @@ def convert_images_from_uint8(
 
 
 def convert_images_to_uint8(
-    images: TfExpression, drange=(-1, 1), nchw_to_nhwc: bool = False, shrink: int = 1
+    images: TfExpression,
+    drange: Sequence[float] = (-1, 1),
+    nchw_to_nhwc: bool = False,
+    shrink: int = 1,
 ) -> tf.Tensor:
     """Map float images [N, C, H, W] in `drange` to uint8, after shrinking by a whole factor.
 
