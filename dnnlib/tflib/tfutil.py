@@ -11,7 +11,7 @@ from dnnlib.tflib import engine
 
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 
-_DEFAULT_CONFIG: Dict[str, Any] = {
+_default_config: Dict[str, Any] = {
     'rnd.np_random_seed': None,  # None = leave NumPy's generator alone
     'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
     'env.TF_CPP_MIN_LOG_LEVEL': '1',
@@ -89,7 +89,7 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
     """
     if tf.get_default_session() is not None:
         return
-    config = dict(_DEFAULT_CONFIG, **(config_dict or {}))
+    config = dict(_default_config, **(config_dict or {}))
     if config['rnd.np_random_seed'] is not None:
         np.random.seed(config['rnd.np_random_seed'])
     tf_seed = config['rnd.tf_random_seed']
@@ -109,7 +109,7 @@ def create_session(
     config_dict: Optional[Dict[str, Any]] = None, force_as_default: bool = False
 ) -> tf.Session:
     """Make a session from dotted tf.ConfigProto fields; 'rnd.' and 'env.' entries are ignored."""
-    config = dict(_DEFAULT_CONFIG, **(config_dict or {}))
+    config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
     session = tf.Session(config=engine.session_config(options))
     if force_as_default:
