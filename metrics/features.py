@@ -50,7 +50,7 @@ class NetFeature(Feature):
         self.nets = [net_name]
         self._copies: List[Network] = []
 
-    def open(self, num_gpus: int) -> None:
+    def open(self, num_gpus):
         self._copies = load_on_devices(self.nets[0], num_gpus)
 
     def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
@@ -78,8 +78,8 @@ def copies_on_devices(net: Network, num_gpus: int) -> List[Network]:
 
 def apply_net(net: Network, *inputs: tf.Tensor) -> tf.Tensor:
     """Output of a pretrained network, with zeros for the inputs not given (labels)."""
-    missing = [None] * (net.num_inputs - len(inputs))
-    return net.get_output_for(*inputs, *missing, return_as_list=True)[0]
+    others = [None] * (net.num_inputs - len(inputs))
+    return net.get_output_for(*inputs, *others, return_as_list=True)[0]
 
 
 def to_rgb(images: tf.Tensor) -> tf.Tensor:

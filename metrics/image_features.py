@@ -60,18 +60,18 @@ class ImageFeatures:
             mirror=evaluation.mirror_augment,
             seed=evaluation.seed if evaluation.mirror_augment else None,
         )
-        parts = evaluation.dataset.fingerprint(), feature.key, _digest(facts)
-        path = os.path.join(CACHE_DIR, 'reals-%s-%s-%s.npz' % parts)
+        path = os.path.join(
+            CACHE_DIR,
+            'reals-%s-%s-%s.npz' % (evaluation.dataset.fingerprint(), feature.key, _digest(facts)),
+        )
         address = (path, metric.minibatch_per_gpu)
-        samples = self._reals.get(address)
-        if samples is None and feature.is_cached:
-            samples = _load(path)
-        if samples is None:
-            samples = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
+        if address not in self._reals:
+            self._reals[address] = _load(path) if feature.is_cached else None
+        if self._reals[address] is None:
+            self._reals[address] = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
             if feature.is_cached:
-                _save(path, samples)
-        self._reals[address] = samples
-        return samples
+                _save(path, self._reals[address])
+        return self._reals[address]
 
     def _is_computed(self, metric):
         return self._fakes.get(_address(metric), (None, 0))[1] >= metric.num_images
@@ -101,53 +101,72 @@ class ImageFeatures:
 
             def make_outputs(index, inputs):
                 net = generators[index]
-                given = [inputs['latents'], inputs['labels']][: net.num_inputs]
-                images = net.get_output_for(*given, **evaluation.Gs_kwargs)
+                images = net.get_output_for(
+                    *[inputs['latents'], inputs['labels']][: net.num_inputs], **evaluation.Gs_kwargs
+                )
                 images = tflib.convert_images_to_uint8(images)
                 return {key: feature.build(index, images) for key, feature in features.items()}
 
             def convert(unit, values):
-                arrays = {}
-                for key, feature in features.items():
-                    if unit * minibatch < numbers[key]:
-                        rng = evaluation.rng('fakes/' + key, unit)
-                        for name, array in feature.convert(values[key], rng).items():
-                            arrays['%s.%s' % (key, name)] = array
-                return arrays
+                return {
+                    '%s.%s' % (key, name): array
+                    for key, feature in features.items()
+                    if unit * minibatch < numbers[key]
+                    for name, array in feature.convert(
+                        values[key], evaluation.rng('fakes/' + key, unit)
+                    ).items()
+                }
 
-            most = max(numbers.values())
-            facts = dict(numbers=numbers, nets=_hashes(features.values()))
-            what = 'generated images', 'fakes', most, minibatch
-            store = evaluation.collect(*what, make_inputs, make_outputs, convert, facts)
+            store = evaluation.collect(
+                'generated images',
+                'fakes',
+                max(numbers.values()),
+                minibatch,
+                make_inputs,
+                make_outputs,
+                convert,
+                dict(numbers=numbers, nets=_hashes(features.values())),
+            )
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
     def _look_at_reals(self, feature, indices, minibatch):
         evaluation = self._evaluation
-        dataset, number = evaluation.dataset, len(indices)
+        dataset = evaluation.dataset
         with evaluation.graph():
             feature.open(evaluation.num_gpus)
 
             def make_inputs(unit, rng):
                 places = unit * minibatch + np.arange(minibatch)
-                images = np.stack([dataset.get_image(int(indices[i % number])) for i in places])
+                images = np.stack(
+                    [dataset.get_image(int(indices[place % len(indices)])) for place in places]
+                )
                 if evaluation.mirror_augment:
-                    flips = rng.rand(minibatch, 1, 1, 1) < 0.5
-                    images = np.where(flips, images[..., ::-1], images)
+                    flips = rng.rand(minibatch) < 0.5
+                    images = np.where(
+                        flips[:, np.newaxis, np.newaxis, np.newaxis], images[..., ::-1], images
+                    )
                 return dict(images=images)
 
             def make_outputs(index, inputs):
                 return dict(value=feature.build(index, inputs['images']))
 
             def convert(unit, values):
-                rng = evaluation.rng('reals/' + feature.key, unit)
-                return feature.convert(values['value'], rng)
+                return feature.convert(
+                    values['value'], evaluation.rng('reals/' + feature.key, unit)
+                )
 
-            key = dict(feature=feature.key, nets=_hashes([feature]))
             store = evaluation.collect(
-                'real images', 'reals', number, minibatch, make_inputs, make_outputs, convert, key
+                'real images',
+                'reals',
+                len(indices),
+                minibatch,
+                make_inputs,
+                make_outputs,
+                convert,
+                dict(feature=feature.key, nets=_hashes([feature])),
             )
-        return Samples(store, number)
+        return Samples(store, len(indices))
 
 
 def _of_class(evaluation):

@@ -74,9 +74,14 @@ class LS(MetricBase):
             ]
             return dict(outputs, logits=tf.concat(logits, axis=1))
 
-        key = {net: feature_nets.sha256(net) for net in self.feature_nets}
         store = self.evaluation.collect(
-            self.name, 'ls', self._num_samples, batch, make_inputs, make_outputs, key=key
+            self.name,
+            'ls',
+            self._num_samples,
+            batch,
+            make_inputs,
+            make_outputs,
+            key={net: feature_nets.sha256(net) for net in self.feature_nets},
         )
         logits = store.read('logits')[: self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:

@@ -76,9 +76,14 @@ class PPL(MetricBase):
             distance = apply_net(distances[index], images[0::2], images[1::2])
             return dict(distance=tf.reshape(distance, [batch]) * (1 / self._epsilon**2))
 
-        key = dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS))
         store = self.evaluation.collect(
-            self.name, 'ppl', self._num_samples, batch, make_inputs, make_outputs, key=key
+            self.name,
+            'ppl',
+            self._num_samples,
+            batch,
+            make_inputs,
+            make_outputs,
+            key=dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS)),
         )
         lengths = store.read('distance')[: self._num_samples]
         self._report_result(mean_without_outliers(lengths))

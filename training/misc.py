@@ -1,7 +1,7 @@
 """Network files, image grids and other small things around training."""
 
 import os
-from typing import Any, BinaryIO, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
@@ -16,7 +16,7 @@ _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680
 _GRID_MAX = 32
 
 
-def open_file_or_url(file_or_url: str) -> BinaryIO:
+def open_file_or_url(file_or_url: str):
     """Open a file, or a URL through the download cache, for binary reading."""
     if util.is_url(file_or_url):
         return util.open_url(file_or_url, cache_dir=CACHE_DIR)
@@ -26,18 +26,18 @@ def open_file_or_url(file_or_url: str) -> BinaryIO:
         raise UserError('cannot open %s: %s' % (file_or_url, error.strerror))
 
 
-def load_pkl(file_or_url: str, trust_network_code: bool = False) -> Any:
+def load_pkl(file_or_url: str, trust_network_code: bool = False):
     """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
     with open_file_or_url(file_or_url) as file:
         return pickles.load(file, trust_network_code)
 
 
-def save_pkl(obj: Any, filename: str) -> None:
+def save_pkl(obj, filename: str) -> None:
     """Save networks to a pickle; see `dnnlib.tflib.pickles.save`."""
     pickles.save(obj, filename)
 
 
-def adjust_dynamic_range(data: Any, drange_in: Sequence[float], drange_out: Sequence[float]) -> Any:
+def adjust_dynamic_range(data, drange_in: Sequence[float], drange_out: Sequence[float]):
     """Map an array or tensor linearly from one range to another."""
     if list(drange_in) == list(drange_out):
         return data
@@ -90,6 +90,15 @@ def save_image_grid(
         picture.save(file, PIL.Image.registered_extensions()[extension])
 
 
+# The next one is here for users' scripts of official StyleGAN2.
+
+
+def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
+    """Flip each image [N, C, H, W] left to right with probability 1/2."""
+    mask = np.random.rand(len(minibatch), 1, 1, 1) < 0.5
+    return np.where(mask, minibatch[..., ::-1], minibatch)
+
+
 def parse_config_for_previous_run(run_dir: str) -> dict:
     """The training options of a run: dict(train=..., dataset=...).
 
@@ -139,7 +148,9 @@ def setup_snapshot_image_grid(
 
 
 def _fill_blocks(training_set, columns, rows, block_width, block_height, max_images=1000000):
-    """Yield (cell, image, label), each image in the first block of its class that has room."""
+    """Yield (cell, image, label): images one by one into the block of their class, or its next
+    free repeat.
+    """
     blocks_across = (columns - 1) // block_width + 1
     num_blocks = blocks_across * ((rows - 1) // block_height + 1)
     filled = [0] * num_blocks
@@ -158,12 +169,3 @@ def _fill_blocks(training_set, columns, rows, block_width, block_height, max_ima
         x, y = outer_x * block_width + inner_x, outer_y * block_height + inner_y
         if x < columns and y < rows:
             yield y * columns + x, images[0], labels[0]
-
-
-# What follows is here for users' scripts of official StyleGAN2.
-
-
-def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
-    """Flip each image [N, C, H, W] left to right with probability 1/2."""
-    mask = np.random.rand(len(minibatch), 1, 1, 1) < 0.5
-    return np.where(mask, minibatch[..., ::-1], minibatch)

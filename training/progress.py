@@ -45,7 +45,7 @@ class Progress:
 
     def update(self, num_images: int) -> None:
         """Count images of the current tick."""
-        assert self._bar is not None, 'update before ensure_tick'
+        assert self._bar is not None, 'ensure_tick comes first'
         self._bar.update(num_images)
 
     def close_bar(self) -> None:
@@ -141,8 +141,9 @@ class Progress:
 
 def _range_text(label, stats, suffix):
     """Smallest and largest figure over layers of fuzzy reparameterization."""
-    names = [name for name in stats if name.startswith('FR/') and name.endswith(suffix)]
-    values = [stats[name] for name in names]
+    values = [
+        value for name, value in stats.items() if name.startswith('FR/') and name.endswith(suffix)
+    ]
     return '%s %.2f..%.2f' % (label, min(values), max(values)) if values else ''
 
 

@@ -5,7 +5,7 @@ appendix D); the losses of Image2StyleGAN are those of Abdal et al. 2019 (arXiv:
 Per-image values are tensors [N], so that images of one minibatch do not touch each other.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -99,7 +99,7 @@ def default_space(Gs: Network, space: str) -> str:
 def noise_variables(Gs: Network) -> List[tf.Variable]:
     """The fixed noise inputs of a network, [1, 1, H, W] each: noise0, noise1, ..."""
     variables = Gs.components.synthesis.vars if 'synthesis' in Gs.components else Gs.vars
-    found: List[tf.Variable] = []
+    found = []
     while 'noise%d' % len(found) in variables:
         found.append(variables['noise%d' % len(found)])
     return found
@@ -126,8 +126,8 @@ def images_at(
         alpha_powers: t [N, layers]: alpha^t / (alpha^t + (1 - alpha)^t) takes the place of each
             layer's alpha; None: the network as it is.
     """
-    options: Dict[str, Any] = dict(randomize_noise=False)
-    if Gs.takes('noise_values'):  # networks that run code of their own pickle may not
+    options = dict(randomize_noise=False)
+    if Gs.takes('noise_values'):  # code of other people's files does not
         options['noise_values'] = list(noises)
     if alpha_powers is not None:
         options['alpha_powers'] = alpha_powers

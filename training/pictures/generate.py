@@ -67,6 +67,8 @@ class Generator:
         UserError: a class for a network that has none, no class for one that has, or one outside.
     """
 
+    _graph: Optional[_Graph]
+
     def __init__(
         self,
         Gs: Network,
@@ -93,7 +95,7 @@ class Generator:
         noise_vars = [v for name, v in Gs.vars.items() if re.match(r'(.*/)?noise\d+$', name)]
         self._noise_vars = noise_vars if Gs.takes('noise_values') else []
         self._ignores_noise = noise != 'const' and len(self._noise_vars) < len(noise_vars)
-        self._graph: Optional[_Graph] = None
+        self._graph = None
         synthesis = Gs.components.get('synthesis')
         self.num_layers = synthesis.input_shape[1] if synthesis else None
         self.noise_shapes = [var.shape.as_list() for var in self._noise_vars]
