@@ -196,7 +196,7 @@ def load_submit_config(run_dir: str) -> SubmitConfig:
 
 
 def _task_user(user_name):
-    """The user name with only the letters that a task name may have: no '@' of a mail address."""
+    """The user name with only the characters that a task name may have: not the '@' of a mail."""
     return re.sub(r'[^a-zA-Z0-9_.-]', '_', user_name).lstrip('_.-') or 'unknown'
 
 

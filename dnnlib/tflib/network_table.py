@@ -28,7 +28,7 @@ def list_ops(net) -> List[tf.Operation]:
 def list_layers(net) -> List[Layer]:
     """Layers in order of creation: (name, output, trainable variables).
 
-    A scope with ops of its own is a layer; the layers of one that only holds scopes are theirs.
+    A scope with ops of its own is a layer; one that holds scopes alone is searched for layers.
     """
     own = tuple(name + '/' for name in net.own_vars)
     items = []  # (local name, op or None, variable or None)
