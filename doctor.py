@@ -25,7 +25,12 @@ PYTHONS = [(3, 6), (3, 7), (3, 10), (3, 11), (3, 12), (3, 13)]
 # TF32 arithmetic of today's GPUs included.
 TOLERANCE = 2e-2
 
-Verdict = NamedTuple('Verdict', [('level', str), ('text', str)])
+
+class Verdict(NamedTuple):
+    """What a check found."""
+
+    level: str  # 'ok', 'warn' or 'FAIL'
+    text: str
 
 
 def ok(text: str) -> Verdict:

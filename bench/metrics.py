@@ -112,7 +112,7 @@ def _fid(number):
 
 def _kid(number):
     features = _features(number, 2048)
-    kernel_distance(features, features, np.random.RandomState(0))
+    kernel_distance(features, features, np.random.RandomState(0), 100, 1000)
 
 
 def _pr(number):
@@ -126,17 +126,15 @@ def _swd(number):
     patches = _features(
         number * sliced_wasserstein.PATCHES_PER_IMAGE, 3 * sliced_wasserstein.PATCH_SIZE**2
     )
-    sliced_wasserstein.sliced_distance(
-        *(sliced_wasserstein.normalize_patches(x) for x in (patches, patches.copy())),
-        np.random.RandomState(0),
-    )
+    a, b = (sliced_wasserstein.normalize_patches(x) for x in (patches, patches.copy()))
+    sliced_wasserstein.sliced_distance(a, b, np.random.RandomState(0))
 
 
 # metric: (function of a number of images, number to time, number of the metric, power of growth)
 _STATISTICS = {
     'fid50k': (_fid, 50000, 50000, 1),
     'kid50k': (_kid, 5000, 50000, 0),  # of subsets
-    'is50k': (lambda number: inception_score(_features(number, 1008)), 50000, 50000, 1),
+    'is50k': (lambda number: inception_score(_features(number, 1008), 10), 50000, 50000, 1),
     'pr50k3': (_pr, 5000, 50000, 2),
     'swd16k': (_swd, 1024, 16384, 1),
 }

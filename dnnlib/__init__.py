@@ -6,6 +6,7 @@ starts: import it first.
 
 import os
 import warnings
+from typing import Optional
 
 from . import submission, util
 from .submission.run_context import RunContext
@@ -38,5 +39,5 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
 # TensorFlow 1.14 uses NumPy types in a way that newer NumPy versions announce to end.
 warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
 
-# The SubmitConfig of the run that this process is in, None outside of one.
-submit_config = None
+# The run that this process is in, None outside of one.
+submit_config: Optional[SubmitConfig] = None

@@ -1,4 +1,4 @@
-"""`python -m dnnlib.doctor`: the report of `doctor.py`, by its first name."""
+"""`python -m dnnlib.doctor`: the report of `doctor.py`, by its earlier name."""
 
 import sys
 

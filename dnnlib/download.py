@@ -1,8 +1,8 @@
 """Files from the web: `open_url` with a cache, retries and a progress bar.
 
-Deviations from StyleGAN2: attempts are spaced by a growing delay and are few where no connection
-can be made at all, bodies that were cut short count as failed, small binary files work, the failure
-is one line that says where to put the file by hand.
+Differences from StyleGAN2: the delay between attempts grows; where no server can be reached, there
+are only three attempts; a body that was cut short counts as failed; small binary files work; a
+failure is one line that says where to put the file by hand.
 """
 
 import glob
@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from typing import IO, Any, Optional
+from typing import Any, BinaryIO, Optional
 from urllib.parse import urljoin, urlparse
 
 import requests
@@ -26,7 +26,7 @@ CACHE_DIR = '.stylegan2-cache'  # downloads and what metrics keep, in the workin
 
 _FIRST_DELAY = 0.25  # seconds before the second attempt, doubled for each one after it ...
 _LONGEST_DELAY = 4.0  # ... up to this
-_MOST_REFUSALS = 3  # attempts without any connection; a machine without internet is told soon
+_MOST_REFUSALS = 3  # attempts without any connection: no long wait on a machine without internet
 _TIMEOUT = 30  # seconds without any answer
 _NOTICE_SIZE = 8192  # Google Drive's pages instead of a file are shorter, in bytes
 _BAR_SIZE = 1 << 20  # shorter bodies get no progress bar
@@ -56,7 +56,7 @@ def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
 
 def open_url(
     url: str, cache_dir: Optional[str] = None, num_attempts: int = 10, verbose: bool = True
-) -> IO[bytes]:
+) -> BinaryIO:
     """Download a file, or take it from the cache.
 
     Args:
@@ -84,22 +84,22 @@ def open_url(
             return _open_local(cached[0])
         _make_cache_dir(cache_dir)
 
-    def cache_path(name):
+    def path_in(folder, name):
         safe_name = re.sub(r'[^0-9a-zA-Z\-._]', '_', name)[-_LONGEST_NAME:]
-        return os.path.join(cache_dir, '%s_%s' % (url_md5, safe_name))
+        return os.path.join(folder, '%s_%s' % (url_md5, safe_name))
 
     try:
         name, body = _download(url, num_attempts, verbose)
     except (requests.RequestException, _AttemptFailed) as error:
         by_hand = 'download it by hand'
         if cache_dir is not None:
-            by_hand += ' and put it at %s' % os.path.abspath(cache_path(url))
+            by_hand += ' and put it at %s' % os.path.abspath(path_in(cache_dir, url))
         raise UserError(
             'Cannot download %s: %s. Check the network connection, or %s'
             % (url, _reason(error), by_hand)
         ) from error
     if cache_dir is not None:
-        with atomic_write(cache_path(name)) as file:
+        with atomic_write(path_in(cache_dir, name)) as file:
             file.write(body)
     return io.BytesIO(body)
 
@@ -112,7 +112,7 @@ def _open_local(path):
 
 
 def _make_cache_dir(path):
-    """Find out before the download that the cache cannot be written."""
+    """Make the cache, so that one that cannot be written is known before the download."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
@@ -142,8 +142,9 @@ def _download(url, num_attempts, verbose):
                     say(' failed', end='\n')
                     raise
                 say('.')
-                if getattr(error, 'next_url', None):
-                    url = error.next_url
+                next_url = getattr(error, 'next_url', None)
+                if next_url:
+                    url = next_url
                     continue
             time.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
@@ -167,7 +168,7 @@ def _read_body(response, url, verbose):
     """Read the body; a bar on stderr where it is long."""
     size = int(response.headers.get('Content-Length', 0))
     if 'Content-Encoding' in response.headers:
-        size = 0  # that of the compressed text
+        size = 0  # the header gives the size of the compressed text
     chunks = []
     hide_bar = None if verbose and size >= _BAR_SIZE else True
     with tqdm(total=size, unit='B', unit_scale=True, leave=False, disable=hide_bar) as bar:
@@ -175,7 +176,7 @@ def _read_body(response, url, verbose):
         for chunk in response.iter_content(1 << 16):
             chunks.append(chunk)
             bar.update(len(chunk))
-    if has_bar:  # it has wiped out the line that it was drawn on
+    if has_bar:  # its last act was to wipe the line
         sys.stderr.write('\rDownloading %s ...' % url)
     body = b''.join(chunks)
     if len(body) < size:
@@ -200,7 +201,7 @@ def _refuse_notice(response, url, body):
 
 
 def _is_refusal(error):
-    """Whether no connection was made: no such host, nobody listening, no answer, no encryption."""
+    """Whether no connection was made: unknown host, closed port, no answer, failed encryption."""
     return isinstance(error, requests.ConnectionError) and any(
         isinstance(reason, MaxRetryError) for reason in error.args
     )

@@ -47,11 +47,14 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
             raise
     except OSError as error:
         if error.errno is None or error.filename not in (None, temp_path):
-            raise  # the body had trouble of its own, with some other file
+            raise  # an error of the body, about some other file
         raise UserError(
             'Cannot write %r: %s; if the file existed before, it was left as it was. '
             'Free some space or choose a place you may write to.' % (path, os.strerror(error.errno))
         ) from error
+
+
+# What follows is here for users' scripts of official StyleGAN2.
 
 
 def list_dir_recursively_with_ignore(

@@ -39,26 +39,27 @@ class _Tee:
         self._stream.flush()
 
     def finish(self, line_end: str = '') -> None:
-        """Send what there is of a line to the log."""
+        """Send the line that has not ended yet to the log."""
         text, self._partial = self._partial, ''
         if text:
             self._log.write_to_file(text + line_end)
 
     def _is_progress_bar(self, text):
         """Whether `text` redraws a line, or only moves the cursor after something that did."""
-        moves_only = not text.replace(_CURSOR_UP, '').strip()
-        self._in_progress_bar = '\r' in text.replace('\r\n', '\n') or (
-            self._in_progress_bar and moves_only
-        )
+        if '\r' in text.replace('\r\n', '\n'):
+            self._in_progress_bar = True
+        elif text.replace(_CURSOR_UP, '').strip():
+            self._in_progress_bar = False
         return self._in_progress_bar
 
 
 class Logger:
     """Copies what the process prints into a file, from construction until `close()`.
 
-    Takes the places of `sys.stdout` (by itself) and `sys.stderr`. Text still reaches the stream it
-    was meant for. The file gets both, line by line, so that lines of the two streams never mingle;
-    progress bars (text with carriage returns on stderr) are kept out of it. Loggers nest.
+    It takes the place of `sys.stdout` itself and puts another object in that of `sys.stderr`. Text
+    still reaches the stream it was meant for. The file gets both, line by line, so that lines of
+    the two streams never mingle; progress bars (text with carriage returns on stderr) are kept out
+    of it. Loggers nest.
 
     Args:
         file_name: log file; None for none.
@@ -98,7 +99,7 @@ class Logger:
         """Write to the file alone."""
         with self.lock:
             if self._file is not None and text:
-                with self._giving_up_on_error():
+                with self._giving_up_on_error(self._file):
                     self._file.write(text)
                     if self.should_flush:
                         self._file.flush()
@@ -115,7 +116,7 @@ class Logger:
         self._err.flush()
         with self.lock:
             if self._file is not None:
-                with self._giving_up_on_error():
+                with self._giving_up_on_error(self._file):
                     self._file.flush()
 
     def close(self) -> None:
@@ -128,16 +129,16 @@ class Logger:
             sys.stderr = self._saved[1]
         with self.lock:
             if self._file is not None:
-                with self._giving_up_on_error():
+                with self._giving_up_on_error(self._file):
                     self._file.close()
                 self._file = None
 
     @contextlib.contextmanager
-    def _giving_up_on_error(self):
+    def _giving_up_on_error(self, file):
         try:
             yield
         except OSError as error:
-            file, self._file = self._file, None
+            self._file = None
             with contextlib.suppress(OSError):
                 file.close()
             self._saved[1].write(

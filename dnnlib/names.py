@@ -1,11 +1,12 @@
 """Python objects by their dotted names, as pickles, configurations and command lines give them."""
 
 import importlib
+import inspect
 import os
 import re
 import sys
 from types import ModuleType
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 _SHORT_NAMES = (
     (re.compile(r'^np\.'), 'numpy.'),
@@ -54,18 +55,12 @@ def get_obj_by_name(name: str) -> Any:
     return get_obj_from_module(*get_module_from_obj_name(name))
 
 
-def call_func_by_name(*args: Any, func_name: str = None, **kwargs: Any) -> Any:
+def call_func_by_name(*args: Any, func_name: Optional[str] = None, **kwargs: Any) -> Any:
     """Call the function of the dotted name `func_name` with the other arguments."""
     assert func_name is not None
     func = get_obj_by_name(func_name)
     assert callable(func), func_name
     return func(*args, **kwargs)
-
-
-def get_module_dir_by_obj_name(obj_name: str) -> str:
-    """Folder of the source file of the module that holds an object."""
-    module, _ = get_module_from_obj_name(obj_name)
-    return os.path.dirname(module.__file__)
 
 
 def is_top_level_function(obj: Any) -> bool:
@@ -79,3 +74,12 @@ def get_top_level_function_name(obj: Callable) -> str:
     """Dotted name of a top-level function, 'module.name'."""
     assert is_top_level_function(obj), obj
     return '%s.%s' % (obj.__module__, obj.__name__)
+
+
+# What follows is here for users' scripts of official StyleGAN2.
+
+
+def get_module_dir_by_obj_name(obj_name: str) -> str:
+    """Folder of the source file of the module that holds an object."""
+    module, _ = get_module_from_obj_name(obj_name)
+    return os.path.dirname(inspect.getfile(module))

@@ -51,22 +51,6 @@ __all__ = [
     'tuple_product',
 ]
 
-_YES = ('y', 'yes', 't', 'true', 'on', '1')
-_NO = ('n', 'no', 'f', 'false', 'off', '0')
-
-_CTYPES = {
-    'uint8': ctypes.c_uint8,
-    'uint16': ctypes.c_uint16,
-    'uint32': ctypes.c_uint32,
-    'uint64': ctypes.c_uint64,
-    'int8': ctypes.c_int8,
-    'int16': ctypes.c_int16,
-    'int32': ctypes.c_int32,
-    'int64': ctypes.c_int64,
-    'float32': ctypes.c_float,
-    'float64': ctypes.c_double,
-}
-
 
 class EasyDict(dict):
     """A dict whose items can also be read, set and deleted as attributes.
@@ -74,13 +58,15 @@ class EasyDict(dict):
     Reading a missing attribute raises AttributeError, deleting one KeyError.
     """
 
-    __setattr__ = dict.__setitem__
     __delattr__ = dict.__delitem__
 
     def __getattr__(self, name: str) -> Any:
         if name not in self:
             raise AttributeError(name)
         return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
 
 
 def format_time(seconds: float) -> str:
@@ -97,8 +83,27 @@ def format_time(seconds: float) -> str:
     return '%ds' % s
 
 
+def is_pickleable(obj: Any) -> bool:
+    """Whether `obj` can be pickled."""
+    try:
+        pickle.dump(obj, io.BytesIO())
+        return True
+    except Exception:  # classes may raise anything from their hooks
+        return False
+
+
+# What follows is here for users' scripts of official StyleGAN2.
+
+_YES = ('y', 'yes', 't', 'true', 'on', '1')
+_NO = ('n', 'no', 'f', 'false', 'off', '0')
+
+_INTEGERS = [sign + 'int%d' % bits for sign in ('u', '') for bits in (8, 16, 32, 64)]
+_CTYPES = {name: getattr(ctypes, 'c_' + name) for name in _INTEGERS}
+_CTYPES.update(float32=ctypes.c_float, float64=ctypes.c_double)
+
+
 def ask_yes_no(question: str) -> int:
-    """Ask on the console until the answer is yes (1) or no (0), in any usual way to write them."""
+    """Ask on the console until the answer is yes (1) or no (0), in any usual spelling."""
     while True:
         answer = input('%s [y/n]\n' % question).strip().lower()
         if answer in _YES + _NO:
@@ -130,12 +135,3 @@ def get_dtype_and_ctype(type_obj: Any) -> Tuple[np.dtype, Any]:
         raise RuntimeError('Cannot tell the name of the type %r' % (type_obj,))
     assert name in _CTYPES, name
     return np.dtype(name), _CTYPES[name]
-
-
-def is_pickleable(obj: Any) -> bool:
-    """Whether `obj` can be pickled."""
-    try:
-        pickle.dump(obj, io.BytesIO())
-        return True
-    except Exception:  # classes may raise anything from their hooks
-        return False

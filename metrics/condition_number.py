@@ -1,6 +1,6 @@
 """Condition number of a generator (Feng, Zhao and Zha, "On Noise Injection in GANs", Eq. 12)."""
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,18 +15,17 @@ _TOP_SHARE = 0.02
 
 
 class ConditionNumber(MetricBase):
-    """How much stronger images change, relatively, than the latents that they are made of; lower is
-    better.
+    """How much more images change, relatively, than their latents; lower is better.
 
     For v of a latent space and dv ~ N(0, std^2): (|G(v) - G(v + dv)| / |G(v)|) / (|dv| / |v|).
-    Reports MC, the mean; TTMC, the mean of the largest 1000 (2% of fewer samples than 50,000); and
-    the largest value.
+    Reports MC, the mean; TTMC, the mean of the largest 1000 values, or of the largest 2% where
+    there are fewer than 50,000; and the largest value.
 
     Args:
         num_samples: number of pairs. std: of dv.
         space: 'z', 'w', or 'auto': W if the network has one.
         crop: look at the middle of aligned faces only.
-        minibatch_per_gpu: pairs at a time, which share noise inputs.
+        minibatch_per_gpu: pairs at a time; all of them get the same noise inputs.
         Gs_overrides: options for the generator.
     """
 
@@ -52,7 +51,7 @@ class ConditionNumber(MetricBase):
         self._crop = crop
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
-        self._measured_space = None
+        self._measured_space: Optional[str] = None
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu
@@ -70,30 +69,24 @@ class ConditionNumber(MetricBase):
         def make_outputs(index, inputs):
             net, labels, step = generators[index], inputs['labels'], inputs['step']
             points = space.points(net, inputs['latents'], labels)
-            images = space.images(
-                net, tf.concat([points, points + step], axis=0), tf.concat([labels, labels], axis=0)
-            )
+            pairs = tf.concat([points, points + step], axis=0)
+            images = space.images(net, pairs, tf.concat([labels, labels], axis=0))
             if self._crop:
                 images = crop_face(images)
             before, after = tf.split(images, 2)
             change = _norm(before - after) / _norm(before)
             return dict(ratio=change / (_norm(step) / _norm(points)))
 
+        key = self.get_protocol()
         store = self.evaluation.collect(
-            self.name,
-            'cond',
-            self._num_samples,
-            batch,
-            make_inputs,
-            make_outputs,
-            key=self.get_protocol(),
+            self.name, 'cond', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
         mean, top_mean, largest = summarize(store.read('ratio')[: self._num_samples])
         self._report_result(mean, suffix='_mc')
         self._report_result(top_mean, suffix='_ttmc')
         self._report_result(largest, suffix='_max')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             truncation_psi=None,
@@ -108,9 +101,8 @@ class ConditionNumber(MetricBase):
 
 def _norm(x):
     """Norm over all but the first axis, float64 [N]."""
-    return tf.sqrt(
-        tf.reduce_sum(tf.square(tf.cast(x, tf.float64)), axis=list(range(1, x.shape.ndims)))
-    )
+    squares = tf.square(tf.cast(x, tf.float64))
+    return tf.sqrt(tf.reduce_sum(squares, axis=list(range(1, x.shape.ndims))))
 
 
 def num_largest(num_samples: int) -> int:
@@ -118,11 +110,8 @@ def num_largest(num_samples: int) -> int:
     return min(_TOP_NUMBER, max(int(_TOP_SHARE * num_samples), 1))
 
 
-def summarize(ratios: np.ndarray):
+def summarize(ratios: np.ndarray) -> Tuple[float, float, float]:
     """MC, TTMC and the largest of the ratios [N]."""
     ordered = np.sort(np.asarray(ratios, np.float64))
-    return (
-        float(ordered.mean()),
-        float(ordered[-num_largest(len(ordered)) :].mean()),
-        float(ordered[-1]),
-    )
+    top = ordered[-num_largest(len(ordered)) :]
+    return float(ordered.mean()), float(top.mean()), float(ordered[-1])

@@ -16,8 +16,8 @@ class Feature:
     Attributes:
         key: name that stands for the features, also in file names.
         nets: file names of the pretrained networks.
-        is_cached: whether those of real images are kept on disk; not for what is large and soon
-            computed.
+        is_cached: whether those of real images are kept on disk; False for what is large and
+            quickly computed again.
     """
 
     key = ''
@@ -32,7 +32,7 @@ class Feature:
         raise NotImplementedError
 
     def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
-        """Arrays [N, ...] to keep of a value of the tensor."""
+        """Arrays [N, ...] to keep, made of a value of the tensor that `build` returned."""
         return {'features': value}
 
     def size(self) -> Optional[int]:
@@ -53,10 +53,10 @@ class NetFeature(Feature):
     def open(self, num_gpus):
         self._copies = load_on_devices(self.nets[0], num_gpus)
 
-    def build(self, index, images):
+    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         return apply_net(self._copies[index], to_rgb(tf.cast(images, tf.float32)))
 
-    def size(self):
+    def size(self) -> Optional[int]:
         return self._copies[0].output_shape[1]
 
 
@@ -78,8 +78,8 @@ def copies_on_devices(net: Network, num_gpus: int) -> List[Network]:
 
 def apply_net(net: Network, *inputs: tf.Tensor) -> tf.Tensor:
     """Output of a pretrained network, with zeros for the inputs not given (labels)."""
-    inputs = list(inputs) + [None] * (net.num_inputs - len(inputs))
-    return net.get_output_for(*inputs, return_as_list=True)[0]
+    others = [None] * (net.num_inputs - len(inputs))
+    return net.get_output_for(*inputs, *others, return_as_list=True)[0]
 
 
 def to_rgb(images: tf.Tensor) -> tf.Tensor:

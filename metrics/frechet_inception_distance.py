@@ -1,6 +1,6 @@
 """Frechet Inception Distance (Heusel et al. 2017, arXiv:1706.08500)."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 import scipy.linalg
@@ -13,7 +13,7 @@ from training.perception import feature_nets
 class FID(FeatureMetric):
     """Distance of generated and real images; lower is better.
 
-    It falls with the number of images, so values are comparable only for equal numbers.
+    It falls as the number of images grows: compare only values of the same number.
     """
 
     def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
@@ -21,8 +21,8 @@ class FID(FeatureMetric):
             name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
         )
 
-    def min_images(self, num_features):
-        # With fewer, the covariance of the generated images has no full rank whatever they are.
+    def min_images(self, num_features: Optional[int]) -> int:
+        # With fewer images their covariance cannot have full rank.
         return 2 if num_features is None else num_features + 1
 
     def _from_features(self, reals, fakes):
@@ -32,10 +32,8 @@ class FID(FeatureMetric):
                 '%s: %d real images for %d features; compare only with values of the same images.'
                 % (self.name, *real_features.shape)
             )
-        distance = frechet_distance(
-            *gaussian_of(real_features), *gaussian_of(fakes.read('features'))
-        )
-        self._report_result(distance)
+        real, fake = gaussian_of(real_features), gaussian_of(fakes.read('features'))
+        self._report_result(frechet_distance(*real, *fake))
 
 
 def gaussian_of(features: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -59,9 +57,5 @@ def frechet_distance(
     product = root.T @ np.asarray(sigma2, np.float64) @ root
     eigenvalues = scipy.linalg.eigvalsh((product + product.T) / 2)
     shift = np.asarray(mu1, np.float64) - mu2
-    return float(
-        shift @ shift
-        + np.trace(sigma1)
-        + np.trace(sigma2)
-        - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
-    )
+    cross = 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
+    return float(shift @ shift + np.trace(sigma1) + np.trace(sigma2) - cross)

@@ -1,6 +1,6 @@
 """Inception Score (Salimans et al. 2016, "Improved Techniques for Training GANs")."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class IS(FeatureMetric):
             name, NetFeature(feature_nets.INCEPTION_SOFTMAX), num_images, minibatch_per_gpu
         )
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return 2 * self._num_splits
 
     def _from_features(self, reals, fakes):
@@ -32,7 +32,7 @@ class IS(FeatureMetric):
         self._report_result(std, suffix='_std')
 
 
-def inception_score(probabilities: np.ndarray, num_splits: int = 10) -> Tuple[float, float]:
+def inception_score(probabilities: np.ndarray, num_splits: int) -> Tuple[float, float]:
     """Mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))).
 
     Args:

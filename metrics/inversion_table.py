@@ -7,16 +7,11 @@ import numpy as np
 
 from metrics import paper_tables
 
-# Figures by their names in results, with what heads their columns.
-_COLUMNS = [
-    ('mse', 'MSE'),
-    ('perceptual', 'perceptual'),
-    ('lpips', 'LPIPS'),
-    ('distance', '|w-mean|^2'),
-]
+# The name of a figure in results, and the title of its column.
+_COLUMNS = dict(mse='MSE', perceptual='perceptual', lpips='LPIPS', distance='|w-mean|^2')
 _WARNING = (
-    'Warning: not to be compared with the paper, which projects 20 faces and does '
-    'not tell its units, but for how the systems relate.'
+    'Warning: compare with the paper only how the systems relate: it projects 20 faces and does '
+    'not tell its units.'
 )
 
 
@@ -47,51 +42,37 @@ def _means(figures):
 
 
 def label(settings: Dict[str, Any]) -> str:
-    """What to call a projection's settings in tables: the network's configuration or file, and what
-    is searched beside latents.
-    """
+    """Title for a projection's settings: configuration or file, what is searched beside latents."""
     network = settings['network']
     config = paper_tables.config_of_run(os.path.basename(os.path.dirname(network)))
-    searched = [
-        name
-        for name, key in [('t', 'optimize_alpha'), ('noise', 'optimize_noise')]
-        if settings[key]
-    ]
-    return ' with '.join(
-        [config or os.path.splitext(os.path.basename(network))[0]]
-        + ([' and '.join(searched)] if searched else [])
-    )
+    name = config or os.path.splitext(os.path.basename(network))[0]
+    options = [('t', 'optimize_alpha'), ('noise', 'optimize_noise')]
+    searched = ' and '.join(text for text, key in options if settings[key])
+    return name + ' with ' + searched if searched else name
 
 
 def table(rows: Sequence[Tuple[str, Dict[str, Any]]]) -> List[str]:
     """Lines with the means of networks, (label, `summarize`) each, and the paper's table 4."""
-    columns = [pair for pair in _COLUMNS if pair[0] in rows[0][1]['overall']]
+    columns = [name for name in _COLUMNS if name in rows[0][1]['overall']]
     parts = ['overall'] + (['hard'] if any(summary['hard'] for _, summary in rows) else [])
-    width = max([28] + [len(name) for name, _ in rows])
-    block = ('%8s' + '%12s' * len(columns)) % (('images',) + tuple(head for _, head in columns))
-    lines = [
-        ' ' * width
-        + ''.join('%*s' % (len(block), {'hard': 'hard cases'}.get(part, part)) for part in parts),
-        ' ' * width + block * len(parts),
-    ]
-    for name, summary in rows:
-        lines.append(
-            '%-*s' % (width, name) + ''.join(_cells(summary[part], columns) for part in parts)
-        )
+    width = max([28] + [len(title) for title, _ in rows])
+    block = '%8s' % 'images' + ''.join('%12s' % _COLUMNS[name] for name in columns)
+    heads = ''.join('%*s' % (len(block), 'hard cases' if p == 'hard' else p) for p in parts)
+    lines = [' ' * width + heads, ' ' * width + block * len(parts)]
+    for title, summary in rows:
+        lines.append(title.ljust(width) + ''.join(_cells(summary[p], columns) for p in parts))
     for config, (mse, perceptual, hard_mse, hard_perceptual) in paper_tables.INVERSION.items():
         paper = [
             dict(num_images=20, mse=mse, perceptual=perceptual),
             dict(mse=hard_mse, perceptual=hard_perceptual),
         ]
-        lines.append(
-            '%-*s' % (width, 'paper, ' + config)
-            + ''.join(_cells(values, columns) for values in paper[: len(parts)])
-        )
+        cells = [_cells(values, columns) for values in paper[: len(parts)]]
+        lines.append(('paper, ' + config).ljust(width) + ''.join(cells))
     return [line.rstrip() for line in lines] + [_WARNING]
 
 
 def _cells(values, columns):
     values = values or {}
     return '%8s' % values.get('num_images', '') + ''.join(
-        '%12s' % ('%.4g' % values[name] if name in values else '') for name, _ in columns
+        '%12s' % ('%.4g' % values[name] if name in values else '') for name in columns
     )

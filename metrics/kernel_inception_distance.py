@@ -1,6 +1,6 @@
 """Kernel Inception Distance (Binkowski et al. 2018, "Demystifying MMD GANs")."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -24,21 +24,16 @@ class KID(FeatureMetric):
         self._num_subsets = num_subsets
         self._subset_size = subset_size
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return 2
 
     def _from_features(self, reals, fakes):
-        mean, std = kernel_distance(
-            reals.read('features'),
-            fakes.read('features'),
-            self.make_rng('subsets'),
-            self._num_subsets,
-            self._subset_size,
-        )
+        real, fake, rng = reals.read('features'), fakes.read('features'), self.make_rng('subsets')
+        mean, std = kernel_distance(real, fake, rng, self._num_subsets, self._subset_size)
         self._report_result(mean, fmt='%-10.6f')
         self._report_result(std, suffix='_std', fmt='%-10.6f')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._subset_size
         )
@@ -48,13 +43,14 @@ def kernel_distance(
     reals: np.ndarray,
     fakes: np.ndarray,
     rng: np.random.RandomState,
-    num_subsets: int = 100,
-    subset_size: int = 1000,
+    num_subsets: int,
+    subset_size: int,
 ) -> Tuple[float, float]:
-    """Mean and standard deviation of `squared_mmd` over random subsets of features [N, F] and [M,
-    F].
+    """Mean and standard deviation of `squared_mmd` over random subsets of two sets of features.
 
-    The subsets are drawn without replacement, and no larger than the smaller set.
+    Args:
+        reals, fakes: [N, F] and [M, F].
+        subset_size: images in a subset, drawn without replacement; at most min(N, M) are.
     """
     size = min(subset_size, len(reals), len(fakes))
     values = []
@@ -68,11 +64,8 @@ def kernel_distance(
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """Unbiased estimate of the squared MMD with the kernel (x.y / F + 1)^3, for features [N, F]."""
     x, y = x.astype(np.float64), y.astype(np.float64)
-    return (
-        _mean_off_diagonal(_kernel(x, x))
-        + _mean_off_diagonal(_kernel(y, y))
-        - 2 * _kernel(x, y).mean()
-    )
+    within = _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y))
+    return within - 2 * _kernel(x, y).mean()
 
 
 def _kernel(x, y):

@@ -45,10 +45,9 @@ class LatentSpace:
         return latents if self.space == 'z' else self._map(net, latents, labels)
 
     def images(self, net: Network, points: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Images at points, float32 [N, C, H, W], all with the same noise inputs, which are drawn
-        anew.
+        """Images at points, float32 [N, C, H, W], without truncation.
 
-        Without truncation. Call it once for a copy of the network.
+        All have the same noise inputs, drawn anew. Call it once for each copy of the network.
         """
         with tf.control_dependencies(_redraw_noise(net)):
             if not self._has_w:

@@ -21,8 +21,8 @@ class LS(MetricBase):
     """How well a plane in latent space tells the attributes of faces; lower is better.
 
     Args:
-        num_samples: images. num_keep: those with the surest attribute, which are used.
-        attrib_indices: of `feature_nets.ATTRIBUTES`.
+        num_samples: images. num_keep: how many of them are used, those whose attribute is surest.
+        attrib_indices: which of `feature_nets.ATTRIBUTES`.
         minibatch_per_gpu: images at a time.
 
     Networks without W have a figure for Z alone.
@@ -69,14 +69,10 @@ class LS(MetricBase):
                 outputs['w'] = space.points(net, latents, labels)[:, -1]
             images = net.get_output_for(*[latents, labels][: net.num_inputs], **Gs_kwargs)
             images = to_rgb(limit_size(tf.cast(images, tf.float32)))
-            outputs['logits'] = tf.concat(
-                [
-                    tf.reshape(apply_net(copies[index], images), [batch, 1])
-                    for copies in classifiers
-                ],
-                axis=1,
-            )
-            return outputs
+            logits = [
+                tf.reshape(apply_net(copies[index], images), [batch, 1]) for copies in classifiers
+            ]
+            return dict(outputs, logits=tf.concat(logits, axis=1))
 
         store = self.evaluation.collect(
             self.name,
@@ -96,7 +92,7 @@ class LS(MetricBase):
             ]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             num_keep=self._num_keep,
@@ -116,11 +112,12 @@ def _import_svm():
 def attribute_entropy(
     points: np.ndarray, logits: np.ndarray, num_keep: int, svm, seed: int
 ) -> float:
-    """Bits that the side of a fitted plane leaves unknown of an attribute.
+    """Bits about an attribute that are unknown to who knows a latent's side of a fitted plane.
 
     Args:
-        points: latents [N, D]. logits: of the attribute being there [N]. num_keep: surest samples
-            to use.
+        points: latents [N, D].
+        logits: for the presence of the attribute, [N].
+        num_keep: number of samples to use, those whose attribute is surest.
         svm: the module sklearn.svm. seed: of the fit.
     """
     kept = np.argsort(-np.abs(logits), kind='stable')[:num_keep]  # the order of max(softmax)
@@ -145,7 +142,7 @@ def entropy(p: np.ndarray) -> float:
 
 
 def mutual_information(joint: np.ndarray) -> float:
-    """Mutual information in bits of rows and columns of a joint distribution or table of counts."""
+    """Mutual information in bits of row and column, of a joint distribution or table of counts."""
     return entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1)) - entropy(joint)
 
 

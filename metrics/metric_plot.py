@@ -1,5 +1,7 @@
-"""A metric against the images that training had seen, for several runs in one plot (Fig. 4 of "On
-Noise Injection in Generative Adversarial Networks"), from the results that runs recorded.
+"""Plots of a metric against the images that training had seen, for several runs.
+
+As Fig. 4 of "On Noise Injection in Generative Adversarial Networks", from the results that runs
+recorded.
 """
 
 import glob
@@ -14,16 +16,27 @@ from training import runs
 from training.pictures import plotting
 
 FORMATS = ('png', 'svg')
+_COMPARED = {  # entries of records, and what they are called
+    'dataset': 'data sets',
+    'num_samples': 'numbers of samples',
+    'Gs_kwargs': 'options of the generator',
+    'feature_networks': 'feature networks',
+}
 
-# kimg: thousands of images that the network had seen. record: what protocol.record told.
-Point = NamedTuple('Point', [('kimg', float), ('value', float), ('record', Dict[str, Any])])
+
+class Point(NamedTuple):
+    """A recorded figure of a network."""
+
+    kimg: float  # thousands of images that the network had seen
+    value: float
+    record: Dict[str, Any]  # as `protocol.record` makes it
 
 
 def read_points(run_dir: str) -> Dict[str, List[Point]]:
     """Recorded figures of the snapshots of a training run, by name such as fid50k or swd16k_avg.
 
-    They are the ones that training recorded in the run's folder and those of run_metrics.py in the
-    folders beside it. Of several for one snapshot the last one counts.
+    Training records them in the run's folder, run_metrics.py in folders beside it. Of several
+    figures for one snapshot the last one counts.
 
     Args:
         run_dir: folder of a training run, also one of official StyleGAN2, or of a run of
@@ -32,7 +45,7 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     Returns: {name: points in the order of images seen}.
     """
     run_dir = os.path.abspath(os.path.expanduser(run_dir))
-    found = {}  # type: Dict[str, Dict[float, Point]]
+    found: Dict[str, Dict[float, Point]] = {}
     for record in _records(run_dir):
         kimg = _kimg_of(record['network'], _trained_in(run_dir, record))
         for name, value in record['results'].items() if kimg is not None else ():
@@ -71,8 +84,8 @@ def read_runs(
 def titles(paths: Sequence[str]) -> List[str]:
     """Short names of runs, or of networks in them, to tell them apart.
 
-    A configuration, or a file's name outside of runs; where that is the same for several, also
-    what differs in their paths, such as the number of the run.
+    The configuration, or the file's name where there is none; where that is the same for several,
+    also what differs in their paths, such as the number of the run.
     """
     paths = [os.path.abspath(os.path.expanduser(path)) for path in paths]
     names = [
@@ -81,17 +94,17 @@ def titles(paths: Sequence[str]) -> List[str]:
         or os.path.splitext(os.path.basename(path))[0]
         for path in paths
     ]
-    return [
-        '%s (%s)' % (name, _own_part(path, [p for p, n in zip(paths, names) if n == name]))
-        if names.count(name) > 1
-        else name
-        for name, path in zip(names, paths)
-    ]
+    unique = []
+    for name, path in zip(names, paths):
+        namesakes = [p for p, n in zip(paths, names) if n == name]
+        own = ' (%s)' % _own_part(path, namesakes) if len(namesakes) > 1 else ''
+        unique.append(name + own)
+    return unique
 
 
 def _own_part(path, paths):
-    """What of a path is not at its begin or end in all of these."""
-    # Of a run's folder the number says it all.
+    """The part of a path between what all of these begin and end with."""
+    # A run's folder is told by its number.
     parts = [re.sub(r'/(\d+)-[^/]*-\d+gpu-[^/]*', r'/\1', p).split('/') for p in paths]
     own = parts[paths.index(path)]
     begin = len(os.path.commonprefix(parts))
@@ -104,34 +117,21 @@ def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional
     records = [point.record for _, points in series for point in points]
     differing = [
         text
-        for text, key in [
-            ('data sets', 'dataset'),
-            ('numbers of samples', 'num_samples'),
-            ('options of the generator', 'Gs_kwargs'),
-            ('feature networks', 'feature_networks'),
-        ]
+        for key, text in _COMPARED.items()
         if len({json.dumps(record.get(key), sort_keys=True) for record in records}) > 1
     ]
-    return (
-        'Warning: results of different %s are in one plot.' % ' and '.join(differing)
-        if differing
-        else None
-    )
+    if not differing:
+        return None
+    return 'Warning: results of different %s are in one plot.' % ' and '.join(differing)
 
 
 def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metric: str) -> None:
-    """Write a plot of (title, points), in each format of FORMATS in place of the extension."""
+    """Write a plot of each (title, points): a file per format of FORMATS, for the extension."""
     figure = plotting.new_figure(6.4, 4.0)
     axes = figure.add_subplot(1, 1, 1)
     for title, points in series:
-        axes.plot(
-            [point.kimg for point in points],
-            [point.value for point in points],
-            marker='o',
-            markersize=3,
-            linewidth=1.2,
-            label=title,
-        )
+        kimg, values = [point.kimg for point in points], [point.value for point in points]
+        axes.plot(kimg, values, marker='o', markersize=3, linewidth=1.2, label=title)
     axes.set_xlabel('training images (thousands)')
     axes.set_ylabel(metric)
     axes.set_xlim(left=0)
@@ -164,7 +164,7 @@ def _records(run_dir):
 
 
 def _is_of_run(record, run_dir):
-    # Paths may be relative to wherever run_metrics.py was started.
+    # Paths may be relative to the folder in which run_metrics.py was started.
     folder = os.path.dirname(record['network'])
     return os.path.basename(folder) == os.path.basename(run_dir)
 
@@ -185,12 +185,8 @@ def _read_txt(path):
         for line in file:
             network = line.split(' ', 1)[0]
             results = re.findall(r' (\w+) +(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)(?= |$)', line.rstrip())
-            records.append(
-                dict(
-                    network=network + '.pkl',
-                    results={name: float(value) for name, value in results if name != 'time'},
-                )
-            )
+            figures = {name: float(value) for name, value in results if name != 'time'}
+            records.append(dict(network=network + '.pkl', results=figures))
     return records
 
 

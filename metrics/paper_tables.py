@@ -1,4 +1,4 @@
-"""Figures of "On Noise Injection in GANs" (Feng, Zhao and Zha), to print beside one's own.
+"""Figures of "On Noise Injection in GANs" (Feng, Zhao and Zha), to print beside new ones.
 
 Tables 1 (PPL, FID), 2 (condition number: MC, TTMC), 4 (inversion) and 5 (ablations), and figure 5
 (CIFAR-10).
@@ -55,8 +55,7 @@ def config_of_run(run_name: str) -> Optional[str]:
 
 
 def comparison(config: str, dataset: str, resolution: int, results: Dict[str, float]) -> List[str]:
-    """Lines of a table of figures here and in the paper, with a warning where they cannot be
-    compared.
+    """Lines of a table of figures here and in the paper, with a warning if they do not compare.
 
     Args:
         dataset: name of the data set here. results: {metric: figure}, as `MetricGroup.get_results`
@@ -64,7 +63,7 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
 
     Returns: [] if the paper has no row for the configuration or none of these metrics.
     """
-    known = next((key for key in _TITLES if key in dataset.lower()), None)
+    known = next((key for key in _TITLES if key in dataset.lower()), '')
     paper_dataset = known if (known, config) in FIGURES else 'ffhq'
     figures = FIGURES.get((paper_dataset, config))
     if figures is None:
@@ -78,11 +77,9 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
             samples.add(number)
     if not rows:
         return []
-    warnings = (
-        []
-        if paper_dataset == known
-        else ['data set %s, not %s' % (dataset, _TITLES[paper_dataset])]
-    )
+    warnings = []
+    if paper_dataset != known:
+        warnings.append('data set %s, not %s' % (dataset, _TITLES[paper_dataset]))
     paper_resolution = 32 if paper_dataset == 'cifar' else 64 if 'dcgan' in config else 128
     if resolution != paper_resolution:
         warnings.append('{0}x{0} pixels, not {1}x{1}'.format(resolution, paper_resolution))

@@ -14,7 +14,7 @@ from training.perception import feature_nets
 
 
 class PPL(MetricBase):
-    """How much images change, to the eye, on a small step between two latents; lower is smoother.
+    """How much images change, to the eye, on a small step between two latents; lower is better.
 
     Args:
         num_samples: number of steps. epsilon: their length, as part of the way.
@@ -48,7 +48,7 @@ class PPL(MetricBase):
         self._crop = crop
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
-        self._measured_space = None
+        self._measured_space: Optional[str] = None
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu
@@ -61,11 +61,9 @@ class PPL(MetricBase):
             latents = self.evaluation.draw_latents(rng, 2 * batch)
             labels = np.repeat(self.evaluation.draw_labels(rng, batch), 2, axis=0)
             t = rng.rand(batch).astype(np.float32)
-            return dict(
-                latents=latents,
-                labels=labels,
-                t=t if self._sampling == 'full' else np.zeros_like(t),
-            )
+            if self._sampling == 'end':
+                t = np.zeros_like(t)
+            return dict(latents=latents, labels=labels, t=t)
 
         def make_outputs(index, inputs):
             net, labels = generators[index], inputs['labels']
@@ -97,7 +95,7 @@ class PPL(MetricBase):
         ends = [interpolate(points[0::2], points[1::2], t + step) for step in (0, self._epsilon)]
         return tf.reshape(tf.stack(ends, axis=1), tf.shape(points))
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             num_samples=self._num_samples,
             truncation_psi=None,

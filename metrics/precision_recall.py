@@ -1,6 +1,6 @@
 """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991)."""
 
-from typing import List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,8 +13,9 @@ from training.perception import feature_nets
 
 
 class PR(FeatureMetric):
-    """Precision: share of generated images among the real ones; recall: the reverse. Higher is
-    better.
+    """Shares of images inside the other set's manifold; higher is better.
+
+    Precision: of the generated images, in that of the real ones; recall: the reverse.
 
     Args:
         nhood_size: which nearest neighbour gives the radius around an image.
@@ -35,7 +36,7 @@ class PR(FeatureMetric):
         self._col_batch_size = col_batch_size
         super().__init__(name, NetFeature(feature_nets.VGG16), num_images, minibatch_per_gpu)
 
-    def min_images(self, num_features):
+    def min_images(self, num_features: Optional[int]) -> int:
         return self._nhood_size + 1
 
     def _from_features(self, reals, fakes):
@@ -51,7 +52,7 @@ class PR(FeatureMetric):
         self._report_result(result['precision'][0], suffix='_precision')
         self._report_result(result['recall'][0], suffix='_recall')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(super().get_protocol(), nhood_size=self._nhood_size)
 
 
@@ -87,13 +88,12 @@ def _squared_distances(u, v):
 
 
 class ManifoldEstimator:
-    """The union of balls around reference features, each reaching to a near neighbour of its
-    centre.
+    """The union of balls around reference features, each reaching to a near neighbour.
 
     Args:
         distance_block: computes distances. features: references [N, F].
         row_batch_size, col_batch_size: limits of one block of distances.
-        nhood_sizes: which neighbours give the radii, 0 being the reference itself.
+        nhood_sizes: which neighbours give the radii; 0 would be the reference itself.
         clamp_to_percentile: radii above this percentile are left out (become 0).
     """
 
@@ -130,12 +130,12 @@ class ManifoldEstimator:
         eval_features: np.ndarray,
         return_realism: bool = False,
         return_neighbors: bool = False,
-    ):
+    ) -> Any:
         """Whether features [M, F] are inside, bool [M, neighbourhoods].
 
-        On request also, in this order: realism, the radius of the nearest reference over the
-            distance to it
-        (first neighbourhood, float [M]), and the number of that reference (int [M]).
+        On request also, in this order: the realism of each, float [M], which is the radius of the
+        nearest reference (first neighbourhood) over the distance to it; and the number of that
+        reference, int [M].
         """
         inside, realism, neighbors = [], [], []
         for rows in self._batches(eval_features, self._row_batch_size):
@@ -174,8 +174,9 @@ def knn_precision_recall_features(
     col_batch_size: int = 50000,
     num_gpus: int = 1,
 ) -> dict:
-    """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F]; needs a default
-    session.
+    """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F].
+
+    Needs a default session.
 
     Returns: dict(precision, recall), each a list with an entry per neighbourhood size.
     """

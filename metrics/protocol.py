@@ -1,4 +1,4 @@
-"""How results are written: the line of official StyleGAN2, and JSON with all they depend on."""
+"""How results are written: official StyleGAN2's line, and JSON of all that they depend on."""
 
 import datetime
 import functools
@@ -17,7 +17,7 @@ from training.perception import feature_nets
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGES = ('dcgan', 'dnnlib', 'metrics', 'training')
-_SOURCES = ('.py', '.cu', '.cc', '.cpp', '.h', '.cuh')
+_SOURCES = ('.py', '.cu', '.cc', '.h', '.cuh')
 
 
 @functools.lru_cache(maxsize=None)
@@ -37,11 +37,7 @@ def code_version() -> str:
     """The git commit of this tree, '?' without one, and the hash of its sources."""
     command = ['git', '-C', _ROOT, 'describe', '--always', '--dirty']
     try:
-        commit = (
-            subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-            .stdout.decode()
-            .strip()
-        )
+        commit = subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         commit = '?'
     return '%s sources-%s' % (commit, code_hash())

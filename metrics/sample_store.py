@@ -1,10 +1,10 @@
-"""Samples that long work has gathered: in memory, and on disk so that a killed one can go on."""
+"""Samples of long work: in memory, and on disk so that work that was killed can go on."""
 
 import glob
 import os
 import shutil
 import time
-from typing import Dict, List, Union
+from typing import Any, Dict, List, Union
 
 import numpy as np
 
@@ -23,11 +23,8 @@ class Samples:
 
     def names(self) -> List[str]:
         """Names of the arrays."""
-        return [
-            name[len(self._prefix) :]
-            for name in self._store.names()
-            if name.startswith(self._prefix)
-        ]
+        start = len(self._prefix)
+        return [name[start:] for name in self._store.names() if name.startswith(self._prefix)]
 
     def read(self, name: str) -> np.ndarray:
         """One array."""
@@ -35,7 +32,7 @@ class Samples:
 
 
 class ArrayStore:
-    """Samples that are all there."""
+    """Samples that are all in memory from the start."""
 
     def __init__(self, arrays: Dict[str, np.ndarray]):
         self._arrays = arrays
@@ -74,7 +71,7 @@ class SampleStore:
                 self.num_units = end
 
     def add(self, arrays: Dict[str, np.ndarray]) -> None:
-        """Add a unit, arrays [samples, ...]; names may drop out once enough is there of them."""
+        """Add a unit, arrays [samples, ...]; later ones may lack names of which there is enough."""
         self._units.append(arrays)
         self.num_units += 1
         if self._can_save and time.time() - self._saved_time >= SECONDS_BETWEEN_SAVES:
@@ -104,16 +101,13 @@ class SampleStore:
     def _save(self):
         first = self.num_units - len(self._units)
         path = os.path.join(self._folder, 'units-%08d-%08d.npz' % (first, self.num_units))
+        arrays: Dict[str, Any] = {}
+        for name in self._units[0]:
+            arrays[name] = np.concatenate([unit[name] for unit in self._units if name in unit])
         try:
             os.makedirs(self._folder, exist_ok=True)
             with atomic_write(path) as file:
-                np.savez(
-                    file,
-                    **{
-                        name: np.concatenate([u[name] for u in self._units if name in u])
-                        for name in self._units[0]
-                    },
-                )
+                np.savez(file, **arrays)
         except (OSError, UserError) as error:
             self._can_save = False
             print('Warning: if killed, this will start from its beginning: %s' % error)

@@ -1,7 +1,7 @@
 """Gathering samples from a graph, unit by unit, on several devices.
 
-A unit is what one device computes at a time. All that is random in unit i depends on (seed, name of
-the samples, i) alone: so the samples are the same for any number of devices, and after any
+A unit is what one device computes at a time. What is random in unit i depends on (seed, name of the
+samples, i) alone, so the samples are the same for any number of devices, and after any
 interruption.
 """
 
@@ -10,7 +10,7 @@ import itertools
 import sys
 import time
 import zlib
-from typing import Callable, Dict, Iterator, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -35,7 +35,7 @@ _LONG_SECONDS = 30.0
 
 
 def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
-    """A generator of its own for (seed, name, index)."""
+    """The generator of (seed, name, index), which draws the same whenever it is made."""
     return np.random.RandomState([seed, zlib.crc32(name.encode('utf-8')), index])
 
 
@@ -85,7 +85,7 @@ def collect(
     progress = _Progress(title, num_samples, store.num_units * unit_size)
     with contextlib.closing(progress):
         for first in range(store.num_units, num_units, num_gpus):
-            feed = {}
+            feed: Dict[tf.Tensor, np.ndarray] = {}
             for index, inputs in enumerate(placeholders):
                 values = unit_inputs(first + index)
                 feed.update((inputs[name], value) for name, value in values.items())
@@ -97,14 +97,14 @@ def collect(
 
 
 class _Progress:
-    """A bar with the time left, and a line with an estimate for what takes long."""
+    """A bar with the time left; for long work also a line with an estimate."""
 
     def __init__(self, title, total, start):
         self._total = total
         self._title = title
         self._bar = tqdm(total=total, initial=start, desc=title, disable=None, leave=False)
         self._start = start
-        self._times = []
+        self._times: List[Tuple[float, int]] = []
         if start:
             self._bar.write('%s: going on after %d of %d.' % (title, start, total))
 
@@ -112,7 +112,7 @@ class _Progress:
         self._bar.update(done - self._start)
         self._times.append((time.time(), done))
         self._start = done
-        if len(self._times) == 3:  # the first steps hold the engine's warming up
+        if len(self._times) == 3:  # the first step includes the engine's warm-up
             (begin, first), (end, last) = self._times[1:]
             left = (self._total - last) * (end - begin) / max(last - first, 1)
             if left >= _LONG_SECONDS:
@@ -127,8 +127,7 @@ class _Progress:
 
 @contextlib.contextmanager
 def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
-    """While open, tf.random_normal and tf.random_uniform build ops that are functions of `key`,
-    int32 [2].
+    """While open, tf.random_normal and tf.random_uniform are functions of `key`, int32 [2].
 
     TensorFlow's usual random ops depend on how often they ran before, which an interrupted
     evaluation could not repeat. Networks call them by name, so the names are changed for as long as

@@ -4,10 +4,11 @@ Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without an
 network.
 """
 
-from typing import List
+from typing import Dict, List
 
 import numpy as np
 import scipy.ndimage
+import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from metrics.features import Feature
@@ -28,10 +29,10 @@ class Patches(Feature):
 
     key = 'patches'
 
-    def build(self, index, images):
+    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         return images
 
-    def convert(self, value, rng):
+    def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
         arrays = {}
         for level in laplacian_pyramid(value):
             arrays[str(level.shape[2])] = draw_patches(level, PATCHES_PER_IMAGE, rng)
@@ -56,9 +57,9 @@ class SWD(FeatureMetric):
             rng = self.make_rng('directions%d' % resolution)
             distances.append(1e3 * sliced_distance(real, fake, rng))
             self._report_result(distances[-1], suffix='_%d' % resolution)
-        self._report_result(np.mean(distances), suffix='_avg')
+        self._report_result(float(np.mean(distances)), suffix='_avg')
 
-    def get_protocol(self):
+    def get_protocol(self) -> dict:
         return dict(
             super().get_protocol(),
             patches_per_image=PATCHES_PER_IMAGE,
@@ -72,8 +73,9 @@ def _flat(patches):
 
 
 def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
-    """Levels from full resolution down to 16x16: what the next coarser one does not tell; the last
-    is whole.
+    """Detail of images at each resolution, from the full one down to 16x16.
+
+    A level is what the next coarser one lacks; the last level is the image itself, shrunk.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -115,10 +117,9 @@ def draw_patches(images: np.ndarray, number: int, rng: np.random.RandomState) ->
 
 
 def normalize_patches(patches: np.ndarray) -> np.ndarray:
-    """Give patches [M, C * 7 * 7] mean 0 and standard deviation 1 in each channel, over all
-    patches.
+    """Give each channel of all patches [M, C * 7 * 7] mean 0 and standard deviation 1.
 
-    Works in place, since they are large; returns them.
+    Works in place, since patches are large; returns them.
     """
     by_channel = patches.reshape(len(patches), -1, PATCH_SIZE**2)
     for channel in range(by_channel.shape[1]):

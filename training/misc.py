@@ -37,7 +37,7 @@ def save_pkl(obj, filename: str) -> None:
     pickles.save(obj, filename)
 
 
-def adjust_dynamic_range(data, drange_in, drange_out):
+def adjust_dynamic_range(data, drange_in: Sequence[float], drange_out: Sequence[float]):
     """Map an array or tensor linearly from one range to another."""
     if list(drange_in) == list(drange_out):
         return data
@@ -50,9 +50,10 @@ def adjust_dynamic_range(data, drange_in, drange_out):
 def create_image_grid(
     images: np.ndarray, grid_size: Optional[Tuple[int, int]] = None
 ) -> np.ndarray:
-    """Put images [N, ...HW] row by row into one [...HW].
+    """Put images [N, H, W] or [N, C, H, W] row by row into one, [H, W] or [C, H, W].
 
-    grid_size = (columns, rows); default: about square.
+    Args:
+        grid_size: (columns, rows); None: about square.
     """
     assert images.ndim in (3, 4)
     number, (height, width) = len(images), images.shape[-2:]
@@ -67,7 +68,7 @@ def create_image_grid(
     return grid
 
 
-def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
+def convert_to_pil_image(image: np.ndarray, drange: Sequence[float] = (0, 1)) -> PIL.Image.Image:
     """Make a Pillow image of [H, W] or [C, H, W] with 1 (gray), 3 (RGB) or 4 (RGBA) channels."""
     assert image.ndim in (2, 3)
     if image.ndim == 3:
@@ -76,20 +77,26 @@ def convert_to_pil_image(image: np.ndarray, drange=(0, 1)) -> PIL.Image.Image:
     return PIL.Image.fromarray(np.rint(image).clip(0, 255).astype(np.uint8))
 
 
-def save_image_grid(images: np.ndarray, filename: str, drange=(0, 1), grid_size=None) -> None:
-    """Save images [N, C, H, W] as one picture, in the format that the file name's extension
-    says.
-    """
+def save_image_grid(
+    images: np.ndarray,
+    filename: str,
+    drange: Sequence[float] = (0, 1),
+    grid_size: Optional[Tuple[int, int]] = None,
+) -> None:
+    """Save images [N, C, H, W] as one picture; the file name's extension says the format."""
     picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
     extension = os.path.splitext(filename)[1].lower()
     with atomic_write(filename) as file:
         picture.save(file, PIL.Image.registered_extensions()[extension])
 
 
+# The next one is here for users' scripts of official StyleGAN2.
+
+
 def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
     """Flip each image [N, C, H, W] left to right with probability 1/2."""
-    mask = np.random.rand(len(minibatch)) < 0.5
-    return np.where(mask[:, np.newaxis, np.newaxis, np.newaxis], minibatch[..., ::-1], minibatch)
+    mask = np.random.rand(len(minibatch), 1, 1, 1) < 0.5
+    return np.where(mask, minibatch[..., ::-1], minibatch)
 
 
 def parse_config_for_previous_run(run_dir: str) -> dict:
@@ -103,7 +110,7 @@ def parse_config_for_previous_run(run_dir: str) -> dict:
 
 
 def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
-    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; others: one."""
+    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; else (1, 1)."""
     if size not in _GRID_BASE:
         return 1, 1
     total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
@@ -113,7 +120,9 @@ def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
     )
 
 
-def setup_snapshot_image_grid(training_set, size: str = '1080p', layout: str = 'random'):
+def setup_snapshot_image_grid(
+    training_set, size: str = '1080p', layout: str = 'random'
+) -> Tuple[Tuple[int, int], np.ndarray, np.ndarray]:
     """Choose real images for a grid.
 
     Args:

@@ -1,6 +1,4 @@
-"""What a user sees of training: a line per tick, a progress bar within it, stats.jsonl and
-TensorBoard.
-"""
+"""What a user sees of training: lines of ticks, progress bars, stats.jsonl and TensorBoard."""
 
 import json
 import math
@@ -12,7 +10,6 @@ import psutil
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-import dnnlib
 from dnnlib import util
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.autosummary import autosummary, save_summaries
@@ -37,12 +34,10 @@ class Progress:
         self._start_time = self._tick_time = self._last_time = time.time()
         self._tick_nimg = start_nimg
         self._training_seconds = 0.0  # without maintenance
-        self._bar = None  # type: Optional[tqdm]
+        self._bar: Optional[tqdm] = None
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
-        """Start a tick if none is running, with a bar on a terminal; return the images at its
-        end.
-        """
+        """Start a tick, with a bar on a terminal, if none is running; returns its last image."""
         if self._bar is None:
             self._tick_nimg, self._tick_time = cur_nimg, time.time()
             self._bar = tqdm(total=int(tick_kimg * 1000), unit='img', leave=False, disable=None)
@@ -50,6 +45,7 @@ class Progress:
 
     def update(self, num_images: int) -> None:
         """Count images of the current tick."""
+        assert self._bar is not None, 'ensure_tick comes first'
         self._bar.update(num_images)
 
     def close_bar(self) -> None:
@@ -62,7 +58,7 @@ class Progress:
         self,
         tick: int,
         cur_nimg: int,
-        sched,
+        sched: util.EasyDict,
         skipped_steps: int,
         ticks_to_snapshot: Optional[int],
         examine: Callable[[int], Optional[str]],
@@ -83,7 +79,7 @@ class Progress:
         total_seconds = now - self._start_time + self._resume_time
         done = cur_nimg - self._start_nimg
         rate = images / max(seconds, 1e-9)
-        # The first tick holds the engine's warming up; later ones tell better what is to come.
+        # Too long at first, since the first tick includes the engine's warm-up.
         todo = max(self._total_nimg - cur_nimg, 0)
         left = todo * self._training_seconds / done if done else None
 
@@ -117,7 +113,7 @@ class Progress:
             '%5.1f%%' % min(100.0 * cur_nimg / max(self._total_nimg, 1), 100.0),
             'lod %.2f' % sched.lod if sched.lod else '',
             'minibatch %d' % sched.minibatch_size,
-            'time %-8s' % dnnlib.util.format_time(total_seconds),
+            'time %-8s' % util.format_time(total_seconds),
             'left %-8s' % ('?' if left is None else util.format_time(left)),
             'sec/kimg %.2f' % (seconds / images * 1000.0) if images else '',
             'img/s %.1f' % rate if images else '',

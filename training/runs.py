@@ -31,8 +31,8 @@ def training_runs(result_dir: str) -> List[str]:
     result_dir = os.path.expanduser(result_dir)
     runs = []
     for path in glob.glob(os.path.join(glob.escape(result_dir), '[0-9]*-*')):
-        number = re.match(r'\d+', os.path.basename(path)).group()
         if _network_files(path):
+            number = re.split(r'\D', os.path.basename(path))[0]
             runs.append((int(number), path))
     if not runs:
         raise UserError(

@@ -1,6 +1,6 @@
 """The training schedule: what depends on the number of images seen so far."""
 
-from typing import Dict, Optional
+from typing import Callable, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -27,18 +27,17 @@ def training_schedule(
     D_lrate_dict: Dict[int, float] = {},  # noqa: B006
     lrate_rampup_kimg: float = 0,
     tick_kimg_base: float = 4,
-    tick_kimg_dict: Dict[int, float] = TICK_KIMG,
+    tick_kimg_dict: Mapping[int, float] = TICK_KIMG,
 ) -> EasyDict:
-    """State of the schedule after `cur_nimg` images; dictionaries override the base value by
-    resolution.
+    """State of the schedule after `cur_nimg` images.
 
-    Progressive growing (Karras et al. 2018) starts at `lod_initial_resolution`, trains each
-    resolution for `lod_training_kimg`, then fades the next one in during `lod_transition_kimg`;
-    None: full resolution throughout.
+    A `_dict` holds, by resolution, what takes the place of the `_base` value. Progressive growing
+    (Karras et al. 2018) starts at `lod_initial_resolution`, trains each resolution for
+    `lod_training_kimg`, then fades the next one in during `lod_transition_kimg`; None: full
+    resolution throughout.
 
     Returns: EasyDict of kimg, lod (level of detail: 0 = full resolution), resolution,
-    minibatch_size,
-        minibatch_gpu (images per device and round), G_lrate, D_lrate, tick_kimg.
+        minibatch_size, minibatch_gpu (images per device and round), G_lrate, D_lrate, tick_kimg.
     """
     s = EasyDict(kimg=cur_nimg / 1000.0, lod=0.0)
     if lod_initial_resolution is not None:
@@ -61,7 +60,10 @@ def training_schedule(
 
 
 def check_minibatches(
-    sched_args: dict, resolution: int, num_gpus: int, is_legal_on_device=lambda size: True
+    sched_args: dict,
+    resolution: int,
+    num_gpus: int,
+    is_legal_on_device: Callable[[int], bool] = lambda size: True,
 ) -> None:
     """Make sure that every minibatch of a schedule can be spread over the devices.
 
@@ -75,28 +77,18 @@ def check_minibatches(
     """
     first = sched_args.get('lod_initial_resolution') or resolution
     for log2 in range(int(np.log2(first)), int(np.log2(resolution)) + 1):
-        # Without phases the schedule is one of a single resolution: that of the data set.
-        sched = training_schedule(
-            0, EasyDict(resolution_log2=log2), **dict(sched_args, lod_initial_resolution=None)
-        )
+        # Without phases the schedule has a single resolution: that of the data set.
+        one_phase = dict(sched_args, lod_initial_resolution=None)
+        sched = training_schedule(0, EasyDict(resolution_log2=log2), **one_phase)
         size, per_device = sched.minibatch_size, sched.minibatch_gpu
         if size % (per_device * num_gpus) == 0 and is_legal_on_device(per_device):
             continue
-        legal = [
-            n
-            for n in range(1, size // num_gpus + 1)
-            if size % (n * num_gpus) == 0 and is_legal_on_device(n)
-        ]
+        divisors = [n for n in range(1, size // num_gpus + 1) if size % (n * num_gpus) == 0]
+        legal = ', '.join(str(n) for n in divisors if is_legal_on_device(n))
+        advice = 'choose a --minibatch-size that %d divides' % num_gpus
+        if legal:
+            advice = 'choose --minibatch-gpu from ' + legal
         raise UserError(
             'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'
-            % (
-                size,
-                2**log2,
-                2**log2,
-                num_gpus,
-                per_device,
-                'choose --minibatch-gpu from %s' % ', '.join(map(str, legal))
-                if legal
-                else 'choose a --minibatch-size that %d divides' % num_gpus,
-            )
+            % (size, 2**log2, 2**log2, num_gpus, per_device, advice)
         )

@@ -22,9 +22,9 @@ class RunContext:
         config_module: printed; has no other meaning.
     """
 
-    _alive = None
+    _alive: 'Optional[RunContext]' = None
 
-    def __init__(self, submit_config: 'dnnlib.SubmitConfig', config_module: Any = None):
+    def __init__(self, submit_config: 'Optional[dnnlib.SubmitConfig]', config_module: Any = None):
         assert RunContext._alive is None, 'there is a RunContext already'
         assert submit_config is not None, 'a RunContext needs a submitted run'
         if config_module is not None:
@@ -65,6 +65,15 @@ class RunContext:
         """Seconds since the context was opened."""
         return time.time() - self._start_time
 
+    def close(self) -> None:
+        """Note the stop time and let another run open a context; a second call does nothing."""
+        if RunContext._alive is self:
+            RunContext._alive = None
+            self._description['stop_time'] = _local_time()
+            self._write_description()
+
+    # The next two are here for users' scripts of official StyleGAN2.
+
     def get_time_since_last_update(self) -> float:
         """Seconds since the last `update()`."""
         return time.time() - self._last_update_time
@@ -72,13 +81,6 @@ class RunContext:
     def get_last_update_interval(self) -> float:
         """Seconds between the last two updates; 0 before the first."""
         return self._last_update_interval
-
-    def close(self) -> None:
-        """Note the stop time and make room for the context of another run; twice does no harm."""
-        if RunContext._alive is self:
-            RunContext._alive = None
-            self._description['stop_time'] = _local_time()
-            self._write_description()
 
     def _write_description(self):
         with atomic_write(os.path.join(self._run_dir, 'run.txt'), 'w') as file:

@@ -19,7 +19,8 @@ from .internal import local
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
 _PICKLE_PROTOCOL = 4  # the newest one that Python 3.6 reads
 
-_user_name_override = None
+_RUN_DIR_IGNORE = '__pycache__ *.pyproj *.sln *.suo .cache .idea .vs .vscode _cudacache'
+_user_name_override: Optional[str] = None
 
 
 class SubmitTarget(enum.Enum):
@@ -29,7 +30,7 @@ class SubmitTarget(enum.Enum):
 
 
 class PathType(enum.Enum):
-    """How paths are written; AUTO: as on this machine."""
+    """How paths are written; AUTO stands for the way of this machine."""
 
     WINDOWS = 1
     LINUX = 2
@@ -37,7 +38,7 @@ class PathType(enum.Enum):
 
 
 class PlatformExtras:
-    """Settings of the machine that a run takes place on."""
+    """Settings of the machine, there for users' scripts of official StyleGAN2; not used."""
 
     def __init__(self):
         self.data_reader_buffer_size = 1 << 30
@@ -66,17 +67,7 @@ class SubmitConfig(EasyDict):
         super().__init__(
             run_dir_root='',
             run_desc='',
-            run_dir_ignore=[
-                '__pycache__',
-                '*.pyproj',
-                '*.sln',
-                '*.suo',
-                '.cache',
-                '.idea',
-                '.vs',
-                '.vscode',
-                '_cudacache',
-            ],
+            run_dir_ignore=_RUN_DIR_IGNORE.split(),
             run_dir_extra_files=[],
             submit_target=SubmitTarget.LOCAL,
             num_gpus=1,
@@ -87,22 +78,8 @@ class SubmitConfig(EasyDict):
             host_name='localhost',
             platform_extras=PlatformExtras(),
         )
-        for filled_in_later in (
-            'run_id',
-            'run_name',
-            'run_dir',
-            'run_func_name',
-            'run_func_kwargs',
-            'user_name',
-            'task_name',
-        ):
-            self[filled_in_later] = None
-
-
-def set_user_name_override(name: Optional[str]) -> None:
-    """Use `name` as user name from now on; None for the real one."""
-    global _user_name_override
-    _user_name_override = name
+        later = 'run_id run_name run_dir run_func_name run_func_kwargs user_name task_name'
+        self.update(dict.fromkeys(later.split()))
 
 
 def get_user_name() -> str:
@@ -127,16 +104,6 @@ def get_path_from_template(path_template: str, path_type: PathType = PathType.AU
         windows = path_type is PathType.WINDOWS
     path = os.path.expanduser(path_template.replace('<USERNAME>', get_user_name()))
     return str((pathlib.PureWindowsPath if windows else pathlib.PurePosixPath)(path))
-
-
-def get_template_from_path(path: str) -> str:
-    """Write a path with forward slashes."""
-    return path.replace('\\', '/')
-
-
-def convert_path(path: str, path_type: PathType = PathType.AUTO) -> str:
-    """Write a path of either system the way of `path_type`."""
-    return get_path_from_template(get_template_from_path(path), path_type)
 
 
 def make_run_dir_path(*paths: str) -> str:
@@ -229,7 +196,7 @@ def load_submit_config(run_dir: str) -> SubmitConfig:
 
 
 def _task_user(user_name):
-    """The user name without what task names may not have, such as the '@' of a mail address."""
+    """The user name with only the characters that a task name may have: not the '@' of a mail."""
     return re.sub(r'[^a-zA-Z0-9_.-]', '_', user_name).lstrip('_.-') or 'unknown'
 
 
@@ -237,7 +204,7 @@ def _make_run_dir(root, run_desc):
     """Make the folder of the next run; returns (number, path)."""
     run_id = _next_run_id(root)
     while True:
-        # While a process holds the claim, no other makes a run of this number under another name.
+        # While a process holds the claim, no other can take this number for another run.
         claim = os.path.join(root, '.claim-%05d' % run_id)
         try:
             os.mkdir(claim)
@@ -261,3 +228,22 @@ def _next_run_id(root):
     """One more than the largest number that a folder in `root` begins with; 0 without any."""
     numbers = [re.match(r'[0-9]+', entry.name) for entry in os.scandir(root) if entry.is_dir()]
     return max((int(number.group()) + 1 for number in numbers if number), default=0)
+
+
+# What follows is here for users' scripts of official StyleGAN2.
+
+
+def set_user_name_override(name: Optional[str]) -> None:
+    """Use `name` as user name from now on; None for the real one."""
+    global _user_name_override
+    _user_name_override = name
+
+
+def get_template_from_path(path: str) -> str:
+    """Write a path with forward slashes."""
+    return path.replace('\\', '/')
+
+
+def convert_path(path: str, path_type: PathType = PathType.AUTO) -> str:
+    """Write a path of either system the way of `path_type`."""
+    return get_path_from_template(get_template_from_path(path), path_type)

@@ -10,7 +10,7 @@ The names and rules are those of StyleGAN2's module of this name, without its st
 
 import re
 from collections import OrderedDict
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -22,10 +22,10 @@ _STATE_KEY = ('dnnlib_autosummary',)  # a tuple, so that tf.train.export_meta_gr
 
 
 class _Accumulator:
-    """What was counted under one name; each vector is [elements, their sum, dropped updates]."""
+    """What was counted under one name, in vectors [elements, their sum, dropped updates]."""
 
     def __init__(self):
-        self.variables = []  # one for each tensor
+        self.variables: List[tf.Variable] = []  # one for each tensor
         self.total = np.zeros(3)  # of numbers given from Python
 
 
@@ -33,9 +33,9 @@ class _State:
     """What the module keeps for one graph."""
 
     def __init__(self):
-        self.accumulators = OrderedDict()  # name -> _Accumulator
-        self.fetches = None  # [value and reset of each variable], once finalised
-        self.merged_summaries = None  # [summary op] or [], once asked for
+        self.accumulators: Dict[str, _Accumulator] = OrderedDict()
+        self.fetches: Optional[List[Tuple]] = None  # value and reset of each variable, once final
+        self.merged_summaries: Optional[List[tf.Tensor]] = None  # one or none, once asked for
 
 
 def autosummary(name: str, value: Any, passthru: Any = None, condition: Any = True) -> Any:
@@ -95,9 +95,7 @@ def collect() -> Dict[str, float]:
     """
     finalize_autosummaries()
     state = _get_state()
-    totals = iter([])
-    if state.fetches:
-        totals = iter([total for total, _ in tfutil.run(state.fetches)])
+    totals = iter([total for total, _ in tfutil.run(state.fetches)] if state.fetches else [])
     figures = OrderedDict()
     for name, accumulator in state.accumulators.items():
         total = accumulator.total + sum(next(totals) for _ in accumulator.variables)

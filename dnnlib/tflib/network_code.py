@@ -18,10 +18,6 @@ from typing import Callable, Iterator, NamedTuple, Optional
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
 
-Code = NamedTuple(
-    'Code', [('func', Callable), ('func_name', str), ('source', str), ('from_pickle', bool)]
-)
-
 # Modules whose build functions may stand in for saved code.
 LOCAL_MODULES = ['training.networks_stylegan2', 'training.networks_stylegan', 'dcgan.networks']
 
@@ -29,6 +25,15 @@ LOCAL_MODULES = ['training.networks_stylegan2', 'training.networks_stylegan', 'd
 KNOWN_SOURCES = frozenset()  # type: frozenset
 
 _trusting = [False]
+
+
+class Code(NamedTuple):
+    """A build function and the source of its module."""
+
+    func: Callable
+    func_name: str
+    source: str
+    from_pickle: bool
 
 
 @contextlib.contextmanager

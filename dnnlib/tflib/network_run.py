@@ -54,17 +54,15 @@ def run(
     with tqdm(total=num_items, disable=None if print_progress else True, leave=False) as progress:
         for begin in range(0, num_items, minibatch_size):
             end = min(begin + minibatch_size, num_items)
-            assert (end - begin) % num_gpus == 0, 'minibatch of %d items on %d devices' % (
-                end - begin,
-                num_gpus,
-            )
+            size = end - begin
+            assert size % num_gpus == 0, 'minibatch of %d items on %d devices' % (size, num_gpus)
             feed = {
-                expr: np.zeros([end - begin] + shape[1:]) if x is None else x[begin:end]
+                expr: np.zeros([size] + shape[1:]) if x is None else x[begin:end]
                 for x, expr, shape in zip(in_arrays, in_exprs, net.input_shapes)
             }
             for array, value in zip(out_arrays, tfutil.run(out_exprs, feed)):
                 array[begin:end] = value
-            progress.update(end - begin)
+            progress.update(size)
     if return_as_list:
         return out_arrays
     return out_arrays[0] if len(out_arrays) == 1 else tuple(out_arrays)
@@ -72,20 +70,12 @@ def run(
 
 def _graph(net, cache, input_transform, output_transform, num_gpus, assume_frozen, dynamic_kwargs):
     """Placeholders and outputs for these options, built once."""
-    key = repr(
-        (
-            assume_frozen,
-            _canonical(dynamic_kwargs),
-            _canonical(input_transform),
-            num_gpus,
-            _canonical(output_transform),
-        )
-    )
+    options = [_canonical(x) for x in (dynamic_kwargs, input_transform, output_transform)]
+    key = repr((assume_frozen, num_gpus, options))
     if key in cache:
         return cache[key]
-    with tfutil.absolute_name_scope(net.scope + '/_Run'), tf.control_dependencies(None), tf.device(
-        None
-    ):
+    name_scope = tfutil.absolute_name_scope(net.scope + '/_Run')
+    with name_scope, tf.control_dependencies(None), tf.device(None):
         with tf.device('/cpu:0'):
             in_exprs = [tf.placeholder(tf.float32, name=n) for n in net.input_names]
             in_split = list(zip(*[tf.split(x, num_gpus) for x in in_exprs]))

@@ -1,9 +1,8 @@
 """The table of a network's layers, read off the scopes of its template graph."""
 
 from collections import OrderedDict
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import tfutil
@@ -29,7 +28,7 @@ def list_ops(net) -> List[tf.Operation]:
 def list_layers(net) -> List[Layer]:
     """Layers in order of creation: (name, output, trainable variables).
 
-    A scope with ops of its own is a layer; one that only holds other scopes is looked into.
+    A scope with ops of its own is a layer; one that holds scopes alone is searched for layers.
     """
     own = tuple(name + '/' for name in net.own_vars)
     items = []  # (local name, op or None, variable or None)
@@ -41,14 +40,14 @@ def list_layers(net) -> List[Layer]:
             items.append((name, op, None))
     seen = {name for name, _, var in items if var is not None}
     items += [(name, None, var) for name, var in net.vars.items() if name not in seen]
-    layers = []
+    layers: List[Layer] = []
     _split('', items, layers)
     return layers
 
 
 def _split(scope, items, layers):
     """Append the layers among items, whose names are relative to a scope."""
-    children = OrderedDict()
+    children: Dict[str, list] = OrderedDict()
     for name, op, var in items:
         first, _, rest = name.partition('/')
         children.setdefault(first, []).append((rest, op, var))
@@ -78,24 +77,14 @@ def format_layers(
     net, title: Optional[str] = None, hide_layers_with_no_params: bool = False
 ) -> str:
     """The table that `Network.print_layers` shows, with a blank line before and after."""
-    rows = [
-        [net.name if title is None else title, 'Params', 'OutputShape', 'WeightShape'],
-        ['---'] * 4,
-    ]
-    total = 0
+    rule, total = ['---'] * 4, 0
+    rows = [[net.name if title is None else title, 'Params', 'OutputShape', 'WeightShape'], rule]
     for name, output, trainables in list_layers(net):
-        num_params = sum(int(np.prod(tfutil.shape_to_list(var.shape))) for var in trainables)
+        num_params = sum(var.shape.num_elements() for var in trainables)
         total += num_params
         if num_params or not hide_layers_with_no_params:
-            rows.append(
-                [
-                    name,
-                    str(num_params) if num_params else '-',
-                    _shape(output),
-                    _weight_shape(trainables),
-                ]
-            )
-    rows += [['---'] * 4, ['Total', str(total), '', '']]
+            rows.append([name, str(num_params or '-'), _shape(output), _weight_shape(trainables)])
+    rows += [rule, ['Total', str(total), '', '']]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
     return '\n'.join([''] + lines + [''])

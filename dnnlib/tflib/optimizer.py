@@ -30,8 +30,8 @@ class Optimizer:
             the steps skipped) and '<name>/loss_scaling_log2'; '/' becomes '.'.
         tf_optimizer: Name of the underlying optimizer's class.
         learning_rate: Number or tensor.
-        minibatch_multiplier: Number or tensor, or None for 1: so many rounds, runs of the training
-            operation, make one step with the mean gradient of the rounds.
+        minibatch_multiplier: Number or tensor: rounds (runs of the training operation) that make
+            one step, by the mean gradient of the rounds. None for 1.
         share: Another Optimizer whose underlying state (Adam's moments and step count) this one
             reads and advances too, for lazy regularization.
         use_loss_scaling: Multiply losses by 2^s and gradients by 2^-s, for float16 gradients.
@@ -65,13 +65,15 @@ class Optimizer:
         self._loss_scale_steps = loss_scaling_inc, -loss_scaling_dec
         self.optimizer_class = util.get_obj_by_name(tf_optimizer)
         self.optimizer_kwargs = dict(kwargs)
-        self._devices = OrderedDict()  # device -> {variable: gradient of each registration or None}
-        self._losses = []
-        self._loss_scales = OrderedDict()  # device -> (variable, its value at the start of a run)
-        self._skipped_steps = None
+        # device -> {variable: its gradient in each registration, None where there is none}
+        self._devices: Dict[str, Dict[tf.Variable, list]] = OrderedDict()
+        self._losses: List[tf.Tensor] = []
+        # device -> (variable, its value at the start of a run)
+        self._loss_scales: Dict[str, Tuple[tf.Variable, tf.Tensor]] = OrderedDict()
+        self._skipped_steps: Optional[tf.Variable] = None
         self._updates_applied = False
         if share is None:
-            self._optimizers = OrderedDict()  # device -> underlying optimizer
+            self._optimizers: Dict[str, Any] = OrderedDict()  # device -> underlying optimizer
             self._optimizer_name = self.scope.replace('/', '_')
         else:
             assert self.optimizer_class is share.optimizer_class, 'share: another tf_optimizer'
@@ -139,8 +141,8 @@ class Optimizer:
                 updates += more_updates
                 variables += more_variables
             is_finite = self._all_finite(gradients)
-            # Also what only the loss needs, such as its summaries, is to be evaluated, and with the
-            # variables as they were.
+            # The losses are evaluated before any variable changes, and with them what nothing else
+            # needs, such as their summaries.
             with tf.control_dependencies([tf.identity(loss) for loss in self._losses]):
                 do_apply = tf.logical_and(is_last_round, is_finite)
             for index, device in enumerate(self._devices):
@@ -161,10 +163,6 @@ class Optimizer:
         """Number of steps that were skipped because a gradient was not finite, since the start."""
         return 0 if self._skipped_steps is None else int(tfutil.run(self._skipped_steps))
 
-    def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
-        """The variable s of the loss scale 2^s on a device; None without loss scaling."""
-        return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
-
     def apply_loss_scaling(self, value: tf.Tensor) -> tf.Tensor:
         """Multiply by the loss scale of the value's device; unchanged without loss scaling."""
         if not self.use_loss_scaling:
@@ -176,6 +174,12 @@ class Optimizer:
         if not self.use_loss_scaling:
             return value
         return value * tf.cast(tfutil.exp2(-self._get_loss_scale(value.device)[1]), value.dtype)
+
+    # The next one is here for users' scripts of official StyleGAN2.
+
+    def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
+        """The variable s of the loss scale 2^s on a device; None without loss scaling."""
+        return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
 
     def _get_optimizer(self, device):
         """The underlying optimizer of a device, made when first asked for."""
@@ -189,7 +193,7 @@ class Optimizer:
     def _get_loss_scale(self, device):
         """Variable and value of a device's log2 loss scale, made when first asked for.
 
-        All of a run uses the one value read here, and the update waits for it.
+        Whatever one run computes uses the same value, read before the variable is updated.
         """
         device = canonical_device(device)
         if device not in self._loss_scales:
@@ -234,7 +238,8 @@ class Optimizer:
 
     def _accumulate(self, gradients, is_last_round):
         """Add up the gradients of a step's rounds: (sums so far by device, updates, variables)."""
-        sums, updates, variables = OrderedDict(), [], []
+        sums: Dict[str, List[tf.Tensor]] = OrderedDict()
+        updates, variables = [], []
         for index, (device, values) in enumerate(gradients.items()):
             sums[device] = []
             with tf.name_scope('Accumulate%d' % index), exactly_on(device):
@@ -247,7 +252,7 @@ class Optimizer:
         return sums, updates, variables
 
     def _all_finite(self, gradients):
-        """Whether no device has a NaN or infinity; asked of all, so that replicas act as one."""
+        """Whether all gradients of all devices are finite: one answer keeps replicas equal."""
         checks = []
         for index, (device, values) in enumerate(gradients.items()):
             with tf.name_scope('Finite%d' % index), exactly_on(device):
@@ -258,7 +263,7 @@ class Optimizer:
         """Update one replica if `do_apply`."""
 
         def apply():
-            # The scope names Adam's step counts in checkpoints, hence no number that varies.
+            # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
                 return self._get_optimizer(device).apply_gradients(
                     [
@@ -281,7 +286,7 @@ class Optimizer:
         return updates
 
     def _report(self, is_last_round, is_finite):
-        """Count skipped steps and report what users watch."""
+        """Count skipped steps; report them, the learning rate and the loss scale."""
         is_skipped = tf.logical_and(is_last_round, tf.logical_not(is_finite))
         self._skipped_steps = make_state_variable(
             self.scope, 'skipped_steps', '/cpu:0', dtype=tf.int64
@@ -290,22 +295,13 @@ class Optimizer:
             updates = [self._skipped_steps.assign_add(tf.cast(is_skipped, tf.int64))]
         last_device = next(reversed(self._devices))
         with exactly_on(last_device):
-            updates.append(
-                autosummary(self.id + '/learning_rate', tf.convert_to_tensor(self.learning_rate))
-            )
-            updates.append(
-                autosummary(
-                    self.id + '/overflow_frequency',
-                    tf.cast(is_skipped, tf.float32),
-                    condition=is_last_round,
-                )
-            )
+            rate = tf.convert_to_tensor(self.learning_rate)
+            updates.append(autosummary(self.id + '/learning_rate', rate))
+            skipped, name = tf.cast(is_skipped, tf.float32), self.id + '/overflow_frequency'
+            updates.append(autosummary(name, skipped, condition=is_last_round))
             if self.use_loss_scaling:
-                updates.append(
-                    autosummary(
-                        self.id + '/loss_scaling_log2', self._get_loss_scale(last_device)[1]
-                    )
-                )
+                scale = self._get_loss_scale(last_device)[1]
+                updates.append(autosummary(self.id + '/loss_scaling_log2', scale))
         return updates
 
 
@@ -330,12 +326,12 @@ class SimpleAdam:
         self._rate = learning_rate
         self._betas = beta1, beta2
         self._epsilon = epsilon
-        self._moments = OrderedDict()  # variable -> (m, v)
-        self._powers = None  # variables beta1^t and beta2^t of the next step
+        self._moments: Dict[tf.Variable, Tuple[tf.Variable, ...]] = OrderedDict()  # (m, v)
+        self._powers: List[tf.Variable] = []  # beta1^t and beta2^t of the next step
 
     def variables(self) -> List[tf.Variable]:
-        """All state."""
-        return [x for pair in self._moments.values() for x in pair] + list(self._powers or [])
+        """The moments of all variables, and the powers of beta1 and beta2."""
+        return [x for pair in self._moments.values() for x in pair] + self._powers
 
     def compute_gradients(
         self,
@@ -344,13 +340,13 @@ class SimpleAdam:
         gate_gradients: int = tf.train.Optimizer.GATE_NONE,
     ) -> List[Tuple[Optional[tf.Tensor], tf.Variable]]:
         """Pairs of gradient and variable; None where the loss does not depend on it."""
-        gate_gradients = gate_gradients != tf.train.Optimizer.GATE_NONE
-        return list(zip(tf.gradients(loss, var_list, gate_gradients=gate_gradients), var_list))
+        gated = gate_gradients != tf.train.Optimizer.GATE_NONE
+        return list(zip(tf.gradients(loss, var_list, gate_gradients=gated), var_list))
 
     def apply_gradients(self, grads_and_vars: List[Tuple[tf.Tensor, tf.Variable]]) -> tf.Operation:
         """Operation that makes one step with the given gradients."""
         grads_and_vars = list(grads_and_vars)
-        if self._powers is None:
+        if not self._powers:
             device = grads_and_vars[0][1].device
             self._powers = [
                 make_state_variable(self.name, 'beta%d_power' % i, device, initial_value=beta)

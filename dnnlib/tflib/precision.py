@@ -1,8 +1,8 @@
 """Number types of a network's convolutions, by device.
 
 'mixed' stands for convolutions, and the activations between them, in half precision where the
-device is fast at it: bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. It is saved with a
-network, which so runs everywhere: elsewhere the same network computes in float32.
+device is fast at it: bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. A network saved with
+this setting runs everywhere: where half precision is slow it computes in float32.
 """
 
 from typing import Iterable, Optional

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, ContextManager, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,7 +11,7 @@ from dnnlib.tflib import engine
 
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 
-_default_config = {
+_default_config: Dict[str, Any] = {
     'rnd.np_random_seed': None,  # None = leave NumPy's generator alone
     'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
     'env.TF_CPP_MIN_LOG_LEVEL': '1',
@@ -20,7 +20,7 @@ _default_config = {
     'allow_soft_placement': True,  # int32 helpers and summaries have no GPU kernels
 }
 
-_entered = []  # contexts of default sessions that stay for the life of the process
+_entered: List[Any] = []  # contexts of default sessions, open for the life of the process
 
 
 def run(fetches: Any, feed_dict: Optional[dict] = None, **kwargs) -> Any:
@@ -50,18 +50,6 @@ def shape_to_list(shape: Iterable) -> List[Optional[int]]:
     return tf.TensorShape(shape).as_list()
 
 
-def flatten(x: TfExpression) -> tf.Tensor:
-    """Reshape to one axis."""
-    with tf.name_scope('Flatten'):
-        return tf.reshape(x, [-1])
-
-
-def log2(x: TfExpression) -> tf.Tensor:
-    """Logarithm to base 2."""
-    with tf.name_scope('Log2'):
-        return tf.log(x) * np.float32(1 / np.log(2))
-
-
 def exp2(x: TfExpression) -> tf.Tensor:
     """2 to the power of x."""
     with tf.name_scope('Exp2'):
@@ -80,7 +68,7 @@ def lerp_clip(a: TfExpression, b: TfExpression, t: TfExpression) -> tf.Tensor:
         return a + (b - a) * tf.clip_by_value(t, 0.0, 1.0)
 
 
-def absolute_name_scope(scope: str):
+def absolute_name_scope(scope: str) -> ContextManager[str]:
     """Name scope counted from the root of the graph."""
     return tf.name_scope(scope + '/')
 
@@ -120,16 +108,14 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 def create_session(
     config_dict: Optional[Dict[str, Any]] = None, force_as_default: bool = False
 ) -> tf.Session:
-    """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are
-    ignored.
-    """
+    """Make a session from dotted tf.ConfigProto fields; 'rnd.' and 'env.' entries are ignored."""
     config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
     session = tf.Session(config=engine.session_config(options))
     if force_as_default:
         default = session.as_default()
         default.__enter__()
-        _entered.append(default)  # let go of, it would leave again
+        _entered.append(default)  # once collected, it would take the session away again
     return session
 
 
@@ -171,27 +157,21 @@ def set_vars(var_to_value_dict: Dict[tf.Variable, Any]) -> None:
     run(setters, feed)
 
 
-def create_var_with_large_initial_value(initial_value: np.ndarray, *args, **kwargs) -> tf.Variable:
-    """Make a variable whose initial value is not stored in the graph, which is limited to 2 GiB."""
-    assert_tf_initialized()
-    zeros = tf.zeros(initial_value.shape, initial_value.dtype)
-    var = tf.Variable(zeros, *args, **kwargs)
-    set_vars({var: initial_value})
-    return var
-
-
 def convert_images_from_uint8(
-    images: TfExpression, drange=(-1, 1), nhwc_to_nchw: bool = False
+    images: TfExpression, drange: Sequence[float] = (-1, 1), nhwc_to_nchw: bool = False
 ) -> tf.Tensor:
     """Map uint8 images to float32, 0..255 to `drange`; NHWC is transposed to NCHW on request."""
-    if nhwc_to_nchw:  # while a pixel is one byte
+    if nhwc_to_nchw:  # before the cast: bytes are a quarter of the data
         images = tf.transpose(images, [0, 3, 1, 2])
     step = (drange[1] - drange[0]) / 255
     return drange[0] + step * tf.cast(images, tf.float32)
 
 
 def convert_images_to_uint8(
-    images: TfExpression, drange=(-1, 1), nchw_to_nhwc: bool = False, shrink: int = 1
+    images: TfExpression,
+    drange: Sequence[float] = (-1, 1),
+    nchw_to_nhwc: bool = False,
+    shrink: int = 1,
 ) -> tf.Tensor:
     """Map float images [N, C, H, W] in `drange` to uint8, after shrinking by a whole factor.
 
@@ -207,9 +187,7 @@ def convert_images_to_uint8(
 
 
 def box_downscale(images: TfExpression, factor: int) -> tf.Tensor:
-    """Mean over factor x factor blocks of images [N, C, H, W]; the rest of a partial block is cut
-    off.
-    """
+    """Mean over factor x factor blocks of images [N, C, H, W]; partial blocks are cut off."""
     if factor == 1:
         return images
     channels, height, width = images.shape.as_list()[1:]
@@ -217,3 +195,27 @@ def box_downscale(images: TfExpression, factor: int) -> tf.Tensor:
     images = images[:, :, : rows * factor, : columns * factor]
     blocks = tf.reshape(images, [-1, channels, rows, factor, columns, factor])
     return tf.reduce_mean(blocks, axis=[3, 5])
+
+
+# What follows is here for users' scripts of official StyleGAN2.
+
+
+def flatten(x: TfExpression) -> tf.Tensor:
+    """Reshape to one axis."""
+    with tf.name_scope('Flatten'):
+        return tf.reshape(x, [-1])
+
+
+def log2(x: TfExpression) -> tf.Tensor:
+    """Logarithm to base 2."""
+    with tf.name_scope('Log2'):
+        return tf.log(x) * np.float32(1 / np.log(2))
+
+
+def create_var_with_large_initial_value(initial_value: np.ndarray, *args, **kwargs) -> tf.Variable:
+    """Make a variable whose initial value is not stored in the graph, which is limited to 2 GiB."""
+    assert_tf_initialized()
+    zeros = tf.zeros(initial_value.shape, initial_value.dtype)
+    var = tf.Variable(zeros, *args, **kwargs)
+    set_vars({var: initial_value})
+    return var

@@ -8,8 +8,8 @@ dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:
 import importlib
 import inspect
 import json
-import zipfile
 from typing import Any, BinaryIO, Dict
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from dnnlib.util import UserError, atomic_write
 
 _FORMAT, _VERSION = 'stylegan2 weights', 1
 _ROLES = ('G', 'D', 'Gs')
+# What reading a file may raise that is cut off, or no .npz of this format.
+_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile)
 
 
 def by_role(loaded: Any) -> Dict[str, Any]:
@@ -30,12 +32,9 @@ def by_role(loaded: Any) -> Dict[str, Any]:
     """
     if isinstance(loaded, (NetworkRecord, Network)):
         return {loaded.name: loaded}
-    if (
-        isinstance(loaded, (tuple, list))
-        and len(loaded) == len(_ROLES)
-        and all(isinstance(net, (NetworkRecord, Network)) for net in loaded)
-    ):
-        return dict(zip(_ROLES, loaded))
+    if isinstance(loaded, (tuple, list)) and len(loaded) == len(_ROLES):
+        if all(isinstance(net, (NetworkRecord, Network)) for net in loaded):
+            return dict(zip(_ROLES, loaded))
     raise UserError('the file holds neither (G, D, Gs) nor one network')
 
 
@@ -45,14 +44,10 @@ def export_npz(loaded: Any, path: str) -> None:
     Raises:
         UserError: options that JSON cannot hold, or the file cannot be written.
     """
-    arrays = {}  # type: Dict[str, np.ndarray]
+    arrays: Dict[str, Any] = {}
     networks = {key: _describe(record, key, arrays) for key, record in by_role(loaded).items()}
-    header = dict(
-        format=_FORMAT,
-        version=_VERSION,
-        is_single=isinstance(loaded, NetworkRecord),
-        networks=networks,
-    )
+    is_single = isinstance(loaded, NetworkRecord)
+    header = dict(format=_FORMAT, version=_VERSION, is_single=is_single, networks=networks)
     try:
         arrays['header'] = np.array(json.dumps(header))
     except TypeError as error:
@@ -62,7 +57,7 @@ def export_npz(loaded: Any, path: str) -> None:
 
 
 def _describe(record, key, arrays):
-    """The header's entry of a network; its arrays are added to `arrays`."""
+    """The header's entry for a network; its variables go into `arrays`."""
     module = network_code.local_namesake(record.source, record.build_func_name)
     for name, value in record.variables.items():
         if value.dtype.kind not in 'fiub':
@@ -103,15 +98,7 @@ def import_npz(file: BinaryIO) -> Any:
                 )
             networks = [_build(entry, key, arrays) for key, entry in header['networks'].items()]
             return networks[0] if header['is_single'] else tuple(networks)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _BROKEN as error:
         raise UserError(
             '%s is no whole file of exported networks (%s: %s); export it again'
             % (where, type(error).__name__, error)
@@ -119,7 +106,7 @@ def import_npz(file: BinaryIO) -> Any:
 
 
 def _build(entry, key, arrays):
-    """A network of its description."""
+    """The network that an entry of the header describes."""
     if entry['module'] not in network_code.LOCAL_MODULES:
         raise UserError(
             'network %r needs the build function %r, which is not known here'

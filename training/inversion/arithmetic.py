@@ -18,11 +18,11 @@ SPACES = ('w', 'wplus', 'z')
 
 
 def learning_rate(t: float, initial: float, rampdown_length: float, rampup_length: float) -> float:
-    """Learning rate at t, the part of all steps that is done: a linear ramp up, a cosine one down.
+    """Learning rate at t, the share of steps that are done: a linear ramp up, a cosine ramp down.
 
     Args:
         t: from 0 to 1. initial: the rate between the ramps.
-        rampdown_length, rampup_length: of the ramps, as parts of all steps; 0 for none.
+        rampdown_length, rampup_length: of the ramps, as shares of all steps; 0 for none.
     """
     ramp = 1.0
     if rampdown_length > 0:
@@ -33,10 +33,10 @@ def learning_rate(t: float, initial: float, rampdown_length: float, rampup_lengt
 
 
 def noise_level(t: float, std: float, initial_factor: float, ramp_length: float) -> float:
-    """Standard deviation of what is added to the latents at t, falling to 0 at `ramp_length`.
+    """Standard deviation of the noise on the latents at t, which falls to 0 at `ramp_length`.
 
     Args:
-        t: part of all steps that is done, from 0 to 1. std: that of the latents.
+        t: share of steps that are done, from 0 to 1. std: standard deviation of the latents.
         initial_factor: multiple of `std` at the start.
     """
     if ramp_length <= 0:
@@ -45,7 +45,7 @@ def noise_level(t: float, std: float, initial_factor: float, ramp_length: float)
 
 
 def noise_regularization(noise: tf.Tensor) -> tf.Tensor:
-    """How much pixels of noise maps [N, 1, H, W] agree with their neighbours: [N].
+    """How much pixels of noise maps [N, 1, H, W] resemble their neighbours: [N].
 
     Squared mean of the product of neighbours, along both axes, summed over the scales of a pyramid
     of 2x2 means down to 8x8. Maps of white noise give about 0, maps that carry a picture do not.

@@ -1,9 +1,10 @@
-"""Figures of "On Noise Injection in Generative Adversarial Networks" that a trained generator
-makes: 1 (what noise does to an image), 3 and 5 (images of several networks).
+"""Figures of "On Noise Injection in GANs" that a trained generator makes.
+
+Fig. 1 (what noise does to an image), 3 and 5 (images of several networks).
 """
 
 import itertools
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -23,7 +24,7 @@ def check_noise(generator: Generator, network: str) -> None:
 
 
 def layer_names(generator: Generator) -> List[str]:
-    """The layers with noise by their size, such as 4x4, with a or b where two have the same."""
+    """The layers with noise by their size, such as 4x4; 8x8a and 8x8b where two have the same."""
     sizes = ['%dx%d' % tuple(shape[2:]) for shape in generator.noise_shapes]
     return [
         size if sizes.count(size) == 1 else size + 'ab'[sizes[:index].count(size)]
@@ -42,9 +43,8 @@ def noise_by_layers(generator: Generator, seed: int) -> np.ndarray:
     steps = [
         [x * (index < count) for index, x in enumerate(noise)] for count in range(len(noise) + 1)
     ]
-    return np.stack(
-        list(generator.images(_same_latents(generator, seed, len(steps)), noises=steps))
-    )
+    latents = _same_latents(generator, seed, len(steps))
+    return np.stack(list(generator.images(latents, noises=steps)))
 
 
 def stddev_of_noise(
@@ -57,17 +57,17 @@ def stddev_of_noise(
     Args:
         layer: index of the only layer with noise; None: all have it.
 
-    Returns: [H, W], the mean over the colours, in levels of 0 to 255, which stand for [-1, 1]; of
-        the network's output, which is neither rounded nor clipped as pictures are.
+    Returns: [H, W], the mean over the colours, in levels of 0 to 255, which stand for [-1, 1]. The
+        network's output is neither rounded nor clipped, as pictures are.
     """
     draws = (
         [x * (layer in (None, index)) for index, x in enumerate(generator.noise_of(draw))]
         for draw in range(num_draws)
     )
-    images = generator.images(
-        _same_latents(generator, seed, num_draws), noises=draws, as_uint8=False
-    )
-    mean, squares = 0.0, 0.0
+    latents = _same_latents(generator, seed, num_draws)
+    images = generator.images(latents, noises=draws, as_uint8=False)
+    mean: Any = 0.0
+    squares: Any = 0.0
     for number, image in enumerate(images, 1):  # Welford 1962: one image at a time
         difference = image.astype(np.float64) - mean
         mean = mean + difference / number
@@ -85,28 +85,24 @@ def save_noise_layers(path: str, generator: Generator, seeds: Sequence[int]) -> 
 def save_noise_stddev(
     path: str, generator: Generator, seeds: Sequence[int], num_draws: int
 ) -> np.ndarray:
-    """Write a figure with each seed's image, with and without its noise, and maps of
-    `stddev_of_noise`, for all layers and for each alone.
+    """Write a figure: each seed's image, with noise and without, and maps of `stddev_of_noise`.
+
+    There is a map for noise in all layers, and one for noise in each layer alone.
 
     Returns: the maps [seeds, 1 + layers, H, W].
     """
     names = ['all layers'] + layer_names(generator)
     layers = [None] + list(range(len(names) - 1))
     jobs = list(itertools.product(seeds, layers))
-    maps = np.stack(
-        [
-            stddev_of_noise(generator, seed, num_draws, layer)
-            for seed, layer in tqdm(jobs, disable=None, leave=False)
-        ]
-    )
+    progress = tqdm(jobs, disable=None, leave=False)
+    maps = np.stack([stddev_of_noise(generator, seed, num_draws, x) for seed, x in progress])
     maps = maps.reshape([len(seeds), len(layers)] + list(maps.shape[1:]))
     limits = (0.0, float(np.quantile(maps, 0.999)) or 1.0)
     no_noise = [np.zeros(shape) for shape in generator.noise_shapes]
-    rows = []
+    rows: List[List[Panel]] = []
     for seed, seed_maps in zip(seeds, maps):
-        images = generator.images(
-            _same_latents(generator, seed, 2), noises=[generator.noise_of(seed), no_noise]
-        )
+        noises = [generator.noise_of(seed), no_noise]
+        images = generator.images(_same_latents(generator, seed, 2), noises=noises)
         panels = [Panel(image, title) for image, title in zip(images, ['image', 'no noise'])]
         panels += [
             Panel(values, title, 'mean %.2f' % values.mean(), limits, 'magma')
@@ -114,14 +110,11 @@ def save_noise_stddev(
         ]
         # Titles stand above the first row.
         rows.append([panel._replace(title='') for panel in panels] if rows else panels)
-    save_panels(
-        path,
-        rows,
-        ['seed %d' % seed for seed in seeds],
+    caption = (
         'Standard deviation of pixels over %d draws of the noise in all layers, and in one '
-        'layer alone (levels of 0 to 255)' % num_draws,
-        (limits, 'magma'),
+        'layer alone (levels of 0 to 255)' % num_draws
     )
+    save_panels(path, rows, ['seed %d' % seed for seed in seeds], caption, (limits, 'magma'))
     return maps
 
 
@@ -143,12 +136,8 @@ def save_sample_grid(
             generator.images_of_seeds(seeds), title, len(seeds), disable=None, leave=False
         )
         grids.append(np.stack(list(images)))
-    save_titled_grids(
-        path,
-        grids,
-        [title for title, _ in generators],
-        columns or int(np.ceil(np.sqrt(len(seeds)))),
-    )
+    columns = columns or int(np.ceil(np.sqrt(len(seeds))))
+    save_titled_grids(path, grids, [title for title, _ in generators], columns)
 
 
 def _same_latents(generator, seed, number):

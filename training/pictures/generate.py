@@ -7,8 +7,8 @@ StyleGAN2 draws them.
 import argparse
 import itertools
 import re
-from collections import OrderedDict, namedtuple
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from collections import OrderedDict
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -24,14 +24,21 @@ NOISE_HELP = (
     'the network), none, or seed:N (that of seed N for all)'
 )
 
-# Tensors of a network. scope: where those inside of it are; inputs: latents and, if there are any,
-# labels; noise: maps [N or 1, 1, H, W]; dlatents: w, or None.
-_Graph = namedtuple('_Graph', 'scope inputs noise dlatents images uint8_images')
+
+class _Graph(NamedTuple):
+    """Tensors of a network."""
+
+    scope: str  # of all its ops
+    inputs: List[tf.Tensor]  # latents and, if there are any, labels
+    noise: List[tf.Tensor]  # maps [N or 1, 1, H, W]
+    dlatents: Optional[tf.Tensor]  # w, if there is one
+    images: tf.Tensor
+    uint8_images: tf.Tensor
 
 
 def parse_noise(text: str) -> str:
     """Flag type: 'random', 'const', 'none' or 'seed:N'."""
-    kind, colon, number = text.partition(':')
+    kind, _, number = text.partition(':')
     if text in ('random', 'const', 'none') or (
         kind == 'seed' and number.isdecimal() and int(number) < 1 << 32
     ):
@@ -59,6 +66,8 @@ class Generator:
     Raises:
         UserError: a class for a network that has none, no class for one that has, or one outside.
     """
+
+    _graph: Optional[_Graph]
 
     def __init__(
         self,
@@ -230,7 +239,7 @@ class Generator:
                     tf.placeholder_with_default(tf.identity(var), [None] + shape[1:])
                     for var, shape in zip(self._noise_vars, self.noise_shapes)
                 ]
-                options = {'noise_values': noise} if noise else {}
+                options: Dict[str, Any] = {'noise_values': noise} if noise else {}
                 if self.num_layers is not None:
                     options['return_dlatents'] = True
                 outputs = self._Gs.get_output_for(

@@ -1,5 +1,6 @@
-"""Figures by Matplotlib and titled grids of images, written whole. Only figures need Matplotlib, so
-that it is loaded late.
+"""Figures by Matplotlib and titled grids of images, each written whole or not at all.
+
+Matplotlib is imported by the functions that need it: it is an optional package.
 """
 
 import os
@@ -18,17 +19,15 @@ _CELL_INCHES = 1.1
 _SMALLEST_CELL = 64  # pixels; smaller images are enlarged by a whole number
 _GAP = 6
 
-Panel = NamedTuple(
-    'Panel',
-    [
-        ('values', np.ndarray),  # an image, uint8 [C, H, W], or a map [H, W]
-        ('title', str),
-        ('note', str),  # above and below, '' for none
-        ('limits', Tuple[float, float]),  # of a map
-        ('colours', str),
-    ],
-)  # a map's colour map, by its name in Matplotlib
-Panel.__new__.__defaults__ = ('', '', (0.0, 1.0), 'viridis')
+
+class Panel(NamedTuple):
+    """An image or a map in a figure, with texts above and below, '' for none."""
+
+    values: np.ndarray  # an image, uint8 [C, H, W], or a map [H, W]
+    title: str = ''
+    note: str = ''
+    limits: Tuple[float, float] = (0.0, 1.0)  # of a map
+    colours: str = 'viridis'  # a map's colour map, by its name in Matplotlib
 
 
 def new_figure(width: float, height: float):
@@ -70,28 +69,18 @@ def save_panels(
     figure = new_figure(width, height)
 
     def axes_at(column, row, cell_width=_CELL_INCHES):
-        return figure.add_axes(
-            [
-                (left + column * _CELL_INCHES) / width,
-                1 - (top + row * cell_height + _CELL_INCHES - 0.06) / height,
-                (cell_width - 0.06) / width,
-                (_CELL_INCHES - 0.06) / height,
-            ]
-        )
+        x = left + column * _CELL_INCHES
+        y = top + row * cell_height + _CELL_INCHES - 0.06  # from the top, as text is laid out
+        w, h = cell_width - 0.06, _CELL_INCHES - 0.06
+        return figure.add_axes([x / width, 1 - y / height, w / width, h / height])
 
     for y, row in enumerate(rows):
         for x, panel in enumerate(row):
             if panel is not None:
                 _draw(axes_at(x, y), panel)
     for y, label in enumerate(row_labels):
-        figure.text(
-            (left - 0.1) / width,
-            1 - (top + y * cell_height + _CELL_INCHES / 2) / height,
-            label,
-            ha='right',
-            va='center',
-            fontsize=7.5,
-        )
+        middle = 1 - (top + y * cell_height + _CELL_INCHES / 2) / height
+        figure.text((left - 0.1) / width, middle, label, ha='right', va='center', fontsize=7.5)
     if caption:
         figure.text(0.5, 1 - 0.08 / height, caption, ha='center', va='top', fontsize=9)
     if bar:
@@ -113,13 +102,8 @@ def _draw(axes, panel):
         picture = misc.convert_to_pil_image(panel.values, [0, 255]).convert('RGB')
         axes.imshow(np.asarray(picture), interpolation='nearest')
     else:
-        axes.imshow(
-            panel.values,
-            panel.colours,
-            interpolation='nearest',
-            vmin=panel.limits[0],
-            vmax=panel.limits[1],
-        )
+        low, high = panel.limits
+        axes.imshow(panel.values, panel.colours, interpolation='nearest', vmin=low, vmax=high)
 
 
 def save_titled_grids(
@@ -135,25 +119,16 @@ def save_titled_grids(
     cell = max([_SMALLEST_CELL] + [grid.shape[-1] for grid in grids])
     pictures = [_enlarged_grid(grid, columns, cell) for grid in grids]
     size = max(11, cell // 16)
-    canvas = PIL.Image.new(
-        'RGB',
-        (
-            sum(p.width for p in pictures) + _GAP * (len(pictures) - 1),
-            max(p.height for p in pictures) + 2 * size,
-        ),
-        'white',
-    )
+    width = sum(p.width for p in pictures) + _GAP * (len(pictures) - 1)
+    height = max(p.height for p in pictures) + 2 * size
+    canvas = PIL.Image.new('RGB', (width, height), 'white')
     draw = PIL.ImageDraw.Draw(canvas)
     x = 0
     for picture, title in zip(pictures, titles):
         font = _font(title, size, picture.width)
         text_width, text_height = font.getmask(title).size
-        draw.text(
-            (x + (picture.width - text_width) // 2, size // 2 - (text_height - size) // 2),
-            title,
-            'black',
-            font,
-        )
+        place = (x + (picture.width - text_width) // 2, size // 2 - (text_height - size) // 2)
+        draw.text(place, title, 'black', font)
         canvas.paste(picture, (x, 2 * size))
         x += picture.width + _GAP
     with atomic_write(path) as file:
@@ -165,13 +140,12 @@ def _enlarged_grid(images, columns, cell):
     rows = (len(images) - 1) // columns + 1
     picture = misc.convert_to_pil_image(misc.create_image_grid(images, (columns, rows)), [0, 255])
     factor = max(cell // images.shape[-1], 1)
-    return picture.convert('RGB').resize(
-        (picture.width * factor, picture.height * factor), PIL.Image.NEAREST
-    )
+    size = (picture.width * factor, picture.height * factor)
+    return picture.convert('RGB').resize(size, PIL.Image.NEAREST)
 
 
 def _font(text, size, width):
-    """Matplotlib's font, so small that the text fits the width."""
+    """Matplotlib's font, made smaller where the text would not fit the width."""
     import matplotlib
 
     path = os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')

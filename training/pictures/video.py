@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from typing import Iterable
+from typing import Iterable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -21,9 +21,10 @@ def check_format(video_format: str) -> None:
 
             imageio_ffmpeg.get_ffmpeg_exe()
         except (ImportError, RuntimeError) as error:
+            reason = str(error).strip().split('\n')[0]
             raise UserError(
-                'mp4 cannot be written without ffmpeg (%s); pip install '
-                'imageio-ffmpeg, or choose --format=gif' % str(error).strip().split('\n')[0]
+                'mp4 cannot be written without ffmpeg (%s); pip install imageio-ffmpeg, or choose '
+                '--format=gif' % reason
             )
 
 
@@ -42,23 +43,18 @@ def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
             _write_mp4(file.name, pictures, fps)
 
 
-def _write_gif(file, pictures: Iterable[Image.Image], fps: float) -> None:
-    first = next(pictures)
-    first.save(
-        file,
-        'GIF',
-        save_all=True,
-        append_images=itertools.chain(pictures),
-        duration=max(int(round(100 / fps)), 1) * 10,
-        loop=0,
+def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
+    duration = max(int(round(100 / fps)), 1) * 10  # milliseconds
+    next(pictures).save(
+        file, 'GIF', save_all=True, append_images=pictures, duration=duration, loop=0
     )
 
 
-def _write_mp4(path: str, pictures: Iterable[Image.Image], fps: float) -> None:
+def _write_mp4(path: str, pictures: Iterator[Image.Image], fps: float) -> None:
     import imageio_ffmpeg
 
     first = next(pictures)
-    # ffmpeg would tell the container by the extension, which is that of a temporary file.
+    # '-f': the path is that of a temporary file, whose extension does not tell ffmpeg the format.
     writer = imageio_ffmpeg.write_frames(
         path,
         first.size,
