@@ -52,7 +52,7 @@ class ConditionNumber(MetricBase):
         self._crop = crop
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
-        self._measured_space = None
+        self._measured_space: Optional[str] = None
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu

@@ -64,7 +64,7 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
 
     Returns: [] if the paper has no row for the configuration or none of these metrics.
     """
-    known = next((key for key in _TITLES if key in dataset.lower()), None)
+    known = next((key for key in _TITLES if key in dataset.lower()), '')
     paper_dataset = known if (known, config) in FIGURES else 'ffhq'
     figures = FIGURES.get((paper_dataset, config))
     if figures is None:

@@ -85,7 +85,7 @@ def collect(
     progress = _Progress(title, num_samples, store.num_units * unit_size)
     with contextlib.closing(progress):
         for first in range(store.num_units, num_units, num_gpus):
-            feed = {}
+            feed: Dict[tf.Tensor, np.ndarray] = {}
             for index, inputs in enumerate(placeholders):
                 values = unit_inputs(first + index)
                 feed.update((inputs[name], value) for name, value in values.items())

@@ -50,6 +50,7 @@ class Progress:
 
     def update(self, num_images: int) -> None:
         """Count images of the current tick."""
+        assert self._bar is not None, 'ensure_tick comes first'
         self._bar.update(num_images)
 
     def close_bar(self) -> None:

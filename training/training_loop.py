@@ -156,7 +156,8 @@ def training_loop(
             prev_lod = sched.lod
             tick_end = progress.ensure_tick(cur_nimg, sched.tick_kimg)
             for _ in range(minibatch_repeats):
-                graph.run_iteration(sched, counter)
+                for step in graph.steps(sched, counter):
+                    tflib.run(step.op, step.feed)
                 counter += 1
                 cur_nimg += sched.minibatch_size
                 progress.update(sched.minibatch_size)
