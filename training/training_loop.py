@@ -12,6 +12,7 @@ from dnnlib.tflib import engine
 from metrics.metric_base import MetricGroup
 from training import misc
 from training.data.opening import load_dataset
+from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
 from training.progress import Progress, ticks_until
 from training.schedule import training_schedule
