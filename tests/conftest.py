@@ -1,20 +1,25 @@
 """Fixtures shared by all tests."""
 
+import os
 import warnings
 
 import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
-from dnnlib.tflib import custom_ops, engine, layout
+from dnnlib.tflib import custom_ops, engine, kernel_build, layout
 
 
 @pytest.fixture(scope='session', autouse=True)
-def ops():
-    """Compile the ops, once for this machine: they stay in the user's cache."""
+def ops_cache(request, tmp_path_factory):
+    """Folder of the ops, compiled once for this and later runs of the tests."""
+    cache = getattr(request.config, 'cache', None)
+    folder = cache.mkdir('ops') if cache else tmp_path_factory.mktemp('ops')
+    os.environ[kernel_build.CACHE_VARIABLE] = str(folder)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # without a compiler the tests use plain TensorFlow
         custom_ops.implementation_of('FusedBiasAct')
+    return str(folder)
 
 
 @pytest.fixture
