@@ -77,7 +77,8 @@ class Projector:
         regularize_noise_weight: weight of `arithmetic.noise_regularization`.
         lambda_mse, lambda_perceptual, lambda_lpips: weights of the losses: mean squared error of
             images in [-1, 1]; that of VGG16 features; the LPIPS network's distance.
-        vgg16_weights: file of VGG16's weights; None: no perceptual loss.
+        vgg16_weights: file of VGG16's weights; None: no perceptual loss. feature_nets_dir: folder
+            of the LPIPS network; None: see `feature_nets`.
         class_index: class of the images for networks with labels; None for no class.
         verbose: print losses. clone_net: make a copy of the network, which then may change.
     """
@@ -91,6 +92,7 @@ class Projector:
         self.alpha_learning_rate = 0.002
         self.regularize_noise_weight = 1e5
         self.vgg16_weights: Optional[str] = None
+        self.feature_nets_dir: Optional[str] = None
         self.class_index: Optional[int] = None
         self.verbose = False
         self.clone_net = True
@@ -200,7 +202,7 @@ class Projector:
                 self._features, self._target_features
             )
         if self.lambda_lpips:
-            net = feature_nets.load(feature_nets.LPIPS)
+            net = feature_nets.load(feature_nets.LPIPS, self.feature_nets_dir)
             pair = [to_rgb(limit_size((x + 1) * (255 / 2))) for x in (self._images, self._targets)]
             self._losses['lpips'] = tf.reshape(net.get_output_for(*pair), [self._minibatch_size])
         weights = dict(

@@ -14,8 +14,8 @@ from dnnlib.tflib import custom_ops
 from dnnlib.util import UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
-from metrics.metric_base import FeatureMetric, MetricGroup
-from metrics.metric_defaults import GROUPS, check_metrics, metric_defaults
+from metrics.metric_base import MetricGroup
+from metrics.metric_defaults import GROUPS, make_group, metric_defaults
 from training import misc, runs
 from training.data.opening import load_dataset
 from training.perception import feature_nets
@@ -155,7 +155,7 @@ def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
 
 
 def check_data(
-    metric_kwargs: List[dict],
+    group: MetricGroup,
     work: Dict[str, Any],
     class_index: Optional[int],
     trust_network_code: bool,
@@ -163,11 +163,7 @@ def check_data(
     """Find out about missing networks, data and classes before any work starts."""
     for network in work['networks']:
         misc.open_file_or_url(network).close()
-    need_reals = [
-        metric.name
-        for metric in MetricGroup(metric_kwargs).metrics
-        if isinstance(metric, FeatureMetric) and metric.needs_reals
-    ]
+    need_reals = group.needing_reals()
     if work['dataset_args'] is not None:
         load_dataset(data_dir=work['data_dir'], **work['dataset_args']).close()
     elif need_reals:
@@ -202,7 +198,6 @@ def run(
     class_index: Optional[int],
 ) -> None:
     """Evaluate networks one by one into the current run folder, and print a table."""
-    feature_nets.use_folder(feature_nets_dir)
     group = MetricGroup(metric_kwargs)
     seen, rows = set(), []
     for network in networks:
@@ -226,6 +221,7 @@ def run(
             seed=seed,
             trust_network_code=trust_network_code,
             class_index=class_index,
+            feature_nets_dir=feature_nets_dir,
         )
         rows.append((network, group.get_results(), group.image_shape))
     print()
@@ -274,13 +270,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not args.metrics:
         raise UserError('--metrics names no metric; choose from %s' % ', '.join(metric_defaults))
     custom_ops.require_native_ops(args.require_native_ops)
-    feature_nets.use_folder(args.feature_nets)
-    metric_kwargs = check_metrics(
-        args.metrics, args.num_samples, ensure=False, class_index=args.class_index
-    )
+    group = make_group(args.metrics, args.num_samples, args.class_index)
     work = find_networks(args)
-    check_data(metric_kwargs, work, args.class_index, args.trust_network_code)
-    check_metrics(args.metrics, args.num_samples)
+    check_data(group, work, args.class_index, args.trust_network_code)
+    group.ensure_feature_nets(args.feature_nets)
 
     submit_config = dnnlib.SubmitConfig()
     submit_config.num_gpus = args.num_gpus
@@ -289,7 +282,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     dnnlib.submit_run(
         submit_config,
         'run_metrics.run',
-        metric_kwargs=metric_kwargs,
+        metric_kwargs=group.metric_kwarg_list,
         seed=args.seed,
         num_gpus=args.num_gpus,
         feature_nets_dir=args.feature_nets,

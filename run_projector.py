@@ -47,6 +47,7 @@ _ATTRIBUTES = dict(
     lambda_mse='lambda_mse',
     lambda_perceptual='lambda_perceptual',
     class_index='class_index',
+    feature_nets='feature_nets_dir',
 )
 
 
@@ -289,8 +290,8 @@ def find_vgg16(args: argparse.Namespace) -> Optional[str]:
     if args.vgg16 == 'none':
         return None
     if args.vgg16 == 'download':
-        return vgg16.find_weights()
-    path = vgg16.find_weights(args.vgg16, download=False)
+        return vgg16.find_weights(folder=args.feature_nets)
+    path = vgg16.find_weights(args.vgg16, download=False, folder=args.feature_nets)
     if path is not None:
         vgg16.load_weights(path)
     elif args.lambda_perceptual:
@@ -346,7 +347,7 @@ def check_options(
     targets = find_targets(Gs, **dict(source, **only_check))
     hard_cases = [] if args.hard_cases is None else read_hard_cases(args.hard_cases, targets)
     if METHODS[args.method]['lambda_lpips']:
-        feature_nets.ensure([feature_nets.LPIPS])
+        feature_nets.ensure([feature_nets.LPIPS], args.feature_nets)
     return hard_cases
 
 
@@ -391,7 +392,6 @@ def main(argv: Optional[List[str]] = None) -> None:
         for name, value in vars(args).items()
         if name in _ATTRIBUTES and value is not None
     }
-    feature_nets.use_folder(args.feature_nets)
     vgg16_weights = find_vgg16(args)
     hard_cases = check_options(args, network, source, attributes, vgg16_weights)
     dnnlib.submit_run(
@@ -406,7 +406,6 @@ def main(argv: Optional[List[str]] = None) -> None:
         hard_cases=hard_cases,
         seed=args.seed,
         vgg16_weights=vgg16_weights,
-        feature_nets_dir=args.feature_nets,
         trust_network_code=args.trust_network_code,
         result_dir=args.result_dir,
         run_desc=args.command,

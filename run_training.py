@@ -10,7 +10,7 @@ import dnnlib
 from dnnlib import cli
 from dnnlib.tflib import custom_ops, engine, precision
 from dnnlib.util import UserError
-from metrics.metric_defaults import check_metrics, default_metrics
+from metrics.metric_defaults import default_metrics, make_group
 from training import configs, misc
 from training.data import demo
 from training.data.opening import load_dataset
@@ -239,7 +239,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     options = resolve_options(args)
     metrics = default_metrics() if args.metrics is None else args.metrics
-    options['metric_arg_list'] = check_metrics(metrics)
+    group = make_group(metrics)
+    group.ensure_feature_nets()
+    options['metric_arg_list'] = group.metric_kwarg_list
     if args.dry_run:
         print(json.dumps(dict(options, num_gpus=args.num_gpus), indent=4, default=str))
         return

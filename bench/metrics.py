@@ -29,11 +29,10 @@ from metrics.frechet_inception_distance import frechet_distance, gaussian_of
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_distance
 from metrics.metric_base import FeatureMetric, MetricGroup
-from metrics.metric_defaults import check_metrics, metric_defaults
+from metrics.metric_defaults import make_group, metric_defaults
 from metrics.precision_recall import knn_precision_recall_features
 from training import runs
 from training.data.tfrecord_exporter import TFRecordExporter
-from training.perception import feature_nets
 
 _WARM_UP_UNITS = 3
 _NUM_REALS = 64
@@ -87,16 +86,21 @@ class Generation(FeatureMetric):
 
 def _sampling(network, name, num_samples):
     """Seconds per sample: all, and those on the host after the graph."""
-    kwargs = dict(
-        func_name='bench.metrics.Generation',
-        num_images=num_samples,
-        name=name,
-        minibatch_per_gpu=metric_defaults.fid50k.minibatch_per_gpu,
-    )
-    if name != _GENERATION:
-        (kwargs,) = check_metrics([name], num_samples)
-    (metric,) = MetricGroup([kwargs]).metrics
-    with _TimedEvaluation(network, dataset_args=dict(tfrecord_dir='reals')) as evaluation:
+    if name == _GENERATION:
+        kwargs = dict(
+            func_name='bench.metrics.Generation',
+            num_images=num_samples,
+            name=name,
+            minibatch_per_gpu=metric_defaults.fid50k.minibatch_per_gpu,
+        )
+        group = MetricGroup([kwargs])
+    else:
+        group = make_group([name], num_samples)
+    (metric,) = group.metrics
+    dataset_args = dict(tfrecord_dir='reals')
+    with _TimedEvaluation(
+        network, dataset_args=dataset_args, feature_nets_dir='nets'
+    ) as evaluation:
         metric.evaluate(evaluation, log_results=False)
         return evaluation.seconds, evaluation.host_seconds
 
@@ -150,7 +154,6 @@ def _statistics(name):
 def _prepare(network):
     """Write what metrics need beside the network into the current folder."""
     metric_toys.save_feature_nets('nets')
-    feature_nets.use_folder('nets')
     with Evaluation(network) as evaluation, evaluation.graph():
         evaluation.load_generator()
         shape = evaluation.generator['shape']

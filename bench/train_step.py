@@ -16,8 +16,6 @@ import os
 import sys
 import time
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tensorflow.compat.v1 as tf
@@ -31,20 +29,29 @@ from dnnlib.util import EasyDict, UserError
 from training import configs
 from training.train_graph import TrainGraph
 
+_NAMES = {
+    'TrainG': 'G',
+    'RegG': 'G path lengths',
+    'UpdateGs': 'moving average',
+    'TrainD': 'D',
+    'RegD': 'D R1',
+}
 # Lazy regularization's intervals; see `TrainGraph`.
 _SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
 
 
 class _RandomImages:
-    """Stands in for a data set; its images are fed."""
+    """Stands in for a data set."""
 
     label_size = 0
 
-    def __init__(self, resolution):
+    def __init__(self, resolution, minibatch):
         self.shape = [3, resolution, resolution]
+        self._minibatch = minibatch
 
     def get_minibatch_tf(self):
-        return tf.zeros([1] + self.shape), tf.zeros([1, 0])
+        size = [self._minibatch] + self.shape
+        return tf.random_uniform(size, maxval=255), tf.zeros([self._minibatch, 0])
 
     def get_random_labels_tf(self, minibatch_size):
         return tf.zeros([minibatch_size, 0])
@@ -78,7 +85,7 @@ class _Training:
             self.G,
             self.D,
             Gs,
-            _RandomImages(resolution),
+            _RandomImages(resolution, minibatch),
             options['G_loss_args'],
             options['D_loss_args'],
             options['G_opt_args'],
@@ -86,18 +93,10 @@ class _Training:
             process_reals_args=dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1]),
         )
         self._minibatch = minibatch
-        self._reals = np.random.RandomState(0).uniform(-1, 1, [minibatch, 3] + [resolution] * 2)
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
     def steps(self):
         """name -> (operation of the step, what to feed it); also the moving average of G."""
-        calls = []
-
-        def run(fetches, feed_dict):
-            if isinstance(fetches, tuple):
-                return self._reals, np.zeros([self._minibatch, 0])
-            calls.append((fetches, dict(feed_dict)))
-
         sched = EasyDict(
             lod=0,
             G_lrate=0.002,
@@ -105,12 +104,10 @@ class _Training:
             minibatch_size=self._minibatch,
             minibatch_gpu=self._minibatch,
         )
-        self._graph.run_iteration(sched, 0, run)
-        names = ['G', 'G path lengths', 'moving average', 'D', 'D R1']
         return {
-            name: call
-            for name, call in zip(names, calls)
-            if self.has_path_lengths or name != 'G path lengths'
+            _NAMES[step.name]: (step.op, step.feed)
+            for step in self._graph.steps(sched, 0)
+            if self.has_path_lengths or step.name != 'RegG'
         }
 
     def flops(self):

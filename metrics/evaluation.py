@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,11 +15,14 @@ from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from metrics import protocol, sampling
+from metrics.features import copies_on_devices
 from metrics.image_features import ImageFeatures
 from metrics.sample_store import SampleStore
 from training import misc
+from training.data.base import Dataset
 from training.data.labels import check_class
 from training.data.opening import load_dataset
+from training.perception import feature_nets
 
 
 class Evaluation:
@@ -47,6 +50,7 @@ class Evaluation:
         seed: int = 0,
         trust_network_code: bool = False,
         class_index: Optional[int] = None,
+        feature_nets_dir: Optional[str] = None,
     ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
@@ -59,10 +63,11 @@ class Evaluation:
         with misc.open_file_or_url(network_pkl) as file:
             self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
         self._trust_network_code = trust_network_code
+        self._feature_nets_dir = feature_nets_dir
         self._data_dir = data_dir
         self._dataset_args = dataset_args or None
-        self._dataset = None
-        self._label_source = None
+        self._dataset: Optional[Dataset] = None
+        self._label_source: Optional[Dataset] = None
         self._tf_config = dict(tf_config or {})
         if num_gpus > 1 and not engine.gpu_devices():
             self._tf_config['device_count.CPU'] = num_gpus
@@ -128,6 +133,16 @@ class Evaluation:
             check_class(self.class_index, self.generator['label_size'])
         return Gs
 
+    def load_feature_net(self, name: str) -> List[Network]:
+        """Load a network of `feature_nets` into the default graph, with a copy for each device."""
+        with tf.device(engine.device(0)):
+            net = feature_nets.load(name, self._feature_nets_dir)
+        return copies_on_devices(net, self.num_gpus)
+
+    def feature_net_hashes(self, names: Iterable[str]) -> Dict[str, str]:
+        """Hashes of the files of networks of `feature_nets`, by their names."""
+        return {name: feature_nets.sha256(name, self._feature_nets_dir) for name in names}
+
     def draw_latents(self, rng: np.random.RandomState, number: int) -> np.ndarray:
         """Latents z from N(0, 1), float32 [number, latent_size]."""
         return rng.randn(number, *self.generator['latent_size']).astype(np.float32)
@@ -171,9 +186,9 @@ class Evaluation:
     def _open_labels(self):
         """The data set with labels as the generator takes them."""
         label_size = self.generator['label_size']
-        if self._label_source is None:
-            self._label_source = self._open_dataset(max_label_size=label_size)
         source = self._label_source
+        if source is None:
+            source = self._label_source = self._open_dataset(max_label_size=label_size)
         if source.label_size != label_size:
             raise UserError(
                 'the network takes labels of size %d, those of the data set have %d; '

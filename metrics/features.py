@@ -7,7 +7,6 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
-from training.perception import feature_nets
 
 
 class Feature:
@@ -24,8 +23,8 @@ class Feature:
     nets: List[str] = []
     is_cached = False
 
-    def open(self, num_gpus: int) -> None:
-        """Load what is needed into the default graph."""
+    def open(self, evaluation) -> None:
+        """Load what is needed for an `Evaluation` into the default graph."""
 
     def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         """Features of uint8 images [N, C, H, W] on device `index`: a tensor [N, ...]."""
@@ -50,21 +49,14 @@ class NetFeature(Feature):
         self.nets = [net_name]
         self._copies: List[Network] = []
 
-    def open(self, num_gpus):
-        self._copies = load_on_devices(self.nets[0], num_gpus)
+    def open(self, evaluation):
+        self._copies = evaluation.load_feature_net(self.nets[0])
 
     def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
         return apply_net(self._copies[index], to_rgb(tf.cast(images, tf.float32)))
 
     def size(self) -> Optional[int]:
         return self._copies[0].output_shape[1]
-
-
-def load_on_devices(net_name: str, num_gpus: int) -> List[Network]:
-    """Load a pretrained network with a copy for each device."""
-    with tf.device(engine.device(0)):
-        net = feature_nets.load(net_name)
-    return copies_on_devices(net, num_gpus)
 
 
 def copies_on_devices(net: Network, num_gpus: int) -> List[Network]:

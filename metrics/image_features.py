@@ -13,7 +13,6 @@ from dnnlib.download import CACHE_DIR
 from dnnlib.util import UserError, atomic_write
 from metrics.features import Feature, copies_on_devices
 from metrics.sample_store import ArrayStore, Samples
-from training.perception import feature_nets
 
 
 class ImageFeatures:
@@ -56,7 +55,7 @@ class ImageFeatures:
         facts = dict(
             number=number,
             class_index=evaluation.class_index,
-            nets=_hashes([feature]),
+            nets=evaluation.feature_net_hashes(feature.nets),
             mirror=evaluation.mirror_augment,
             seed=evaluation.seed if evaluation.mirror_augment else None,
         )
@@ -66,11 +65,12 @@ class ImageFeatures:
         )
         address = (path, metric.minibatch_per_gpu)
         if address not in self._reals:
-            self._reals[address] = _load(path) if feature.is_cached else None
-        if self._reals[address] is None:
-            self._reals[address] = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
-            if feature.is_cached:
-                _save(path, self._reals[address])
+            found = _load(path) if feature.is_cached else None
+            if found is None:
+                found = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
+                if feature.is_cached:
+                    _save(path, found)
+            self._reals[address] = found
         return self._reals[address]
 
     def _is_computed(self, metric):
@@ -89,7 +89,7 @@ class ImageFeatures:
                 _check_fit(evaluation.generator, evaluation.dataset)
             generators = copies_on_devices(Gs, evaluation.num_gpus)
             for feature in features.values():
-                feature.open(evaluation.num_gpus)
+                feature.open(evaluation)
             for metric in metrics:
                 metric.check_number(features[metric.feature.key].size())
 
@@ -125,7 +125,12 @@ class ImageFeatures:
                 make_inputs,
                 make_outputs,
                 convert,
-                dict(numbers=numbers, nets=_hashes(features.values())),
+                dict(
+                    numbers=numbers,
+                    nets=evaluation.feature_net_hashes(
+                        net for feature in features.values() for net in feature.nets
+                    ),
+                ),
             )
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
@@ -134,7 +139,7 @@ class ImageFeatures:
         evaluation = self._evaluation
         dataset = evaluation.dataset
         with evaluation.graph():
-            feature.open(evaluation.num_gpus)
+            feature.open(evaluation)
 
             def make_inputs(unit, rng):
                 places = unit * minibatch + np.arange(minibatch)
@@ -164,7 +169,7 @@ class ImageFeatures:
                 make_inputs,
                 make_outputs,
                 convert,
-                dict(feature=feature.key, nets=_hashes([feature])),
+                dict(feature=feature.key, nets=evaluation.feature_net_hashes(feature.nets)),
             )
         return Samples(store, len(indices))
 
@@ -175,10 +180,6 @@ def _of_class(evaluation):
 
 def _address(metric):
     return metric.minibatch_per_gpu, metric.feature.key
-
-
-def _hashes(features):
-    return {net: feature_nets.sha256(net) for feature in features for net in feature.nets}
 
 
 def _digest(facts):

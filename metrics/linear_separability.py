@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
-from metrics.features import apply_net, copies_on_devices, load_on_devices, to_rgb
+from metrics.features import apply_net, copies_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, limit_size
 from metrics.metric_base import MetricBase
 from training.perception import feature_nets
@@ -54,7 +54,7 @@ class LS(MetricBase):
         batch = self._minibatch_per_gpu
         space = LatentSpace(Gs, 'auto', Gs_kwargs)
         generators = copies_on_devices(Gs, num_gpus)
-        classifiers = [load_on_devices(net, num_gpus) for net in self.feature_nets]
+        classifiers = [self.evaluation.load_feature_net(net) for net in self.feature_nets]
 
         def make_inputs(_unit, rng):
             return dict(
@@ -81,7 +81,7 @@ class LS(MetricBase):
             batch,
             make_inputs,
             make_outputs,
-            key={net: feature_nets.sha256(net) for net in self.feature_nets},
+            key=self.evaluation.feature_net_hashes(self.feature_nets),
         )
         logits = store.read('logits')[: self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:

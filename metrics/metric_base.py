@@ -7,7 +7,7 @@ implements `_evaluate`.
 
 import os
 import time
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from metrics import protocol
 from metrics.evaluation import Evaluation
 from metrics.features import Feature
 from training import misc
+from training.perception import feature_nets
 
 _LONGEST_LABEL = 29
 _LONGEST_ERROR = 500
@@ -30,18 +31,19 @@ class MetricBase:
     Attributes:
         name: its name in results. feature_nets: file names of the pretrained networks that it
             needs.
-        evaluation: while `_evaluate` runs, what is evaluated; its `collect` gathers samples.
+        evaluation: what is evaluated, there while `_evaluate` runs; its `collect` gathers samples.
     """
+
+    evaluation: Evaluation
 
     def __init__(self, name: str):
         self.name = name
         self.feature_nets: List[str] = []
-        self.evaluation: Optional[Evaluation] = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the last results."""
-        self._results = []  # [(suffix, value, format)]
+        self._results: List[Tuple[str, float, str]] = []  # (suffix, value, format)
         self._label = ''
         self._seconds = 0.0
 
@@ -79,7 +81,7 @@ class MetricBase:
         try:
             self._compute(evaluation)
         finally:
-            self.evaluation = None
+            del self.evaluation
         self._label = os.path.splitext(os.path.basename(evaluation.network_pkl))[0]
         self._seconds += time.time() - start
         if log_results:
@@ -186,16 +188,32 @@ class MetricGroup:
     """Several metrics of the same networks.
 
     Args:
-        metric_kwarg_list: dict(func_name=..., name=..., **kwargs) for each, as `check_metrics`
-            returns.
+        metric_kwarg_list: dict(func_name=..., name=..., **kwargs) for each.
 
     Attributes:
-        metrics: the metrics. image_shape: [C, H, W] of the images of the network evaluated last.
+        metric_kwarg_list: as given. metrics: the metrics.
+        image_shape: [C, H, W] of the images of the network evaluated last.
+
+    Raises:
+        UserError: one of the metrics makes no sense, such as for too few samples.
     """
 
     def __init__(self, metric_kwarg_list: List[dict]):
-        self.metrics = [util.call_func_by_name(**kwargs) for kwargs in metric_kwarg_list]  # type: List[MetricBase]
+        self.metric_kwarg_list = metric_kwarg_list
+        self.metrics: List[MetricBase] = [util.call_func_by_name(**k) for k in metric_kwarg_list]
         self.image_shape: Optional[List[int]] = None
+
+    def needing_reals(self) -> List[str]:
+        """Names of the metrics that look at real images."""
+        return [m.name for m in self.metrics if isinstance(m, FeatureMetric) and m.needs_reals]
+
+    def ensure_feature_nets(self, folder: Optional[str] = None) -> None:
+        """Make sure that the pretrained networks can be loaded, downloading those that are missing.
+
+        Raises:
+            UserError: one of them is not in the folder, or cannot be downloaded.
+        """
+        feature_nets.ensure([net for m in self.metrics for net in m.feature_nets], folder)
 
     def run(
         self,
@@ -212,6 +230,7 @@ class MetricGroup:
         trust_network_code: bool = False,
         raise_errors: bool = True,
         class_index: Optional[int] = None,
+        feature_nets_dir: Optional[str] = None,
     ) -> None:
         """Evaluate one network.
 
@@ -229,6 +248,7 @@ class MetricGroup:
             trust_network_code: run code that is embedded in the pickle.
             raise_errors: False: a metric that fails is reported in one line, and the others go on.
             class_index: look at real and generated images of this class alone.
+            feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
         """
         for metric in self.metrics:
             metric.reset()
@@ -251,6 +271,7 @@ class MetricGroup:
                 seed,
                 trust_network_code,
                 class_index,
+                feature_nets_dir,
             ) as evaluation:
                 self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')

@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from typing import List, Optional
 
-from dnnlib.util import EasyDict, UserError, call_func_by_name
+from dnnlib.util import EasyDict, UserError
+from metrics.metric_base import MetricGroup
 from training.perception import feature_nets
 
 _FID = dict(
@@ -89,29 +90,22 @@ metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs 
 GROUPS = {'all-local': ['swd16k', 'cond']}  # those that need no pretrained network
 
 
-def check_metrics(
-    names: List[str],
-    num_samples: Optional[int] = None,
-    ensure: bool = True,
-    class_index: Optional[int] = None,
-) -> List[dict]:
-    """Look metrics up and find out what would stop them, before any work starts.
+def make_group(
+    names: List[str], num_samples: Optional[int] = None, class_index: Optional[int] = None
+) -> MetricGroup:
+    """Look metrics up by name.
 
     Args:
         names: names of metrics or of GROUPS.
         num_samples: images or pairs in place of each metric's own number; the metric is then called
             <name>_n<num_samples> wherever its result is written.
-        ensure: download the pretrained networks that are missing.
         class_index: class of the images, if of one only; the metric is then called
             <name>_class<class_index>.
 
-    Returns:
-        Arguments for `metric_base.MetricGroup`.
-
     Raises:
-        UserError: an unknown name, too few samples, a pretrained network that cannot be had.
+        UserError: an unknown name, too few samples.
     """
-    kwargs_list, nets = [], []
+    kwargs_list: List[dict] = []
     for name in [n for group in names for n in GROUPS.get(group, [group])]:
         if name not in metric_defaults:
             raise UserError(
@@ -124,11 +118,8 @@ def check_metrics(
         if num_samples is not None:
             kwargs.update(_resized(kwargs, num_samples))
         if kwargs not in kwargs_list:
-            nets += call_func_by_name(**kwargs).feature_nets
             kwargs_list.append(kwargs)
-    if ensure:
-        feature_nets.ensure(nets)
-    return kwargs_list
+    return MetricGroup(kwargs_list)
 
 
 def _resized(kwargs, num_samples):

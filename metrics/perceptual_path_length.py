@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.util import UserError
-from metrics.features import apply_net, copies_on_devices, load_on_devices, to_rgb
+from metrics.features import apply_net, copies_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, crop_face, limit_size, slerp
 from metrics.metric_base import MetricBase
 from training.perception import feature_nets
@@ -55,7 +55,7 @@ class PPL(MetricBase):
         space = LatentSpace(Gs, self._space, dict(Gs_kwargs, **self._Gs_overrides))
         self._measured_space = space.space
         generators = copies_on_devices(Gs, num_gpus)
-        distances = load_on_devices(feature_nets.LPIPS, num_gpus)
+        distances = self.evaluation.load_feature_net(feature_nets.LPIPS)
 
         def make_inputs(_unit, rng):
             latents = self.evaluation.draw_latents(rng, 2 * batch)
@@ -83,7 +83,9 @@ class PPL(MetricBase):
             batch,
             make_inputs,
             make_outputs,
-            key=dict(self.get_protocol(), nets=feature_nets.sha256(feature_nets.LPIPS)),
+            key=dict(
+                self.get_protocol(), nets=self.evaluation.feature_net_hashes(self.feature_nets)
+            ),
         )
         lengths = store.read('distance')[: self._num_samples]
         self._report_result(mean_without_outliers(lengths))

@@ -13,7 +13,6 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine
 from metrics.features import colour_handling
-from training.perception import feature_nets
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGES = ('dcgan', 'dnnlib', 'metrics', 'training')
@@ -65,7 +64,7 @@ def record(
         network_sha256=evaluation.network_sha256,
         seed=evaluation.seed,
         class_index=evaluation.class_index,
-        feature_networks={net: feature_nets.sha256(net) for net in nets},
+        feature_networks=evaluation.feature_net_hashes(nets),
         image_shape=generator.get('shape'),
         Gs_kwargs=evaluation.Gs_kwargs,
         truncation_psi=generator.get('truncation_psi'),

@@ -15,7 +15,7 @@ from dnnlib.util import UserError
 from metrics import linear_separability, sample_store, sliced_wasserstein
 from metrics.evaluation import Evaluation
 from metrics.metric_base import DummyMetric, MetricBase, MetricGroup
-from metrics.metric_defaults import check_metrics, default_metrics, metric_defaults
+from metrics.metric_defaults import default_metrics, make_group, metric_defaults
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.perception import feature_nets
 
@@ -48,7 +48,7 @@ def evaluate(names, num_samples=24, function=metric_toys.G_with_w, seed=0, **opt
     if network is None:
         network = 'toy.pkl'
         metric_toys.save_generator(network, function)
-    group = MetricGroup(check_metrics(names, num_samples, class_index=options.get('class_index')))
+    group = make_group(names, num_samples, options.get('class_index'))
     options.setdefault('dataset_args', dict(tfrecord_dir='reals'))
     group.run(network, mirror_augment=False, seed=seed, trust_network_code=True, **options)
     return group.get_results()
@@ -73,9 +73,9 @@ def test_all_official_metrics_are_there_with_their_parameters():
 
 def test_unknown_metrics_and_too_few_samples_are_named(place):
     with pytest.raises(UserError, match="'fid5k'.*fid50k.*all-local"):
-        check_metrics(['fid5k'])
+        make_group(['fid5k'])
     with pytest.raises(UserError, match='is50k_n5 of 5 images.*at least 20'):
-        check_metrics(['is50k'], 5)
+        make_group(['is50k'], 5)
     with pytest.raises(UserError, match='fid50k_n6 of 6 images.*at least 7'):
         evaluate(['fid50k'], 6)
 
@@ -83,11 +83,13 @@ def test_unknown_metrics_and_too_few_samples_are_named(place):
 def test_missing_feature_networks_are_named_with_address_and_path(place, capsys):
     os.remove('nets/inception_v3_features.pkl')
     with pytest.raises(UserError, match='nets/inception_v3_features.pkl.*https://'):
-        check_metrics(['fid50k'])
+        make_group(['fid50k']).ensure_feature_nets()
     assert default_metrics() == []
     (line,) = capsys.readouterr().out.splitlines()
     assert 'inception_v3_features.pkl' in line and feature_nets.FOLDER_VARIABLE in line
-    assert check_metrics(['all-local'])[0]['name'] == 'swd16k'
+    local = make_group(['all-local'])
+    local.ensure_feature_nets()
+    assert [metric.name for metric in local.metrics] == ['swd16k', 'cond']
 
 
 def test_training_uses_fid_if_its_network_is_at_hand(place):
@@ -328,10 +330,9 @@ def test_a_failing_metric_is_one_line_in_training(place, group, capsys):
 
 
 def test_feature_metrics_fail_one_by_one(place, capsys):
-    kwargs = check_metrics(['fid50k', 'is50k', 'cond'], 24)
+    group = make_group(['fid50k', 'is50k', 'cond'], 24)
     os.remove('nets/inception_v3_softmax.pkl')
     metric_toys.save_generator('toy.pkl')
-    group = MetricGroup(kwargs)
     group.run(
         'toy.pkl',
         dataset_args=dict(tfrecord_dir='reals'),
@@ -370,7 +371,7 @@ def test_separability_needs_its_library(place, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'sklearn', None)
     monkeypatch.setitem(__import__('sys').modules, 'sklearn.svm', None)
     with pytest.raises(UserError, match='pip install scikit-learn'):
-        check_metrics(['ls'], 8, ensure=False)
+        make_group(['ls'], 8)
 
 
 @pytest.mark.parametrize('power, low, high', [(1.0, 1.0, 1.02), (0.0, 1.0, 1.2)])

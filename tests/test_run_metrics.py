@@ -50,7 +50,6 @@ def place(tmp_path, monkeypatch):
     """A folder with a training run, its data set, and feature networks that nobody named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(feature_nets.FOLDER_VARIABLE, raising=False)
-    monkeypatch.setattr(feature_nets, '_folder', None)
     metric_toys.save_feature_nets('nets')
     os.mkdir('data')
     export(tmp_path / 'data' / 'reals', IMAGES)

@@ -1,5 +1,8 @@
 """Training steps in the official order give the official weights."""
 
+import collections
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -7,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import EasyDict, tflib
 from dnnlib.tflib import engine
 from tests import golden
-from training.train_graph import TrainGraph
+from training import train_graph
 
 ARRAYS, META = golden.load('train_steps')
 MODULES = {
@@ -43,13 +46,17 @@ class RecordedRandomness:
 
 
 class RecordedData:
-    """Stands in for a data set."""
+    """Stands in for a data set; its minibatches come back in each iteration."""
 
     shape = [3, 16, 16]
     label_size = 0
 
+    def __init__(self, variant):
+        arrays = [ARRAYS['%s.%s' % (variant['variant'], name)] for name in ('reals', 'labels')]
+        self._minibatches = itertools.cycle(zip(*arrays))
+
     def get_minibatch_tf(self):
-        return tf.zeros([4] + self.shape), tf.zeros([4, 0])
+        return tf.py_func(lambda: next(self._minibatches), [], [tf.float32, tf.float32])
 
     def get_random_labels_tf(self, minibatch_size):
         return tf.zeros([minibatch_size, 0])
@@ -81,11 +88,11 @@ def build_networks(variant):
 
 def build_graph(variant, G, D, Gs, **kwargs):
     optimizer_args = variant['base_optimizer_args']
-    return TrainGraph(
+    return train_graph.TrainGraph(
         G,
         D,
         Gs,
-        RecordedData(),
+        RecordedData(variant),
         G_loss_args=dict(func_name='training.loss.' + variant['G_loss']),
         D_loss_args=dict(
             func_name='training.loss.' + variant['D_loss'], **variant['D_loss_kwargs']
@@ -131,22 +138,16 @@ def test_five_iterations_give_the_official_weights(session, variant, monkeypatch
         G, D, Gs = build_networks(variant)
     randomness = RecordedRandomness(variant)
     randomness.install(monkeypatch)
+    # What was recorded is what the networks saw.
+    monkeypatch.setattr(train_graph, 'process_reals', lambda x, labels, lod, **_: (x, labels))
     graph = build_graph(variant, G, D, Gs)
     assert not randomness.left
-    rounds_run = {}
-
-    def run(fetches, feed_dict):
-        index = rounds_run.get(fetches, 0)
-        rounds_run[fetches] = index + 1
-        if isinstance(fetches, tuple):
-            return ARRAYS[key + '.reals'][index], ARRAYS[key + '.labels'][index]
-        feed_dict = dict(feed_dict)
-        feed_dict[randomness.round] = min(index, variant['rounds'] - 1)
-        return tflib.run(fetches, feed_dict)
-
     for iteration in range(5):
-        rounds_run.clear()
-        graph.run_iteration(schedule(variant), iteration, run)
+        rounds = collections.Counter()
+        for step in graph.steps(schedule(variant), iteration):
+            index = min(rounds[step.name], variant['rounds'] - 1)
+            tflib.run(step.op, {**step.feed, randomness.round: index})
+            rounds[step.name] += 1
         if iteration not in (0, 4):
             continue
         suffix, absolute = ('after1', 2e-5) if iteration == 0 else ('after5', 1e-4)

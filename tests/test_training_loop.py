@@ -132,18 +132,16 @@ def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator
     train, monkeypatch, capsys
 ):
     counts = collections.Counter()
-    original = train_graph.TrainGraph.run_iteration
+    original = train_graph.TrainGraph.steps
 
-    def run_iteration(self, sched, counter):
-        def run(fetches, feed_dict):
-            counts.update(name for name, op in self._ops.items() if op is fetches)
-            return tflib.run(fetches, feed_dict)
+    def steps(self, sched, counter):
+        for step in original(self, sched, counter):
+            counts[step.name] += 1
+            yield step
 
-        original(self, sched, counter, run)
-
-    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+    monkeypatch.setattr(train_graph.TrainGraph, 'steps', steps)
     run_dir = train('dcgan-fr', total_kimg=0.06)
-    assert counts == {'TrainG': 32, 'TrainD': 16}  # 8 iterations of 2 rounds
+    assert counts == {'TrainG': 32, 'UpdateGs': 8, 'TrainD': 16}  # 8 iterations of 2 rounds
 
     stats = read_stats(run_dir)[-1]
     assert np.isfinite([stats['Loss/G'], stats['Loss/D'], stats['Progress/fakes_stddev']]).all()
@@ -195,14 +193,14 @@ def test_training_goes_on_from_a_pickle(train):
 
 
 def fail_after(monkeypatch, iterations, error):
-    original = train_graph.TrainGraph.run_iteration
+    original = train_graph.TrainGraph.steps
 
-    def run_iteration(self, sched, counter):
+    def steps(self, sched, counter):
         if counter >= iterations:
             raise error
-        original(self, sched, counter)
+        return original(self, sched, counter)
 
-    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+    monkeypatch.setattr(train_graph.TrainGraph, 'steps', steps)
 
 
 def test_ctrl_c_says_where_the_last_whole_snapshot_is(train, monkeypatch, capsys, tmp_path):
@@ -249,13 +247,13 @@ def test_a_broken_record_ends_training_with_its_place(train, data_dir, tmp_path)
 
 
 def test_abort_txt_ends_training_early(train, monkeypatch, tmp_path):
-    original = train_graph.TrainGraph.run_iteration
+    original = train_graph.TrainGraph.steps
 
-    def run_iteration(self, sched, counter):
+    def steps(self, sched, counter):
         (tmp_path / '00000-test' / 'abort.txt').write_text('')
-        original(self, sched, counter)
+        return original(self, sched, counter)
 
-    monkeypatch.setattr(train_graph.TrainGraph, 'run_iteration', run_iteration)
+    monkeypatch.setattr(train_graph.TrainGraph, 'steps', steps)
     run_dir = train(total_kimg=10)
     assert read_stats(run_dir)[-1]['Progress/kimg'] < 1
     assert os.path.exists(os.path.join(run_dir, 'network-final.pkl'))

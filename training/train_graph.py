@@ -2,7 +2,7 @@
 devices.
 """
 
-from typing import Callable, Optional
+from typing import Any, Dict, Iterator, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -10,6 +10,14 @@ from dnnlib import tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.autosummary import autosummary
 from training.data.reals import process_reals
+
+
+class Step(NamedTuple):
+    """One call of the session: TrainG, RegG, UpdateGs, TrainD or RegD."""
+
+    name: str
+    op: tf.Operation
+    feed: Dict[tf.Tensor, Any]
 
 
 class TrainGraph:
@@ -71,7 +79,7 @@ class TrainGraph:
             images, labels = training_set.get_minibatch_tf()
             self._fetch = process_reals(images, labels, self._lod, **(process_reals_args or {}))
 
-        self._optimizers = {}
+        self._optimizers: Dict[str, tflib.Optimizer] = {}
         for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:
             self._make_optimizers(name, dict(opt_args))
         self._register_losses(G, D, G_loss_args, D_loss_args)
@@ -156,13 +164,14 @@ class TrainGraph:
         """Steps left out so far because a gradient was not finite."""
         return sum(optimizer.get_skipped_steps() for optimizer in self._optimizers.values())
 
-    def run_iteration(self, sched, counter: int, run: Callable = tflib.run) -> None:
-        """Run one iteration.
+    def steps(self, sched, counter: int) -> Iterator[Step]:
+        """The steps of one iteration, in their order, to be run one by one.
+
+        Real images are read between the steps, in the default session.
 
         Args:
             sched: state of the schedule: lod, G_lrate, D_lrate, minibatch_size, minibatch_gpu.
             counter: number of iterations before; says which regularization steps are due.
-            run: in place of `tflib.run`.
 
         Raises:
             UserError: a record of the data set is broken.
@@ -178,15 +187,16 @@ class TrainGraph:
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 
         for _ in range(rounds * self._G_repeats):
-            run(self._ops['TrainG'], feed)
+            yield Step('TrainG', self._ops['TrainG'], feed)
         if is_due.get('G'):
             for _ in range(rounds):
-                run(self._ops['RegG'], feed)
-        run(self._update_Gs, feed)
+                yield Step('RegG', self._ops['RegG'], feed)
+        yield Step('UpdateGs', self._update_Gs, feed)
         for _ in range(rounds):
             with self.training_set.reading_errors():
-                feed[self._reals], feed[self._labels] = run(self._fetch, feed)
-            run(self._ops['TrainD'], feed)
+                reals, labels = tflib.run(self._fetch, feed)
+            feed = {**feed, self._reals: reals, self._labels: labels}
+            yield Step('TrainD', self._ops['TrainD'], feed)
         if is_due.get('D'):
             for _ in range(rounds):  # all on the last round's reals, as official StyleGAN2 does
-                run(self._ops['RegD'], feed)
+                yield Step('RegD', self._ops['RegD'], feed)

@@ -12,6 +12,7 @@ from dnnlib.tflib import engine
 from metrics.metric_base import MetricGroup
 from training import misc
 from training.data.opening import load_dataset
+from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
 from training.progress import Progress, ticks_until
 from training.schedule import training_schedule
@@ -156,7 +157,8 @@ def training_loop(
             prev_lod = sched.lod
             tick_end = progress.ensure_tick(cur_nimg, sched.tick_kimg)
             for _ in range(minibatch_repeats):
-                graph.run_iteration(sched, counter)
+                for step in graph.steps(sched, counter):
+                    tflib.run(step.op, step.feed)
                 counter += 1
                 cur_nimg += sched.minibatch_size
                 progress.update(sched.minibatch_size)

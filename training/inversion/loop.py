@@ -17,7 +17,6 @@ from metrics import inversion_table
 from projector import METHODS, Projector
 from training.inversion import results
 from training.inversion.targets import find_targets
-from training.perception import feature_nets
 
 # Attributes of the projector that, beside network and target, decide on a result.
 _SETTINGS = sorted(METHODS['w-lpips']) + [
@@ -59,7 +58,6 @@ def projection_loop(
     hard_cases: List[str],
     seed: int,
     vgg16_weights: Optional[str],
-    feature_nets_dir: Optional[str],
     trust_network_code: bool,
     result_dir: str,
     run_desc: str,
@@ -74,7 +72,6 @@ def projection_loop(
         seed: of all that is random. vgg16_weights: file, None: no perceptual loss.
         result_dir, run_desc: where stopped runs of the same settings are looked for.
     """
-    feature_nets.use_folder(feature_nets_dir)
     print('Loading networks from "%s"...' % network)
     Gs = pretrained_networks.load_generator(network, trust_network_code)
     if source['kind'] == 'dataset':

@@ -1,7 +1,8 @@
 """The pretrained networks that metrics look at images with: where they are, and loading them.
 
 They are those that official StyleGAN publishes: pickled Networks for images [N, C, H, W]. They are
-looked for in a folder, if one is set, else in the download cache, else downloaded.
+looked for in the folder given, else in that of the environment variable STYLEGAN2_FEATURE_NETS, if
+there is one, else in the download cache, else downloaded.
 
 The code of these networks is inside their files and runs when they are loaded. That is allowed for
 the published addresses, and for files of the same names in the folder: put nothing there that you
@@ -37,8 +38,6 @@ ATTRIBUTES = (
 
 _BASE_URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan/networks/metrics/'
 
-_folder: Optional[str] = None
-
 
 def classifier(index: int) -> str:
     """File name of the CelebA-HQ classifier for attribute number `index` of ATTRIBUTES."""
@@ -50,54 +49,48 @@ def url(name: str) -> str:
     return _BASE_URL + name
 
 
-def use_folder(folder: Optional[str]) -> None:
-    """Look for networks in that folder, whatever the environment says; None: as it says."""
-    global _folder
-    _folder = folder
-
-
-def is_at_hand(name: str) -> bool:
+def is_at_hand(name: str, folder: Optional[str] = None) -> bool:
     """Whether a network can be loaded without a download."""
-    folder = active_folder()
+    folder = active_folder(folder)
     if folder:
         return os.path.isfile(os.path.join(folder, name))
     md5 = hashlib.md5(url(name).encode('utf-8')).hexdigest()
     return len(glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))) == 1
 
 
-def ensure(names: Iterable[str]) -> None:
+def ensure(names: Iterable[str], folder: Optional[str] = None) -> None:
     """Make sure that networks can be loaded, downloading those that are missing.
 
     Raises:
         UserError: one of them is not in the folder, or cannot be downloaded.
     """
     for name in names:
-        _open(name).close()
+        _open(name, folder).close()
 
 
-def load(name: str) -> Network:
+def load(name: str, folder: Optional[str] = None) -> Network:
     """Load a network into the default graph; its own code runs."""
-    with _open(name) as file:
+    with _open(name, folder) as file:
         net = pickles.load(file, trust_network_code=True)
     if not isinstance(net, Network):
         raise UserError('%s holds no single network; download %s again' % (name, url(name)))
     return net
 
 
-def sha256(name: str) -> str:
+def sha256(name: str, folder: Optional[str] = None) -> str:
     """Hash of a network's file."""
-    with _open(name) as file:
+    with _open(name, folder) as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def active_folder() -> Optional[str]:
+def active_folder(folder: Optional[str] = None) -> Optional[str]:
     """The folder to look in, and to download nothing; None: in the download cache."""
-    folder = _folder or os.environ.get(FOLDER_VARIABLE)
+    folder = folder or os.environ.get(FOLDER_VARIABLE)
     return os.path.expanduser(folder) if folder else None
 
 
-def _open(name):
-    folder = active_folder()
+def _open(name, folder):
+    folder = active_folder(folder)
     if not folder:
         return util.open_url(url(name), cache_dir=CACHE_DIR)
     path = os.path.join(folder, name)

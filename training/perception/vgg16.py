@@ -39,16 +39,18 @@ def layer_names() -> List[str]:
     ]
 
 
-def find_weights(path: Optional[str] = None, download: bool = True) -> Optional[str]:
+def find_weights(
+    path: Optional[str] = None, download: bool = True, folder: Optional[str] = None
+) -> Optional[str]:
     """Find the file of weights, or download it into the cache.
 
-    It is `path` if given, else in the folder of `feature_nets` if there is one, else in the
-    download cache. What bears the published name there, or was downloaded, must have the published
-    hash; a file given by `path` need not.
+    It is `path` if given, else where `feature_nets` looks for networks. What bears the published
+    name there, or was downloaded, must have the published hash; a file given by `path` need not.
 
     Args:
         path: the file; None = look for it.
         download: get what is missing; False = return None.
+        folder: of pretrained networks; None = as the environment says.
 
     Raises:
         UserError: the file is not where it has to be, is another one, or cannot be downloaded.
@@ -58,7 +60,7 @@ def find_weights(path: Optional[str] = None, download: bool = True) -> Optional[
         if not os.path.isfile(path):
             raise UserError('There is no file %r; download %s and give its path.' % (path, URL))
         return path
-    folder = feature_nets.active_folder()
+    folder = feature_nets.active_folder(folder)
     if folder:
         path = os.path.join(folder, FILE_NAME)
         if not os.path.isfile(path):
