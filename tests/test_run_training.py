@@ -55,7 +55,7 @@ def refuse(argv, capsys):
             ['--minibatch-gpu', '2, 3, 4, 12'],
         ),
         (['--datset=tiny'], ['--datset']),
-        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
+        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', 'D_logistic', '--config']),
         (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
     ],
 )

@@ -7,7 +7,9 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_names
 from dnnlib.tflib import engine
+from dnnlib.util import UserError
 
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 
@@ -98,7 +100,11 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 
     Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'env.NAME' and dotted fields of
     tf.ConfigProto; they override the defaults of this module.
+
+    Raises:
+        UserError: a key is none of these.
     """
+    check_config('tf_config', config_dict or {})
     if tf.get_default_session() is not None:
         return
     config = dict(_default_config, **(config_dict or {}))
@@ -122,7 +128,11 @@ def create_session(
 ) -> tf.Session:
     """Make a session from dotted tf.ConfigProto fields; seeds and environment entries are
     ignored.
+
+    Raises:
+        UserError: a key is none of those of `init_tf`.
     """
+    check_config('tf_config', config_dict or {})
     config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
     session = tf.Session(config=engine.session_config(options))
@@ -131,6 +141,32 @@ def create_session(
         default.__enter__()
         _entered.append(default)  # let go of, it would leave again
     return session
+
+
+def check_config(what: str, config_dict: Dict[str, Any]) -> None:
+    """Raise UserError, one line, for a key or a value that `init_tf` cannot use.
+
+    Args:
+        what: where the keys stand.
+    """
+    seeds = [key for key in _default_config if key.startswith('rnd.')]
+    for key, value in config_dict.items():
+        if key.startswith('env.') or key in seeds:
+            continue
+        message, parts = tf.ConfigProto.DESCRIPTOR, key.split('.')
+        for index, part in enumerate(parts):
+            fields = message.fields_by_name if message else {}
+            paths = ['.'.join(parts[:index] + [name] + parts[index + 1 :]) for name in fields]
+            check_names(what, [key], paths + (seeds if index == 0 else []), 'tf.ConfigProto')
+            message = fields[part].message_type
+            if message and message.GetOptions().map_entry:
+                break  # device_count.GPU: any name
+        try:
+            engine.session_config({key: value})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(
+                '%s has %s = %r, which TensorFlow refuses: %s' % (what, key, value, error)
+            )
 
 
 def init_uninitialized_vars(target_vars: Optional[List[tf.Variable]] = None) -> None:
