@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+import dnnlib
 import run_training
 from dnnlib.cli import run_cli
 from training import configs
@@ -14,8 +15,9 @@ from training.data.tfrecord_exporter import TFRecordExporter
 
 @pytest.fixture
 def in_tmp(tmp_path, monkeypatch):
-    """Work in an empty folder with a data set of 16x16 in datasets/."""
+    """Work in an empty folder with a data set of 16x16 in datasets/; nothing is trained."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dnnlib, 'submit_run', None)
     with TFRecordExporter('datasets/tiny', 8) as exporter:
         for _ in range(8):
             exporter.add_image(np.zeros([3, 16, 16], np.uint8))
@@ -85,8 +87,7 @@ def test_an_option_that_nobody_takes_is_one_line_and_leaves_nothing(
     in_tmp, capsys, monkeypatch, path, value, argv, words
 ):
     if path:
-        monkeypatch.setitem(configs.CONFIGS, 'mine', [{path: value}])
-        argv = ['--config=mine']
+        monkeypatch.setitem(configs.CONFIGS, 'config-f', [{path: value}])
     for more in [['--dataset=tiny'], []]:  # without a data set, the demo's would be made
         line = refuse(['--metrics=none'] + argv + more, capsys)
         assert all(word in line for word in words)
