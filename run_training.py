@@ -11,7 +11,7 @@ from dnnlib import cli
 from dnnlib.tflib import custom_ops, engine, precision
 from dnnlib.util import UserError
 from metrics.metric_defaults import default_metrics, make_group
-from training import configs, misc
+from training import configs, misc, option_groups
 from training.data import demo
 from training.data.opening import load_dataset
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS
@@ -146,14 +146,22 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+# Options that not every network or loss takes, and the flags that set them.
+_FLAG_OF = {
+    'D_loss_args.gamma': '--gamma',
+    'G_args.noise_injection': '--noise-injection',
+    'G_args.fmap_base': '--fmap-base',
+    'D_args.fmap_base': '--fmap-base',
+    'G_args.fmap_max': '--fmap-max',
+    'D_args.fmap_max': '--fmap-max',
+    'G_args.precision': '--precision',
+    'D_args.precision': '--precision',
+}
+
+
 def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     """Options of `training_loop` for the command line: configuration, demo, then flags."""
     is_demo = args.dataset is None
-    if args.gamma is not None and 'gamma' not in configs.resolve(args.config)['D_loss_args']:
-        raise UserError(
-            '--gamma is the weight of R1 regularization, which --config=%s does not '
-            'have; leave it out' % args.config
-        )
     flags = {}
     for path, value in [
         ('total_kimg', args.total_kimg),
@@ -186,6 +194,7 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     )
     if args.cond:
         options['dataset_args']['max_label_size'] = 'full'
+    option_groups.check(options, {path: _FLAG_OF[path] for path in flags if path in _FLAG_OF})
     return options
 
 
@@ -213,7 +222,7 @@ def check_options(args: argparse.Namespace, options: Dict[str, Any]) -> None:
     ]:
         if value is not None and value < low:
             raise UserError('%s is %s; it must be at least %s' % (flag, value, low))
-    precision.check(args.precision, [options[name + '_args']['func_name'] for name in 'GD'])
+    precision.check(args.precision)
     training_set = load_dataset(data_dir=args.data_dir, **options['dataset_args'])
     check_minibatches(
         options['sched_args'],

@@ -23,11 +23,13 @@ import tensorflow.compat.v1 as tf
 from bench import measure
 from dnnlib import tflib
 from dnnlib.cli import parse_name_list, run_cli
+from dnnlib.options import value_of
 from dnnlib.tflib import engine
 from dnnlib.tflib.precision import half_type
 from dnnlib.util import EasyDict, UserError
 from training import configs
 from training.train_graph import TrainGraph
+from training.training_loop import training_loop
 
 _NAMES = {
     'TrainG': 'G',
@@ -38,6 +40,9 @@ _NAMES = {
 }
 # Lazy regularization's intervals; see `TrainGraph`.
 _SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
+
+# Options of the loop that the graph needs.
+_LOOP_OPTIONS = ('lazy_regularization', 'G_reg_interval', 'D_reg_interval', 'G_smoothing_kimg')
 
 
 class _RandomImages:
@@ -90,6 +95,7 @@ class _Training:
             options['D_loss_args'],
             options['G_opt_args'],
             options['D_opt_args'],
+            **{name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS},
             process_reals_args=dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1]),
         )
         self._minibatch = minibatch

@@ -6,52 +6,86 @@ calls a function with options from a configuration asks here first.
 
 import difflib
 import inspect
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from .files import UserError
+from .names import get_obj_by_name
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def passes_options_to(functions: Callable[[Mapping[str, Any]], List[Callable]]) -> Callable:
+class UnknownOption(UserError):
+    """An option that its taker does not take, or that is not the user's to set.
+
+    Attributes:
+        what: where the option stands: 'G_args', for instance. name: its name.
+        taker: name of the function that should take it.
+    """
+
+    def __init__(self, what: str, name: str, taker: str, text: str):
+        super().__init__('%s has the option %r, %s' % (what, name, text))
+        self.what, self.name, self.taker = what, name, taker
+
+
+def passes_options_to(
+    functions: Callable[[Mapping[str, Any]], List[Callable]], fills: Iterable[str] = ()
+) -> Callable:
     """Decorator of a function that hands its `**kwargs` on, such as a generator of two networks.
 
     Args:
-        functions: given the options, tells which functions get them; options that one of these
-            takes are options of the decorated function.
+        functions: given the options, tells which functions get them. Options of these are options
+            of the decorated function, except parameters without default, which it fills itself.
+        fills: other parameters that it fills itself.
     """
 
     def decorate(func):
         func.passes_options_to = functions
+        func.fills = frozenset(fills)
         return func
 
     return decorate
 
 
-def accepted(func: Callable, options: Mapping[str, Any]) -> Optional[Set[str]]:
-    """Names that a function takes by keyword; None for any, as its `**kwargs` say.
+def named(func: Callable, options: Mapping[str, Any]) -> Tuple[Dict[str, inspect.Parameter], bool]:
+    """The parameters that a function takes by keyword, and whether it takes any others too.
 
     Args:
         options: what it is to be called with, on which may depend whom it hands them on to.
     """
     parameters = inspect.signature(func).parameters.values()
-    names = {p.name for p in parameters if p.kind in _BY_NAME}
-    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-        return names
-    if not hasattr(func, 'passes_options_to'):
-        return None
+    names = {p.name: p for p in parameters if p.kind in _BY_NAME}
+    takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters)
+    if not takes_any or not hasattr(func, 'passes_options_to'):
+        return names, takes_any
+    takes_any = False
     for other in func.passes_options_to(options):
-        others = accepted(other, options)
-        if others is None:
-            return None
-        names |= others
-    return names
+        others, other_takes_any = named(other, options)
+        takes_any = takes_any or other_takes_any
+        for name, parameter in others.items():
+            if parameter.default is not parameter.empty and name not in func.fills:
+                names.setdefault(name, parameter)
+    return names, takes_any
+
+
+def accepted(
+    func: Callable, options: Mapping[str, Any], also: Iterable[str] = ()
+) -> Optional[Set[str]]:
+    """Names that a function takes by keyword, and others; None for any, as its `**kwargs` say."""
+    names, takes_any = named(func, options)
+    return None if takes_any else set(names).union(also)
 
 
 def taken_by(func: Callable, options: Mapping[str, Any]) -> Dict[str, Any]:
     """The options that a function takes."""
     names = accepted(func, options)
     return {name: value for name, value in options.items() if names is None or name in names}
+
+
+def value_of(func: Callable, options: Mapping[str, Any], name: str) -> Any:
+    """The value of a parameter in a call with these options: given, or default; None: not taken."""
+    parameter = named(func, options)[0].get(name)
+    has_default = parameter is not None and parameter.default is not parameter.empty
+    return options.get(name, parameter.default if has_default else None)
 
 
 def check(
@@ -63,23 +97,50 @@ def check(
         what: where the options stand, for the line: 'G_args', for instance.
         reserved: parameters that are no options, since the caller itself passes them.
     """
-    names = accepted(func, options)
-    if names is not None:
-        check_names(what, options, names - set(reserved), getattr(func, '__name__', None))
+    check_names(what, options, accepted(func, options), func.__name__, reserved)
 
 
 def check_names(
-    what: str, given: Iterable[str], allowed: Iterable[str], taker: Optional[str] = None
+    what: str,
+    given: Iterable[str],
+    allowed: Optional[Iterable[str]],
+    taker: str,
+    reserved: Iterable[str] = (),
 ) -> None:
-    """Raise UserError, one line with the nearest right name, if a name is none of those allowed."""
-    allowed = sorted(allowed)
+    """Raise UserError, one line with the nearest right name, if a name is none of those allowed.
+
+    Args:
+        what: where the names stand. given: the names. allowed: None: any. taker: who takes them.
+        reserved: names that are no options, since the caller itself passes them.
+    """
     for name in given:
-        if name in allowed:
-            continue
-        near = difflib.get_close_matches(str(name), allowed, n=1)
-        advice = 'did you mean %r?' % near[0] if near else 'it takes %s' % ', '.join(allowed)
-        if not allowed:
-            advice = 'it takes none'
-        raise UserError(
-            '%s has the option %r, which %s does not take; %s' % (what, name, taker or 'it', advice)
-        )
+        if name in reserved:
+            raise UnknownOption(what, name, taker, 'which the program itself sets; leave it out')
+        if allowed is not None and name not in allowed:
+            advice = _advice(name, sorted(set(allowed).difference(reserved)))
+            raise UnknownOption(what, name, taker, 'which %s does not take; %s' % (taker, advice))
+
+
+def function_of(what: str, name: str) -> Callable:
+    """The function or class of a dotted name from a configuration.
+
+    Args:
+        what: where the name stands.
+
+    Raises:
+        UserError: there is none, one line.
+    """
+    try:
+        func = get_obj_by_name(name)
+    except (ImportError, AttributeError) as error:
+        raise UserError('%s names %r, which cannot be had: %s' % (what, name, error))
+    if not callable(func):
+        raise UserError('%s names %r, which is no function' % (what, name))
+    return func
+
+
+def _advice(name, allowed):
+    near = difflib.get_close_matches(str(name), allowed, n=1)
+    if near:
+        return 'did you mean %r?' % near[0]
+    return 'it takes %s' % (', '.join(allowed) or 'none')

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+import dnnlib
 import run_training
 from dnnlib.cli import run_cli
 from training import configs
@@ -14,8 +15,9 @@ from training.data.tfrecord_exporter import TFRecordExporter
 
 @pytest.fixture
 def in_tmp(tmp_path, monkeypatch):
-    """Work in an empty folder with a data set of 16x16 in datasets/."""
+    """Work in an empty folder with a data set of 16x16 in datasets/; nothing is trained."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dnnlib, 'submit_run', None)
     with TFRecordExporter('datasets/tiny', 8) as exporter:
         for _ in range(8):
             exporter.add_image(np.zeros([3, 16, 16], np.uint8))
@@ -55,7 +57,6 @@ def refuse(argv, capsys):
             ['--minibatch-gpu', '2, 3, 4, 12'],
         ),
         (['--datset=tiny'], ['--datset']),
-        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
         (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
     ],
 )
@@ -63,6 +64,34 @@ def test_bad_input_is_one_line_and_leaves_nothing(in_tmp, capsys, argv, words):
     line = refuse(['--metrics=none'] + argv, capsys)
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    'path, value, argv, words',
+    [
+        # Ten options that nobody takes: of a configuration's parts, ...
+        ('G_args.noise_injecton', 'fr', [], ["'noise_injecton'", "'noise_injection'"]),
+        ('G_args.fmap_bse', 8192, [], ["'fmap_bse'", 'G_main', "'fmap_base'"]),
+        ('D_args.mbstd_groupsize', 4, [], ["'mbstd_groupsize'", "'mbstd_group_size'"]),
+        ('G_loss_args.pl_wieght', 2, [], ["'pl_wieght'", "'pl_weight'"]),
+        ('G_opt_args.beta_1', 0.0, [], ["'beta_1'", "'beta1'"]),
+        ('sched_args.minibatch_base', 16, [], ["'minibatch_base'", 'training_schedule']),
+        ('total_kimgs', 16, [], ["'total_kimgs'", "'total_kimg'"]),
+        # ... and of flags, misspelt or without effect.
+        (None, None, ['--fmap-bse=1024'], ['--fmap-bse']),
+        (None, None, ['--config=dcgan', '--gamma=5'], ['--gamma', 'D_logistic']),
+        (None, None, ['--config=dcgan', '--precision=mixed'], ['--precision', 'G_dcgan']),
+    ],
+)
+def test_an_option_that_nobody_takes_is_one_line_and_leaves_nothing(
+    in_tmp, capsys, monkeypatch, path, value, argv, words
+):
+    if path:
+        monkeypatch.setitem(configs.CONFIGS, 'config-f', [{path: value}])
+    for more in [['--dataset=tiny'], []]:  # without a data set, the demo's would be made
+        line = refuse(['--metrics=none'] + argv + more, capsys)
+        assert all(word in line for word in words)
+    assert os.listdir('.') == ['datasets'] and os.listdir('datasets') == ['tiny']
 
 
 def dry_run(argv, capsys):

@@ -3,11 +3,10 @@
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
+from dnnlib.options import passes_options_to
 
 
-def affine(
-    x_in, y_in, size=3, scale=1.0, is_template_graph=False, components=EasyDict(), **_kwargs
-):
+def affine(x_in, y_in, size=3, scale=1.0):
     """x * w * scale + y + b with a trainable w, b and a counter that is not trainable."""
     x_in.set_shape([None, size])
     y_in.set_shape([None, size])
@@ -19,14 +18,36 @@ def affine(
     return tf.identity(out, name='out')
 
 
-def pair(x_in, is_template_graph=False, components=EasyDict(), **kwargs):
+def bent(x_in, y_in, size=3, power=2.0):
+    """(x + y) ^ power, without variables."""
+    x_in.set_shape([None, size])
+    y_in.set_shape([None, size])
+    return (x_in + y_in) ** power
+
+
+@passes_options_to(lambda options: [globals()[options.get('inner', 'affine')]])
+def pair(x_in, inner='affine', components=EasyDict(), **kwargs):
     """A network of one component, with two outputs."""
     if 'inner' not in components:
-        components.inner = tflib.Network('Inner', affine, **kwargs)
+        components.inner = tflib.Network('Inner', globals()[inner], **kwargs)
     x_in.set_shape(components.inner.input_shapes[0])
     out = components.inner.get_output_for(x_in, None, **kwargs)
     gain = tf.get_variable('gain', shape=[], initializer=tf.initializers.ones())
     return tf.identity(out * gain, name='product'), tf.identity(out, name='plain')
+
+
+def generous(x_in, **kwargs):
+    """A build function that takes any option, and multiplies by all of them."""
+    x_in.set_shape([None, 3])
+    for name in sorted(kwargs):
+        x_in *= kwargs[name]
+    return tf.identity(x_in)
+
+
+def aware(x_in, is_template_graph=False):
+    """A build function that asks what it is called for."""
+    x_in.set_shape([None, 3])
+    return tf.identity(x_in, name='template' if is_template_graph else 'use')
 
 
 def shapeless(x_in, **_kwargs):

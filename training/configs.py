@@ -5,10 +5,10 @@ and later parts override earlier ones. So a new system of your own is a new line
 """
 
 import copy
-import inspect
 from collections import OrderedDict
 from typing import Any, Dict, List
 
+from dnnlib.options import value_of
 from dnnlib.util import UserError, get_obj_by_name
 
 _ADAM = {'beta1': 0.0, 'beta2': 0.99, 'epsilon': 1e-8}
@@ -181,10 +181,12 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
         for path, value in part.items():
             group, _, key = path.partition('.')
             value = copy.deepcopy(value)
-            if key:
-                options.setdefault(group, {})[key] = value
-            else:
+            if not key:
                 options[group] = value
+            elif isinstance(options.setdefault(group, {}), dict):
+                options[group][key] = value
+            else:
+                raise UserError('there is no option %r: %s is no group of options' % (path, group))
     return options
 
 
@@ -192,11 +194,10 @@ def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
     """Whether the networks and losses of these options can take minibatches of `size` on a
     device.
     """
-    group_size, shrink = 1, 1
-    D_parameters = inspect.signature(get_obj_by_name(options['D_args']['func_name'])).parameters
-    if 'mbstd_group_size' in D_parameters:
-        default = D_parameters['mbstd_group_size'].default
-        group_size = min(options['D_args'].get('mbstd_group_size', default), size)
-    if options['G_loss_args']['func_name'].endswith('pathreg'):
-        shrink = options['G_loss_args'].get('pl_minibatch_shrink', 2)
-    return size % max(group_size, 1) == 0 and size >= shrink
+    group_size = _value_of(options['D_args'], 'mbstd_group_size') or 1
+    shrink = _value_of(options['G_loss_args'], 'pl_minibatch_shrink') or 1
+    return size % min(group_size, size) == 0 and size >= shrink
+
+
+def _value_of(args, name):
+    return value_of(get_obj_by_name(args['func_name']), args, name)

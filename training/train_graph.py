@@ -2,7 +2,7 @@
 devices.
 """
 
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -50,13 +50,13 @@ class TrainGraph:
         D_loss_args: dict,
         G_opt_args: dict,
         D_opt_args: dict,
-        num_gpus: int = 1,
-        lazy_regularization: bool = True,
-        G_reg_interval: int = 4,
-        D_reg_interval: int = 16,
-        G_smoothing_kimg: float = 10.0,
+        lazy_regularization: bool,
+        G_reg_interval: int,
+        D_reg_interval: int,
+        G_smoothing_kimg: float,
+        process_reals_args: dict,
         G_repeats: int = 1,
-        process_reals_args: Optional[dict] = None,
+        num_gpus: int = 1,
     ):
         self.training_set = training_set
         self.num_gpus = num_gpus
@@ -77,7 +77,7 @@ class TrainGraph:
             )
             Gs_beta = 0.5**half_lives
             images, labels = training_set.get_minibatch_tf()
-            self._fetch = process_reals(images, labels, self._lod, **(process_reals_args or {}))
+            self._fetch = process_reals(images, labels, self._lod, **process_reals_args)
 
         self._optimizers: Dict[str, tflib.Optimizer] = {}
         for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:

@@ -10,7 +10,7 @@ import dnnlib
 from dnnlib import tflib
 from dnnlib.tflib import engine
 from metrics.metric_base import MetricGroup
-from training import misc
+from training import misc, option_groups
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
@@ -74,7 +74,11 @@ def training_loop(
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
     network-final.pkl, stats.jsonl and TensorBoard events. Ctrl-C and a file abort.txt in the run
     folder end the training.
+
+    Raises:
+        UserError: an option that no part takes, see `option_groups`; a broken data set; others.
     """
+    option_groups.check(dict(locals()))
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)

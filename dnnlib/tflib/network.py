@@ -4,7 +4,6 @@ A build function makes ops from input tensors; it is called once for the templat
 creates the variables, and again, sharing them, for every `get_output_for`.
 """
 
-import inspect
 import re
 from collections import OrderedDict
 from typing import Any, Callable, List, Optional, Tuple, Union
@@ -13,7 +12,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import util
-from dnnlib.tflib import layout, network_code, network_run, network_table, tfutil
+from dnnlib.options import named
+from dnnlib.tflib import layout, network_code, network_options, network_run, network_table, tfutil
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
 
@@ -31,8 +31,8 @@ class Network:
         name: network name, [A-Za-z0-9_.-]; default: the name of the build function.
         func_name: dotted name of a top-level build function, or the function itself. Its parameters
             without default are the inputs; it gets tensors for them, static and dynamic kwargs,
-            `is_template_graph` and `components` (an EasyDict for its sub-networks), sets the
-            inputs' shapes, and returns a tensor or a tuple.
+            and, if it names them, `is_template_graph` and `components` (an EasyDict for its
+            sub-networks). It sets the inputs' shapes, and returns a tensor or a tuple.
         static_kwargs: options passed at every evaluation; saved with the network, so they must be
             picklable.
 
@@ -42,6 +42,9 @@ class Network:
             names.
         input_names, input_shapes, input_templates and the same for output: lists; input_shape and
             output_shape: the first. num_inputs, num_outputs.
+
+    Raises:
+        UserError: the build function does not take an option, see `dnnlib.options`.
     """
 
     def __init__(
@@ -56,7 +59,10 @@ class Network:
         if not isinstance(func_name, str):
             func_name = util.get_top_level_function_name(func_name)
         module, local_name = util.get_module_from_obj_name(func_name)
-        self._setup(name, network_code.of_module(module, local_name), static_kwargs, {})
+        code = network_code.of_module(module, local_name)
+        what = 'network %r' % (name or code.func_name)
+        network_options.check_static(what, code.func, static_kwargs)
+        self._setup(name, code, static_kwargs, {})
         self.reset_own_vars()
 
     def _setup(self, name, code, static_kwargs, components):
@@ -69,10 +75,7 @@ class Network:
         self._build_template()
 
     def _build_template(self):
-        parameters = inspect.signature(self._code.func).parameters.values()
-        self.input_names = [
-            p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD and p.default is p.empty
-        ]
+        self.input_names = network_options.input_names(self._code.func)
         self.num_inputs = len(self.input_names)
         assert self.num_inputs >= 1, 'a build function needs at least one input'
         with tf.name_scope(None):
@@ -114,10 +117,14 @@ class Network:
         )
 
     def _call_build_func(self, inputs, dynamic_kwargs, is_template_graph):
-        kwargs = dict(self.static_kwargs, **dynamic_kwargs)
-        return self._code.func(
-            *inputs, is_template_graph=is_template_graph, components=self.components, **kwargs
+        kwargs = network_options.for_call(
+            self._code.func,
+            self.static_kwargs,
+            dynamic_kwargs,
+            is_template_graph=is_template_graph,
+            components=self.components,
         )
+        return self._code.func(*inputs, **kwargs)
 
     def _check_components(self):
         for key, component in self.components.items():
@@ -132,9 +139,15 @@ class Network:
     ) -> Union[tf.Tensor, Tuple[tf.Tensor, ...], list]:
         """Build the network's ops for input tensors, with its variables.
 
-        A None input stands for zeros. `dynamic_kwargs` override the static ones.
+        A None input stands for zeros. `dynamic_kwargs` override the static ones; of those in
+        `network_options.EVALUATION_OPTIONS`, a build function gets what it takes.
+
+        Raises:
+            UserError: the build function does not take another option, or is asked for w that it
+                does not return.
         """
         assert len(in_expr) == self.num_inputs and any(x is not None for x in in_expr)
+        self._check_dynamic(dynamic_kwargs)
         with tfutil.absolute_variable_scope(self.scope, reuse=True), tf.name_scope(
             self.name
         ), layout.use(layout.for_network()):
@@ -150,9 +163,14 @@ class Network:
                 x.set_shape(built.shape)  # tell the caller what the build function required
         return _as_list(outputs) if return_as_list else outputs
 
+    def _check_dynamic(self, dynamic_kwargs, others=()):
+        network_options.check_dynamic(
+            'network %r' % self.name, self._code.func, self.static_kwargs, dynamic_kwargs, others
+        )
+
     def takes(self, option: str) -> bool:
         """Whether the build function of this network or of a component has such a parameter."""
-        return option in inspect.signature(self._code.func).parameters or any(
+        return option in named(self._code.func, self.static_kwargs)[0] or any(
             component.takes(option) for component in self.components.values()
         )
 
@@ -201,6 +219,9 @@ class Network:
         return self._derive(code, new_name or self.name, new_static_kwargs)
 
     def _derive(self, code, name, new_static_kwargs):
+        network_options.check_static(
+            'network %r' % name, code.func, new_static_kwargs, kept=self.static_kwargs
+        )
         derived = object.__new__(Network)
         derived._setup(name, code, dict(self.static_kwargs, **new_static_kwargs), {})
         derived.reset_own_vars()
@@ -237,6 +258,10 @@ class Network:
 
     def run(self, *in_arrays: Optional[np.ndarray], **kwargs) -> Any:
         """Evaluate for NumPy arrays; see `network_run.run` for the options."""
+        self._check_dynamic(
+            {name: kwargs[name] for name in kwargs if name not in network_run.OPTIONS},
+            network_run.OPTIONS,
+        )
         return network_run.run(self, in_arrays, self._run_cache, **kwargs)
 
     def list_ops(self) -> List[tf.Operation]:

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from dnnlib import util
+from dnnlib.options import named
 from dnnlib.tflib import engine, tfutil
 
 _LEGACY_KWARGS = ('out_mul', 'out_add', 'out_shrink', 'out_dtype')
@@ -66,6 +67,11 @@ def run(
     if return_as_list:
         return out_arrays
     return out_arrays[0] if len(out_arrays) == 1 else tuple(out_arrays)
+
+
+# Names of the options that are not passed to the build function.
+OPTIONS = {n for n, p in named(run, {})[0].items() if p.default is not p.empty}
+OPTIONS.update(_LEGACY_KWARGS)
 
 
 def _graph(net, cache, input_transform, output_transform, num_gpus, assume_frozen, dynamic_kwargs):

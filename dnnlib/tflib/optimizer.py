@@ -7,11 +7,12 @@ saves everything that a resumed run needs.
 """
 
 from collections import OrderedDict
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
 from dnnlib import util
+from dnnlib.options import accepted, check_names, function_of, named, value_of
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.placement import canonical_device, exactly_on, make_state_variable
@@ -39,6 +40,9 @@ class Optimizer:
         loss_scaling_inc: Added to s after a step.
         loss_scaling_dec: Subtracted from s after a step that was skipped as not finite.
         kwargs: For the class `tf_optimizer`, such as beta1, beta2, epsilon.
+
+    Raises:
+        UserError: the class does not take one of these.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Optimizer:
         loss_scaling_dec: float = 1.0,
         **kwargs,
     ):
+        check_options('optimizer %r' % name, dict(kwargs, tf_optimizer=tf_optimizer))
         self.name = name
         self.id = name.replace('/', '.')
         with tf.name_scope(None):
@@ -303,6 +308,18 @@ class Optimizer:
                 scale = self._get_loss_scale(last_device)[1]
                 updates.append(autosummary(self.id + '/loss_scaling_log2', scale))
         return updates
+
+
+def check_options(what: str, options: Dict[str, Any], reserved: Iterable[str] = ()) -> None:
+    """Raise UserError, one line, for an option that neither Optimizer nor its `tf_optimizer` takes.
+
+    Args:
+        what: where the options stand. reserved: options that the caller itself passes.
+    """
+    name = value_of(Optimizer, options, 'tf_optimizer')
+    optimizer_class = function_of('tf_optimizer of ' + what, name)
+    allowed = accepted(optimizer_class, options, also=named(Optimizer, options)[0])
+    check_names(what, options, allowed, optimizer_class.__name__, reserved)
 
 
 class SimpleAdam:

@@ -5,7 +5,7 @@ device is fast at it: bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. 
 this setting runs everywhere: where half precision is slow it computes in float32.
 """
 
-from typing import Iterable, Optional
+from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -13,9 +13,6 @@ from dnnlib.tflib import engine
 from dnnlib.util import UserError
 
 PRECISIONS = ('float32', 'mixed')
-MIXED_NETWORKS = [
-    'training.networks_stylegan2.' + name for name in ('G_main', 'D_stylegan2', 'D_stylegan')
-]
 
 
 def half_type() -> Optional[tf.DType]:
@@ -40,15 +37,10 @@ def in_float32(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
-def check(precision: str, build_functions: Iterable[str]) -> None:
-    """Raise UserError if a machine or networks, by their build functions, cannot do a precision."""
+def check(precision: str) -> None:
+    """Raise UserError if this machine cannot do a precision."""
     if precision != 'mixed':
         return
-    for name in build_functions:
-        if name not in MIXED_NETWORKS:
-            raise UserError(
-                '--precision is mixed, which %s does not know; use --precision=float32' % name
-            )
     with tf.Graph().as_default(), tf.device(engine.device(0)):
         if half_type() is None:
             raise UserError(

@@ -7,7 +7,9 @@ from typing import Any, ContextManager, Dict, Iterable, Iterator, List, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_names
 from dnnlib.tflib import engine
+from dnnlib.util import UserError
 
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 
@@ -86,7 +88,11 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 
     Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'env.NAME' and dotted fields of
     tf.ConfigProto; they override the defaults of this module.
+
+    Raises:
+        UserError: a key is none of these.
     """
+    check_config('tf_config', config_dict or {})
     if tf.get_default_session() is not None:
         return
     config = dict(_default_config, **(config_dict or {}))
@@ -108,7 +114,12 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 def create_session(
     config_dict: Optional[Dict[str, Any]] = None, force_as_default: bool = False
 ) -> tf.Session:
-    """Make a session from dotted tf.ConfigProto fields; 'rnd.' and 'env.' entries are ignored."""
+    """Make a session from dotted tf.ConfigProto fields; 'rnd.' and 'env.' entries are ignored.
+
+    Raises:
+        UserError: a key is none of those of `init_tf`.
+    """
+    check_config('tf_config', config_dict or {})
     config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
     session = tf.Session(config=engine.session_config(options))
@@ -117,6 +128,32 @@ def create_session(
         default.__enter__()
         _entered.append(default)  # once collected, it would take the session away again
     return session
+
+
+def check_config(what: str, config_dict: Dict[str, Any]) -> None:
+    """Raise UserError, one line, for a key or a value that `init_tf` cannot use.
+
+    Args:
+        what: where the keys stand.
+    """
+    seeds = [key for key in _default_config if key.startswith('rnd.')]
+    for key, value in config_dict.items():
+        if key.startswith('env.') or key in seeds:
+            continue
+        message, parts = tf.ConfigProto.DESCRIPTOR, key.split('.')
+        for index, part in enumerate(parts):
+            fields = message.fields_by_name if message else {}
+            paths = ['.'.join(parts[:index] + [name] + parts[index + 1 :]) for name in fields]
+            check_names(what, [key], paths + (seeds if index == 0 else []), 'tf.ConfigProto')
+            message = fields[part].message_type
+            if message and message.GetOptions().map_entry:
+                break  # device_count.GPU: any name
+        try:
+            engine.session_config({key: value})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(
+                '%s has %s = %r, which TensorFlow refuses: %s' % (what, key, value, error)
+            )
 
 
 def init_uninitialized_vars(target_vars: Optional[List[tf.Variable]] = None) -> None:

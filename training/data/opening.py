@@ -2,11 +2,12 @@
 
 import glob
 import os
-from typing import Optional
+from typing import Any, Dict, Iterable, Optional
 
 from PIL import Image
 
-from dnnlib.util import get_obj_by_name
+from dnnlib.options import accepted, check_names, function_of, named
+from dnnlib.util import UserError, get_obj_by_name
 from training.data.base import Dataset
 
 
@@ -24,16 +25,12 @@ def load_dataset(
         data_dir: folder that `tfrecord_dir` is relative to, unless only the plain path exists.
         verbose: print what was opened.
         kwargs: arguments of the class.
+
+    Raises:
+        UserError: the class does not take one of them.
     """
-    kwargs = dict(kwargs)
-    if 'tfrecord_dir' in kwargs:
-        path = os.path.expanduser(kwargs['tfrecord_dir'])
-        inside = os.path.join(os.path.expanduser(data_dir or ''), path)
-        if os.path.exists(inside) or not os.path.exists(path):
-            path = inside
-        kwargs['tfrecord_dir'] = path
-        class_name = class_name or _class_for(path)
-    assert class_name is not None, 'class_name or tfrecord_dir is needed'
+    class_name, kwargs = _locate(class_name, data_dir, **kwargs)
+    check_options('dataset_args', dict(kwargs, class_name=class_name))
     if verbose:
         print('Streaming data using %s...' % class_name)
     dataset = get_obj_by_name(class_name)(**kwargs)
@@ -42,6 +39,44 @@ def load_dataset(
         print('Dynamic range =', dataset.dynamic_range)
         print('Label size    =', dataset.label_size)
     return dataset
+
+
+def check_options(
+    what: str,
+    dataset_args: Dict[str, Any],
+    data_dir: Optional[str] = None,
+    reserved: Iterable[str] = (),
+) -> None:
+    """Raise UserError, one line, for an option that neither `load_dataset` nor the class takes.
+
+    Args:
+        what: where the options stand. dataset_args, data_dir: arguments of `load_dataset`.
+        reserved: options that the caller itself passes.
+    """
+    others = {name: dataset_args[name] for name in dataset_args if name not in _OWN}
+    class_name, _ = _locate(dataset_args.get('class_name'), data_dir, **others)
+    dataset_class = function_of('class_name of ' + what, class_name)
+    allowed = accepted(dataset_class, others, also=_OWN)
+    check_names(what, dataset_args, allowed, dataset_class.__name__, reserved)
+
+
+_OWN = set(named(load_dataset, {})[0])
+
+
+def _locate(class_name, data_dir, **kwargs):
+    """Name of the class, and its arguments."""
+    if 'tfrecord_dir' in kwargs:
+        path = os.path.expanduser(kwargs['tfrecord_dir'])
+        inside = os.path.join(os.path.expanduser(data_dir or ''), path)
+        if os.path.exists(inside) or not os.path.exists(path):
+            path = inside
+        kwargs['tfrecord_dir'] = path
+        class_name = class_name or _class_for(path)
+    if class_name is None:
+        raise UserError(
+            'dataset_args needs tfrecord_dir, the folder of the data set, or class_name'
+        )
+    return class_name, kwargs
 
 
 def _class_for(path):

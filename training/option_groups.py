@@ -1,0 +1,100 @@
+"""Who takes which option of training, so that a misspelt one ends before anything is made."""
+
+from typing import Any, Dict, Mapping
+
+from dnnlib.options import UnknownOption, accepted, check_names, function_of
+from dnnlib.options import check as check_taker
+from dnnlib.tflib import network_options, optimizer, tfutil
+from dnnlib.util import UserError
+from training import misc
+from training.data import opening
+from training.schedule import training_schedule
+
+LOOP = 'training.training_loop.training_loop'
+
+# What training passes of itself.
+_TO_NETWORKS = ('name', 'num_channels', 'resolution', 'label_size')
+_TO_LOSSES = ('G', 'D', 'opt', 'training_set', 'minibatch_size', 'reals', 'labels')
+_TO_OPTIMIZERS = ('name', 'learning_rate', 'minibatch_multiplier', 'share')
+_TO_DATASETS = ('data_dir', 'verbose')
+
+
+def check(options: Dict[str, Any], flags: Mapping[str, str] = {}) -> None:
+    """Raise UserError, one line, for an option of training that no part takes.
+
+    Args:
+        options: arguments of `training_loop`, see `configs.resolve`.
+        flags: path of an option, 'D_loss_args.gamma', to the flag that set it, '--gamma', for the
+            line to name.
+    """
+    try:
+        _check_groups(options)
+    except UnknownOption as error:
+        flag = flags.get('%s.%s' % (error.what, error.name))
+        if flag is None:
+            raise
+        raise UserError(
+            '%s sets the option %r of %s, which %s does not take; leave it out, or choose another '
+            '--config' % (flag, error.name, error.what, error.taker)
+        )
+
+
+def _check_groups(options):
+    parameters = accepted(function_of('training', LOOP), options)
+    check_names('the configuration', options, parameters, 'training_loop')
+    groups = {name: value for name, value in options.items() if name in _GROUPS}
+    for name, value in options.items():
+        if isinstance(value, dict) != (name in groups):
+            raise UserError(
+                'the option %s is %r; it is %s group of options'
+                % (name, value, 'a' if name in groups else 'no')
+            )
+    for name in groups:
+        _GROUPS[name](name, options)
+    for metric_args in options.get('metric_arg_list', []):
+        what = 'the metric %r' % metric_args.get('name')
+        check_taker(what, *_split(what, metric_args))
+
+
+def _split(what, args):
+    """The function that a group names, and the options for it."""
+    if 'func_name' not in args:
+        raise UserError('%s has no func_name, the function that takes its options' % what)
+    options = {name: value for name, value in args.items() if name != 'func_name'}
+    func = args['func_name']
+    return func if callable(func) else function_of('func_name of ' + what, func), options
+
+
+def _check_network(name, options):
+    if options[name]:  # there are none where training goes on with the networks of a file
+        network_options.check_static(name, *_split(name, options[name]), reserved=_TO_NETWORKS)
+
+
+def _check_loss(name, options):
+    check_taker(name, *_split(name, options[name]), reserved=_TO_LOSSES)
+
+
+def _check_optimizer(name, options):
+    optimizer.check_options(name, options[name], reserved=_TO_OPTIMIZERS)
+
+
+def _check_dataset(name, options):
+    opening.check_options(name, options[name], options.get('data_dir'), reserved=_TO_DATASETS)
+
+
+_GROUPS = {
+    'G_args': _check_network,
+    'D_args': _check_network,
+    'G_loss_args': _check_loss,
+    'D_loss_args': _check_loss,
+    'G_opt_args': _check_optimizer,
+    'D_opt_args': _check_optimizer,
+    'dataset_args': _check_dataset,
+    'sched_args': lambda name, options: check_taker(
+        name, training_schedule, options[name], reserved=('cur_nimg', 'training_set')
+    ),
+    'grid_args': lambda name, options: check_taker(
+        name, misc.setup_snapshot_image_grid, options[name], reserved=('training_set',)
+    ),
+    'tf_config': lambda name, options: tfutil.check_config(name, options[name]),
+}
