@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import util
+from dnnlib.options import taken_by
 from dnnlib.tflib import layout, network_code, network_run, network_table, tfutil
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
@@ -115,9 +116,8 @@ class Network:
 
     def _call_build_func(self, inputs, dynamic_kwargs, is_template_graph):
         kwargs = dict(self.static_kwargs, **dynamic_kwargs)
-        return self._code.func(
-            *inputs, is_template_graph=is_template_graph, components=self.components, **kwargs
-        )
+        kwargs.update(is_template_graph=is_template_graph, components=self.components)
+        return self._code.func(*inputs, **taken_by(self._code.func, kwargs))
 
     def _check_components(self):
         for key, component in self.components.items():

@@ -1,0 +1,96 @@
+"""What there is to know of a network from outside: labels, W, noise inputs, layers with FR.
+
+The one place that knows by which names networks keep their variables, components and maps; whoever
+asks, such as metrics, pictures and inversion, asks here. A network of somebody else's code has what
+it has by the same names.
+"""
+
+import re
+from collections import OrderedDict
+from typing import Dict, List, NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+
+from dnnlib.tflib.network import Network
+
+_NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
+_FR = r'(\d+x\d+(?:/\w+)?)/FR/'
+_FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(\w+)$')
+
+
+class FRLayer(NamedTuple):
+    """Variables of a layer with fuzzy reparameterization; None where its form has none."""
+
+    A: Optional[tf.Variable] = None
+    b: Optional[tf.Variable] = None
+    alpha_logit: Optional[tf.Variable] = None
+    alpha: Optional[tf.Variable] = None
+    strength: Optional[tf.Variable] = None
+
+
+def label_size(net: Network) -> int:
+    """Number of classes that a generator or discriminator knows, 0 for none."""
+    return net.input_shapes[1][1] if net.num_inputs > 1 else 0
+
+
+def has_w(Gs: Network) -> bool:
+    """Whether a generator goes from z to images by way of W."""
+    return 'mapping' in Gs.components and 'synthesis' in Gs.components
+
+
+def num_layers(Gs: Network) -> Optional[int]:
+    """Number of styles of an image; None without W."""
+    return Gs.components.synthesis.input_shape[1] if has_w(Gs) else None
+
+
+def latent_shape(Gs: Network, space: str) -> List[int]:
+    """Shape of a point: [latent_size] in 'z', else [num_layers, dlatent_size]."""
+    return (Gs if space == 'z' else Gs.components.synthesis).input_shape[1:]
+
+
+def noise_inputs(Gs: Network) -> List[tf.Variable]:
+    """The fixed noise inputs of a generator, [1, 1, H, W] each, in the order of its layers."""
+    found = []
+    for name, var in Gs.vars.items():
+        match = _NOISE_INPUT.match(name)
+        if match:
+            found.append((int(match.group(1)), var))
+    return [var for _, var in sorted(found, key=lambda item: item[0])]
+
+
+def takes_noise(Gs: Network) -> bool:
+    """Whether a generator can be given noise; the code of other people's files cannot."""
+    return Gs.takes('noise_values')
+
+
+def injects_noise(Gs: Network) -> bool:
+    """Whether noise can make a difference to an image."""
+    return bool(noise_inputs(Gs)) and Gs.static_kwargs.get('noise_injection') != 'none'
+
+
+def fr_layers(Gs: Network) -> Dict[str, FRLayer]:
+    """Layers with fuzzy reparameterization by name, such as 8x8/Conv1, in their order."""
+    layers = OrderedDict()  # type: Dict[str, FRLayer]
+    for name, var in Gs.vars.items():
+        match = _FR_VARIABLE.match(name)
+        if match:
+            layer, what = match.groups()
+            known = layers.setdefault(layer, FRLayer())
+            if what in FRLayer._fields:
+                layers[layer] = known._replace(**{what: var})
+    return layers
+
+
+def num_alphas(Gs: Network) -> int:
+    """Number of layers whose noise injection has an alpha in (0, 1)."""
+    return sum(layer.alpha_logit is not None for layer in fr_layers(Gs).values())
+
+
+def fr_map_pattern(what: str) -> str:
+    """Regular expression for tensors 's' or 'sigma' of FR; its group is the layer."""
+    return '/' + _FR + what
+
+
+def lod(net: Network) -> Optional[tf.Variable]:
+    """Level of detail of a progressively growing network; None for others."""
+    return net.own_vars.get('lod')
