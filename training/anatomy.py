@@ -7,8 +7,9 @@ it has by the same names.
 
 import re
 from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib.network import Network
@@ -16,16 +17,6 @@ from dnnlib.tflib.network import Network
 _NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
 _FR = r'(\d+x\d+(?:/\w+)?)/FR/'
 _FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(\w+)$')
-
-
-class FRLayer(NamedTuple):
-    """Variables of a layer with fuzzy reparameterization; None where its form has none."""
-
-    A: Optional[tf.Variable] = None
-    b: Optional[tf.Variable] = None
-    alpha_logit: Optional[tf.Variable] = None
-    alpha: Optional[tf.Variable] = None
-    strength: Optional[tf.Variable] = None
 
 
 def label_size(net: Network) -> int:
@@ -68,22 +59,51 @@ def injects_noise(Gs: Network) -> bool:
     return bool(noise_inputs(Gs)) and Gs.static_kwargs.get('noise_injection') != 'none'
 
 
-def fr_layers(Gs: Network) -> Dict[str, FRLayer]:
-    """Layers with fuzzy reparameterization by name, such as 8x8/Conv1, in their order."""
-    layers = OrderedDict()  # type: Dict[str, FRLayer]
+def fr_layers(Gs: Network) -> List[str]:
+    """Names of the layers with fuzzy reparameterization, such as 8x8/Conv1, in their order."""
+    return list(_fr_variables(Gs))
+
+
+def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
+    """What these layers have learned, as the network uses it: {layer: {what: tensor}}.
+
+    'A' and 'b', the maps [H, W] of Eq. 8, 'alpha' of Eq. 9 and 'strength', r of Eq. 10, as far as
+    the form of the noise has them.
+    """
+    return OrderedDict(
+        (layer, OrderedDict(_used(*item) for item in variables.items() if item[0] in _USES))
+        for layer, variables in _fr_variables(Gs).items()
+    )
+
+
+# The maps are divided by sqrt(H), the equalized learning rate of `trainable_map`.
+_USES = {
+    'A': ('A', lambda A: A / np.sqrt(A.shape.as_list()[0])),
+    'b': ('b', lambda b: b / np.sqrt(b.shape.as_list()[0])),
+    'alpha_logit': ('alpha', tf.sigmoid),
+    'alpha': ('alpha', tf.identity),
+    'strength': ('strength', tf.identity),
+}
+
+
+def _used(name: str, variable: tf.Variable) -> Tuple[str, tf.Tensor]:
+    what, use = _USES[name]
+    return what, use(variable)
+
+
+def _fr_variables(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
+    layers = OrderedDict()  # type: Dict[str, Dict[str, tf.Variable]]
     for name, var in Gs.vars.items():
         match = _FR_VARIABLE.match(name)
         if match:
             layer, what = match.groups()
-            known = layers.setdefault(layer, FRLayer())
-            if what in FRLayer._fields:
-                layers[layer] = known._replace(**{what: var})
+            layers.setdefault(layer, OrderedDict())[what] = var
     return layers
 
 
 def num_alphas(Gs: Network) -> int:
     """Number of layers whose noise injection has an alpha in (0, 1)."""
-    return sum(layer.alpha_logit is not None for layer in fr_layers(Gs).values())
+    return sum('alpha_logit' in variables for variables in _fr_variables(Gs).values())
 
 
 def fr_map_pattern(what: str) -> str:
