@@ -80,7 +80,7 @@ def semantic_identifier(mu: Demodulated) -> tf.Tensor:
 
 
 def trainable_map(name: str, s: tf.Tensor) -> tf.Tensor:
-    """A trainable map [H, W] to go with maps s, with an equalized rate of 1 / sqrt(H)."""
+    """A trainable map of the size of maps s, with an equalized learning rate of 1 / sqrt(H)."""
     _, _, height, width = layout.sizes(s)
     raw = tf.get_variable(name, shape=[height, width], initializer=tf.initializers.random_normal())
     raw = tf.reshape(raw * (1 / np.sqrt(height)), layout.arrange(1, 1, height, width))
@@ -146,11 +146,8 @@ def released_stabilize(s: tf.Tensor) -> tf.Tensor:
     return divide_by_rms(alpha + (1 - alpha) * s)
 
 
-# What becomes of sigma: of sigma, eps and the strength r the maps S and T.
-
-
 def scale_all(sigma: tf.Tensor, eps: tf.Tensor, strength: tf.Tensor) -> Maps:
-    """Eq. 10: r * sigma * mu + r * sigma * eps."""
+    """Eq. 10: r * sigma * mu + r * sigma * eps, where r is the strength."""
     S = sigma * strength
     return S, S * eps
 
