@@ -18,6 +18,16 @@ _NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
 _FR = r'(\d+x\d+(?:/\w+)?)/FR/'
 _FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(\w+)$')
 
+# What the variables of a layer with FR are, and how the network uses them: the maps with the
+# equalized learning rate of `trainable_map`.
+_USES = {
+    'A': ('A', lambda A: A / np.sqrt(A.shape.as_list()[0])),
+    'b': ('b', lambda b: b / np.sqrt(b.shape.as_list()[0])),
+    'alpha_logit': ('alpha', tf.sigmoid),
+    'alpha': ('alpha', tf.identity),
+    'strength': ('strength', tf.identity),
+}
+
 
 def label_size(net: Network) -> int:
     """Number of classes that a generator or discriminator knows, 0 for none."""
@@ -71,24 +81,14 @@ def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
     the form of the noise has them.
     """
     return OrderedDict(
-        (layer, OrderedDict(_used(*item) for item in variables.items() if item[0] in _USES))
+        (layer, OrderedDict(_in_use(name, var) for name, var in variables.items() if name in _USES))
         for layer, variables in _fr_variables(Gs).items()
     )
 
 
-# The maps are divided by sqrt(H), the equalized learning rate of `trainable_map`.
-_USES = {
-    'A': ('A', lambda A: A / np.sqrt(A.shape.as_list()[0])),
-    'b': ('b', lambda b: b / np.sqrt(b.shape.as_list()[0])),
-    'alpha_logit': ('alpha', tf.sigmoid),
-    'alpha': ('alpha', tf.identity),
-    'strength': ('strength', tf.identity),
-}
-
-
-def _used(name: str, variable: tf.Variable) -> Tuple[str, tf.Tensor]:
-    what, use = _USES[name]
-    return what, use(variable)
+def _in_use(name: str, variable: tf.Variable) -> Tuple[str, tf.Tensor]:
+    what, function = _USES[name]
+    return what, function(variable)
 
 
 def _fr_variables(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:

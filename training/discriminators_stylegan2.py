@@ -103,7 +103,7 @@ def D_stylegan2(
         labels_in: [N, label_size]; with labels the score is that of the label's class.
         architecture: 'orig', 'skip' or 'resnet'. mbstd_group_size: group of the minibatch standard
             deviation, 0 or 1 for none.
-        precision: 'float32', or 'mixed' for convolutions above 4x4 in half precision, see
+        precision: 'float32', or 'mixed' for convolutions from 8x8 up in half precision, see
             `dnnlib.tflib.precision`.
     """
     resolution_log2 = log2_of_resolution(resolution)

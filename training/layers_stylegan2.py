@@ -325,10 +325,7 @@ def map_latents(
     dtype: str,
     layer: Callable[[tf.Tensor, int], tf.Tensor],
 ) -> tf.Tensor:
-    """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`: z -> w.
-
-    With labels z is followed by a trainable vector for each class. See `G_mapping` of the networks.
-    """
+    """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`, see `G_mapping`."""
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
     x = tf.cast(latents_in, dtype)

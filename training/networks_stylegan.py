@@ -35,6 +35,7 @@ from training.networks_stylegan2 import (
     NoiseInjection,
     Scalar,
     noise_for,
+    noise_form,
     noise_injection_layer,
 )
 from training.progressive import naive_downsample_2d as downscale2d
@@ -151,13 +152,14 @@ def style_mod(x: tf.Tensor, dlatent: tf.Tensor, **dense_kwargs: Any) -> tf.Tenso
 
 def apply_noise(x: tf.Tensor, noise: NoiseInjection) -> tf.Tensor:
     """Put noise into activations; additive noise has a strength per channel here, first 0."""
+    form = noise_form(noise)
     if noise.form != 'additive':
         return noise_injection_layer(x, noise)
     with tf.variable_scope('Noise'):
         eps = noise_for(x, noise.noise_values)
         num_channels = layout.sizes(x)[1]
         strength = tf.get_variable(
-            'weight', shape=[num_channels], initializer=tf.initializers.zeros()
+            'weight', [num_channels], initializer=tf.initializers.constant(form.strength)
         )
         strength = tf.reshape(tf.cast(strength, x.dtype), layout.arrange(1, num_channels, 1, 1))
         return x + eps * strength

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.options import accepted, passes_options_to, taken_by
+from dnnlib.options import passes_options_to, taken_by
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import channel_sum as weighted_channel_sum
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
@@ -179,7 +179,7 @@ class NoiseForm(NamedTuple):
     @property
     def takes(self) -> Set[str]:
         """Names of the options that the form takes."""
-        return (accepted(self.sigma, {}) or set()) if self.sigma else set()
+        return set(taken_by(self.sigma, NoiseInjection()._asdict())) if self.sigma else set()
 
 
 def fuzzy_sigma(mu: Demodulated, alpha_powers: Optional[tf.Tensor]) -> tf.Tensor:
@@ -240,14 +240,8 @@ class NoiseInjection(NamedTuple):
         )
 
 
-def noise_injection_maps(mu: Demodulated, noise: NoiseInjection) -> Maps:
-    """Maps S and T [N or 1, 1, H, W] by which noise goes into activations: mu * S + T.
-
-    Returns: S, None for ones, and T, None for zeros.
-
-    Raises:
-        UserError: there is no such form, or it has no alpha for alpha_powers.
-    """
+def noise_form(noise: NoiseInjection) -> NoiseForm:
+    """The form of a noise injection; UserError if there is none, or no alpha for alpha_powers."""
     check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
     form = NOISE_INJECTION_FORMS[noise.form]
     if noise.alpha_powers is not None and 'alpha_powers' not in form.takes:
@@ -256,6 +250,15 @@ def noise_injection_maps(mu: Demodulated, noise: NoiseInjection) -> Maps:
             'noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
             'in %s' % (noise.form, ', '.join(others))
         )
+    return form
+
+
+def noise_injection_maps(mu: Demodulated, noise: NoiseInjection) -> Maps:
+    """Maps S and T [N or 1, 1, H, W] by which noise goes into activations: mu * S + T.
+
+    Returns: S, None for ones, and T, None for zeros.
+    """
+    form = noise_form(noise)
     if form.output is None:
         return None, None
     eps = noise_for(mu.x, noise.noise_values)
@@ -466,33 +469,27 @@ def G_mapping(
     )
 
 
-class _Blocks:
+class _Blocks(NamedTuple):
     """The blocks of a synthesis network, which share its options.
 
     A layer is a modulated convolution with noise, bias and activation. Its index chooses the style
     w[:, index] and the noise: one map at 4x4, two at each higher resolution.
     """
 
-    def __init__(
-        self,
-        w: tf.Tensor,
-        nf: Callable[[int], int],
-        num_channels: int,
-        architecture: str,
-        nonlinearity: str,
-        resample_kernel: Sequence[float],
-        fused_modconv: bool,
-        precision: str,
-        noise: NoiseInjection,
-    ):
-        self.w, self.nf, self.num_channels, self.noise = w, nf, num_channels, noise
-        self.architecture, self.nonlinearity, self.precision = architecture, nonlinearity, precision
-        self.resample_kernel, self.fused_modconv = resample_kernel, fused_modconv
-        self.gain = block_gain(architecture, nonlinearity)
+    w: tf.Tensor  # [N, num_layers, dlatent_size]
+    nf: Callable[[int], int]
+    num_channels: int
+    architecture: str
+    nonlinearity: str
+    resample_kernel: Sequence[float]
+    fused_modconv: bool
+    precision: str
+    noise: NoiseInjection
 
-    def _layer(
+    def layer(
         self, x: tf.Tensor, index: int, fmaps: int, up: bool = False, gain: Optional[float] = None
     ) -> tf.Tensor:
+        """Activations [N, fmaps, H, W] of one layer, twice the size of x if up."""
         x, d = modulated_conv2d(
             x,
             self.w[:, index],
@@ -511,16 +508,17 @@ class _Blocks:
         with tf.variable_scope('Const'):
             x = learned_constant(self.nf(1), minibatch_size, self.w.dtype, init)
         with tf.variable_scope('Conv'):
-            return self._layer(x, 0, self.nf(1))
+            return self.layer(x, 0, self.nf(1))
 
     def grow(self, x: tf.Tensor, res: int) -> tf.Tensor:
         """Activations at 2^(res-1) -> at 2^res."""
         fmaps = self.nf(res - 1)
         x = tf.cast(x, conv_dtype(self.precision, self.w.dtype))
         with tf.variable_scope('Conv0_up'):
-            y = self._layer(x, 2 * res - 5, fmaps, up=True)
+            y = self.layer(x, 2 * res - 5, fmaps, up=True)
         with tf.variable_scope('Conv1'):
-            y = self._layer(y, 2 * res - 4, fmaps, gain=self.gain)
+            gain = block_gain(self.architecture, self.nonlinearity)
+            y = self.layer(y, 2 * res - 4, fmaps, gain=gain)
         if self.architecture == 'resnet':
             with tf.variable_scope('Skip'):
                 k = self.resample_kernel
@@ -580,15 +578,15 @@ def G_synthesis_stylegan_revised(
     sizes = _noise_sizes(resolution_log2)
     noise = noise_inputs(sizes, dtype, randomize_noise and not is_clean, noise_values)
     blocks = _Blocks(
-        w,
-        fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
-        num_channels,
-        'orig',
-        nonlinearity,
-        resample_kernel,
-        fused_modconv,
-        precision,
-        NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
+        w=w,
+        nf=fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
+        num_channels=num_channels,
+        architecture='orig',
+        nonlinearity=nonlinearity,
+        resample_kernel=resample_kernel,
+        fused_modconv=fused_modconv,
+        precision=precision,
+        noise=NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
     )
 
     def grow(x: tf.Tensor, res: int) -> tf.Tensor:
@@ -657,15 +655,15 @@ def G_synthesis_stylegan2(
     w = tf.cast(dlatents_in, dtype)
     noise = noise_inputs(_noise_sizes(resolution_log2), dtype, randomize_noise, noise_values)
     blocks = _Blocks(
-        w,
-        fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
-        num_channels,
-        architecture,
-        nonlinearity,
-        resample_kernel,
-        fused_modconv,
-        precision,
-        NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
+        w=w,
+        nf=fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
+        num_channels=num_channels,
+        architecture=architecture,
+        nonlinearity=nonlinearity,
+        resample_kernel=resample_kernel,
+        fused_modconv=fused_modconv,
+        precision=precision,
+        noise=NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
     )
 
     features = images = None
