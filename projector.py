@@ -16,6 +16,7 @@ from dnnlib.tflib.optimizer import SimpleAdam
 from dnnlib.util import UserError
 from metrics.features import to_rgb
 from metrics.latent_space import limit_size
+from training import anatomy
 from training.data.labels import check_class
 from training.inversion import arithmetic
 from training.perception import feature_nets, vgg16
@@ -116,7 +117,7 @@ class Projector:
         if Gs is None:
             return
         self.check_network(Gs)
-        num_alphas = arithmetic.num_alphas(Gs)
+        num_alphas = anatomy.num_alphas(Gs)
         self._Gs = Gs.clone() if self.clone_net else Gs
         self._minibatch_size = minibatch_size
         with tf.device(engine.device(0)):
@@ -132,7 +133,7 @@ class Projector:
         if self.space is None:
             self.space = arithmetic.default_space(Gs, METHODS[self.method]['space'])
         arithmetic.check_space(Gs, self.space)
-        num_alphas = arithmetic.num_alphas(Gs)
+        num_alphas = anatomy.num_alphas(Gs)
         if self.optimize_alpha and not num_alphas:
             raise UserError(
                 '--optimize-alpha is true, but the noise injection of network %r has '
@@ -140,7 +141,7 @@ class Projector:
             )
         if self.optimize_alpha is None:
             self.optimize_alpha = num_alphas > 0
-        label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
+        label_size = anatomy.label_size(Gs)
         if self.class_index is not None:
             check_class(self.class_index, label_size)
         used = self.lambda_mse, self.lambda_lpips, self.vgg16_weights and self.lambda_perceptual
@@ -155,7 +156,7 @@ class Projector:
         if self.space != 'z':
             inputs = [points]
             if Gs.num_inputs > 1:
-                label = np.zeros([1] + Gs.input_shapes[1][1:], np.float32)
+                label = np.zeros([1, anatomy.label_size(Gs)], np.float32)
                 if self.class_index is not None:
                     label[0, self.class_index] = 1
                 inputs.append(np.repeat(label, len(points), axis=0))
@@ -168,11 +169,11 @@ class Projector:
         size = self._minibatch_size
         shape = [size] + list(self._mean.shape[1:])
         if self.space == 'wplus':
-            shape[1] = self._Gs.components.synthesis.input_shape[1]
+            shape[1] = anatomy.num_layers(self._Gs)
         self._points = _variable('dlatents_var', shape)
         # Noise of the schedule, on top of the latents; zero unless fed.
         self._offset = tf.placeholder_with_default(tf.zeros(shape), shape)
-        self._stored_noises = arithmetic.noise_variables(self._Gs)
+        self._stored_noises = anatomy.noise_inputs(self._Gs)
         self._noises = [
             _variable('noise%d' % i, [size] + var.shape.as_list()[1:])
             for i, var in enumerate(self._stored_noises)
@@ -366,7 +367,7 @@ class Projector:
         """Latents found: w [N, num_layers, dlatent_size], or z [N, latent_size]."""
         points = self._get(self._points)
         if self.space == 'w':
-            points = np.repeat(points, self._Gs.components.synthesis.input_shape[1], axis=1)
+            points = np.repeat(points, anatomy.num_layers(self._Gs), axis=1)
         return points
 
     def get_noises(self) -> List[np.ndarray]:

@@ -5,20 +5,20 @@ for the device; shapes in comments are written N, C, H, W all the same. Both net
 unconditional: they take labels, as all networks here do, and do not look at them.
 """
 
-from typing import NamedTuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
 from dnnlib.util import UserError
-from training.networks_stylegan2 import (
+from training.layers_stylegan2 import (
     fmaps_function,
     log2_of_resolution,
-    noise_injection_layer,
     noise_inputs,
     resolution_scope,
 )
+from training.networks_stylegan2 import NoiseInjection, noise_injection_layer
 
 # Of every stage's weights; Radford et al. 2015, section 4.
 INIT_STDDEV = 0.02
@@ -26,38 +26,48 @@ INIT_STDDEV = 0.02
 MOMENTUM = 0.9
 EPSILON = 1e-5
 
-Shape = NamedTuple('Shape', [('kernel', int), ('stages', list), ('fmaps', object)])
+
+class Shape(NamedTuple):
+    """Kernel size, stages from the smallest on, and a stage's number of feature maps.
+
+    A stage is named by the logarithm of its size.
+    """
+
+    kernel: int
+    stages: List[int]
+    fmaps: Callable[[int], int]
 
 
-def network_shape(resolution, fmap_base=None, fmap_max=None):
-    """Kernel size, stages from the smallest on, and the stages' feature maps.
+def network_shape(
+    resolution: int, fmap_base: Optional[int] = None, fmap_max: Optional[int] = None
+) -> Shape:
+    """What networks for images of a resolution, a power of two from 8, look like.
 
-    A stage is named by the logarithm of its size, and `fmaps(stage)` tells its feature maps: F at
-    half the image's resolution, twice as many at each smaller size, at most 8F. F is 64 and the
-    smallest size 4x4, with 4x4 kernels; at 32x32, CIFAR-10's size, 32 and 2x2, with 5x5 kernels.
+    There are F feature maps at half the image's resolution, twice as many at each smaller size, at
+    most 8F. F is 64 and the smallest size 4x4, with 4x4 kernels; at 32x32, CIFAR-10's size, 32 and
+    2x2, with 5x5 kernels.
 
     Args:
         fmap_base, fmap_max: other widths: fmap_base / 2^(stage-1) feature maps, at most fmap_max.
     """
-    log2 = log2_of_resolution(resolution)
-    assert log2 >= 3, 'resolution must be at least 8'
+    log2 = log2_of_resolution(resolution, smallest=8)
     kernel, smallest, width = (5, 1, 32) if resolution == 32 else (4, 2, 64)
     nf = fmaps_function(fmap_base or width * resolution // 4, 1.0, 1, fmap_max or 8 * width)
     return Shape(kernel, list(range(smallest, log2)), lambda stage: nf(stage - 1))
 
 
-def get_weight(shape):
+def get_weight(shape: Sequence[int]) -> tf.Variable:
     """A trainable weight, drawn from N(0, 0.02^2)."""
     init = tf.initializers.random_normal(0, INIT_STDDEV)
     return tf.get_variable('weight', shape=shape, initializer=init)
 
 
-def dense(x, fmaps):
+def dense(x: tf.Tensor, fmaps: int) -> tf.Tensor:
     """Fully connected layer without bias: [N, C] -> [N, fmaps]."""
     return tf.matmul(x, get_weight([x.shape.as_list()[1], fmaps]))
 
 
-def conv_down(x, fmaps, kernel):
+def conv_down(x: tf.Tensor, fmaps: int, kernel: int) -> tf.Tensor:
     """Convolution of stride 2 without bias: [N, C, H, W] -> [N, fmaps, H/2, W/2]."""
     w = get_weight([kernel, kernel, layout.sizes(x)[1], fmaps])
     return tf.nn.conv2d(
@@ -65,7 +75,7 @@ def conv_down(x, fmaps, kernel):
     )
 
 
-def conv_up(x, fmaps, kernel):
+def conv_up(x: tf.Tensor, fmaps: int, kernel: int) -> tf.Tensor:
     """Transposed convolution of stride 2 without bias: [N, C, H, W] -> [N, fmaps, 2H, 2W]."""
     _, channels, height, width = layout.sizes(x)
     w = get_weight([kernel, kernel, fmaps, channels])  # the order that the transposed op takes
@@ -81,7 +91,7 @@ def conv_up(x, fmaps, kernel):
     return y
 
 
-def batch_norm(x, is_training):
+def batch_norm(x: tf.Tensor, is_training: bool) -> tf.Tensor:
     """Batch normalization of channels (Ioffe and Szegedy 2015), [N, C, H, W].
 
     In training with the mean and variance of this minibatch, which moving averages follow whenever
@@ -90,10 +100,10 @@ def batch_norm(x, is_training):
     """
     channels = layout.sizes(x)[1]
 
-    def variable(name, initializer, **kwargs):
+    def variable(name: str, initializer: Any, **kwargs: Any) -> tf.Variable:
         return tf.get_variable(name, shape=[channels], initializer=initializer, **kwargs)
 
-    def over_pixels(values):
+    def over_pixels(values: tf.Tensor) -> tf.Tensor:  # [C] -> [1, C, 1, 1]
         return tf.reshape(values, layout.arrange(1, channels, 1, 1))
 
     with tf.variable_scope('BatchNorm'):
@@ -119,30 +129,27 @@ def batch_norm(x, is_training):
 
 
 def G_dcgan(
-    latents_in,
-    labels_in,
-    latent_size=100,
-    label_size=0,
-    num_channels=3,
-    resolution=64,
-    fmap_base=None,
-    fmap_max=None,
-    noise_injection='none',
-    fr_reduce='neg_relu',
-    randomize_noise=True,
-    noise_values=None,
-    alpha_powers=None,
-    is_training=False,
-    return_dlatents=False,
-    **_kwargs,
-):
+    latents_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    latent_size: int = 100,
+    label_size: int = 0,
+    num_channels: int = 3,
+    resolution: int = 64,
+    fmap_base: Optional[int] = None,
+    fmap_max: Optional[int] = None,
+    noise_injection: str = 'none',
+    fr_reduce: str = 'neg_relu',
+    randomize_noise: bool = True,
+    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    alpha_powers: Optional[tf.Tensor] = None,
+    is_training: bool = False,
+    return_dlatents: bool = False,
+) -> tf.Tensor:
     """Generator: z [N, latent_size] -> images [N, num_channels, resolution, resolution] in [-1, 1].
-
-    Other options of the StyleGAN generators, such as those of truncation, have no effect.
 
     Args:
         fmap_base, fmap_max: widths, see `network_shape`.
-        noise_injection, fr_reduce: form of the noise, see `noise_injection_layer`; it sits after
+        noise_injection, fr_reduce: form of the noise, see `NoiseInjection`; it sits after
             each activation but the last.
         randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
             ...
@@ -161,7 +168,8 @@ def G_dcgan(
     kernel, stages, nf = network_shape(resolution, fmap_base, fmap_max)
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
-    noise = noise_inputs(stages, tf.float32, randomize_noise, noise_values)
+    values = noise_inputs(stages, 'float32', randomize_noise, noise_values)
+    noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
 
     x = None
     for index, stage in enumerate(stages):
@@ -173,24 +181,22 @@ def G_dcgan(
             else:
                 x = conv_up(x, nf(stage), kernel)
             x = tf.nn.relu(batch_norm(x, is_training))
-            alpha_power = None if alpha_powers is None else alpha_powers[:, index]
-            x = noise_injection_layer(x, noise_injection, noise[index], fr_reduce, alpha_power)
+            x = noise_injection_layer(x, noise.of_layer(index))
     with tf.variable_scope('ToRGB'):
         images = tf.tanh(conv_up(x, num_channels, kernel))
     return tf.identity(layout.to_nchw(images), name='images_out')
 
 
 def D_dcgan(
-    images_in,
-    labels_in,
-    label_size=0,
-    num_channels=3,
-    resolution=64,
-    fmap_base=None,
-    fmap_max=None,
-    is_training=False,
-    **_kwargs,
-):
+    images_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    label_size: int = 0,
+    num_channels: int = 3,
+    resolution: int = 64,
+    fmap_base: Optional[int] = None,
+    fmap_max: Optional[int] = None,
+    is_training: bool = False,
+) -> tf.Tensor:
     """Discriminator: images [N, num_channels, resolution, resolution] -> scores [N, 1].
 
     Args:

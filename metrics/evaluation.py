@@ -18,7 +18,7 @@ from metrics import protocol, sampling
 from metrics.features import copies_on_devices
 from metrics.image_features import ImageFeatures
 from metrics.sample_store import SampleStore
-from training import misc
+from training import anatomy, misc
 from training.data.base import Dataset
 from training.data.labels import check_class
 from training.data.opening import load_dataset
@@ -125,7 +125,7 @@ class Evaluation:
         self.generator = dict(
             shape=Gs.output_shape[1:],
             latent_size=Gs.input_shape[1:],
-            label_size=Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0,
+            label_size=anatomy.label_size(Gs),
             truncation_psi=options.get(psi),
             truncation_cutoff=options.get(cutoff),
         )

@@ -1,6 +1,5 @@
 """Points in the latent spaces Z and W of a generator, and the images at these points."""
 
-import re
 from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
@@ -8,8 +7,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
-
-_NOISE_INPUT = re.compile(r'(.*/)?noise\d+$')
+from training import anatomy
 
 
 class LatentSpace:
@@ -26,13 +24,13 @@ class LatentSpace:
     """
 
     def __init__(self, Gs: Network, space: str, kwargs: dict, fallback: bool = True):
-        has_w = 'mapping' in Gs.components and 'synthesis' in Gs.components
+        has_w = anatomy.has_w(Gs)
         if space == 'w' and not has_w and not fallback:
             raise UserError(
                 'network %r has no W space (no mapping network); choose a metric in Z' % Gs.name
             )
         self.space = 'w' if has_w and space != 'z' else 'z'
-        self.shape = (Gs.components.synthesis if self.space == 'w' else Gs).input_shape[1:]
+        self.shape = anatomy.latent_shape(Gs, self.space)
         self._has_w = has_w
         self._kwargs = dict(kwargs, randomize_noise=False)
 
@@ -66,9 +64,7 @@ class LatentSpace:
 def _redraw_noise(net: Network) -> List[tf.Operation]:
     """Ops that give the fixed noise inputs new values from N(0, 1)."""
     return [
-        tf.assign(var, tf.random_normal(var.shape.as_list()))
-        for name, var in net.vars.items()
-        if _NOISE_INPUT.match(name)
+        tf.assign(var, tf.random_normal(var.shape.as_list())) for var in anatomy.noise_inputs(net)
     ]
 
 

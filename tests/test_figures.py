@@ -15,7 +15,7 @@ from dnnlib import cli, tflib
 from dnnlib.util import UserError
 from metrics import metric_plot
 from tests.test_noise_injection import sigma_in_numpy
-from training import misc, runs
+from training import anatomy, misc, runs
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS, G_main
 from training.pictures import figures, fr_maps, plotting
 from training.pictures.generate import Generator
@@ -210,23 +210,19 @@ def test_maps_of_every_form_are_those_of_the_equations(networks, form):
         if form not in ('fr-released', 'fr-cnn'):  # all there is without A, b and Eq. 9
             s = mu.sum(axis=0) if form == 'fr-nonorm' else sigma_in_numpy('fr-nostab', mu)
             np.testing.assert_allclose(maps['4x4', 's'][index], s, rtol=1e-3, atol=1e-4)
-    trained = fr_maps.trained_maps(net)
-    assert {what for _, what in trained} == {name for name in values if name in 'Ab'}
-    for (_, what), value in trained.items():
-        np.testing.assert_allclose(value, values[what] / 2, rtol=1e-5)  # 1 / sqrt(4)
+    learned = tflib.run(anatomy.fr_values(net))['4x4']
+    assert set(learned) & {'A', 'b'} == set(values) & {'A', 'b'}
+    for what in set(learned) & {'A', 'b'}:
+        np.testing.assert_allclose(learned[what], values[what] / 2, rtol=1e-5)  # 1 / sqrt(4)
 
 
 def test_maps_of_all_layers_are_found_and_drawn(networks):
     layers = ['4x4/Conv', '8x8/Conv0_up', '8x8/Conv1']
-    assert fr_maps.fr_layers(networks['fr']) == layers
+    assert anatomy.fr_layers(networks['fr']) == layers
     maps = fr_maps.image_maps(Generator(networks['fr']), [1])
     assert sorted(maps) == [(layer, what) for layer in layers for what in ('s', 'sigma')]
-    scalars = fr_maps.trained_scalars(networks['fr'])
-    assert scalars == {
-        (layer, name): value
-        for layer in layers
-        for name, value in [('alpha', 0.5), ('strength', 1.0)]
-    }
+    for learned in tflib.run(anatomy.fr_values(networks['fr'])).values():
+        assert (learned['alpha'], learned['strength']) == (0.5, 1.0)
     path = run(networks, 'fr-maps', flag(networks, 'dcgan-fr'))
     assert os.path.exists(os.path.join(path, 'fr-maps.png'))
 

@@ -8,7 +8,9 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.tflib import layout
 from tests import golden
+from tests.test_noise_injection import EPS, MAPS, MU, fr_in_numpy
 from training import networks_stylegan as stylegan
+from training.networks_stylegan2 import NOISE_INJECTION_FORMS, NoiseInjection
 
 MODULE = 'training.networks_stylegan.'
 G_ARRAYS, G_META = golden.load('networks_g_stylegan1')
@@ -46,6 +48,34 @@ def test_parts_of_the_synthesis_network_can_be_left_out(session, option, missing
     assert not (option == 'use_noise' and [name for name in net.vars if 'noise' in name])
     images = net.run(np.ones([2, 8]), None)
     assert images.shape == (2, 3, 8, 8) and np.isfinite(images).all()
+
+
+@pytest.mark.parametrize('form', NOISE_INJECTION_FORMS)
+def test_every_noise_form_takes_the_place_of_additive_noise(session, form):
+    net = tflib.Network('G', MODULE + 'G_style', noise_injection=form, **TINY_G)
+    prefix = 'G_synthesis/4x4/Const/'
+    layer = [name[len(prefix) :] for name in net.vars if name.startswith(prefix)]
+    assert layer[0] == 'const' and layer[-3:] == ['bias', 'StyleMod/weight', 'StyleMod/bias']
+    if form in ('none', 'additive'):
+        assert layer[1:-3] == {'none': [], 'additive': ['Noise/weight']}[form]
+    else:
+        assert all(name.startswith('FR/') for name in layer[1:-3]) and 'FR/strength' in layer
+    strengths = [v for n, v in net.vars.items() if n.endswith(('FR/strength', 'Noise/weight'))]
+    tflib.set_vars({var: np.full(var.shape.as_list(), 0.5) for var in strengths})
+    assert len(strengths) == (0 if form == 'none' else 4)
+    z = np.ones([1, 8])
+    assert np.array_equal(net.run(z, None), net.run(z, None)) == (form == 'none')
+    fixed = [net.run(z, None, randomize_noise=False) for _ in range(2)]
+    np.testing.assert_array_equal(*fixed)
+
+
+def test_fr_in_the_layers_of_stylegan_1_follows_the_paper(session):
+    with tf.variable_scope('layer'), layout.use('NHWC'):
+        noise = NoiseInjection('fr', noise_values=tf.constant(EPS))
+        y = layout.to_nchw(stylegan.apply_noise(layout.from_nchw(tf.constant(MU)), noise))
+    variables = {v.name.split('/')[-1].split(':')[0]: v for v in tf.global_variables()}
+    tflib.set_vars({variables[name]: value for name, value in MAPS.items()})
+    golden.assert_close(tflib.run(y), fr_in_numpy(MU, EPS, **MAPS), 1e-5)
 
 
 @pytest.mark.parametrize('f', [[1, 2, 1], [1, 3, 3, 1], [1, 2, 4]])

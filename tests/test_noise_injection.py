@@ -1,5 +1,8 @@
 """Noise injection agrees with the paper's equations, computed with NumPy."""
 
+import pathlib
+import re
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -42,8 +45,8 @@ def build(form, data_format, mu=MU, eps=EPS, fr_reduce=None, **values):
     """The layer's output as NCHW tensor, with its variables set, and these by local name."""
     with tf.variable_scope('layer'), layout.use(data_format):
         x = tf.constant(mu) if isinstance(mu, np.ndarray) else mu
-        options = {} if fr_reduce is None else {'fr_reduce': fr_reduce}
-        y = networks.noise_injection_layer(layout.from_nchw(x), form, tf.constant(eps), **options)
+        noise = networks.NoiseInjection(form, fr_reduce or 'neg_relu', tf.constant(eps))
+        y = networks.noise_injection_layer(layout.from_nchw(x), noise)
         y = layout.to_nchw(y)
     variables = {v.name.split('/')[-1].split(':')[0]: v for v in tf.global_variables()}
     tflib.run(tf.global_variables_initializer())
@@ -191,7 +194,7 @@ def test_no_noise_leaves_activations_and_makes_no_variable(session):
 
 def test_random_noise_is_one_map_per_sample_for_all_channels(session):
     with layout.use('NHWC'):
-        y = networks.noise_injection_layer(tf.zeros([2, 4, 4, 3]), 'additive')
+        y = networks.noise_injection_layer(tf.zeros([2, 4, 4, 3]), networks.NoiseInjection())
     variable = tf.global_variables()[0]
     tflib.run(variable.initializer)
     tflib.set_vars({variable: 1})
@@ -201,7 +204,44 @@ def test_random_noise_is_one_map_per_sample_for_all_channels(session):
 
 def test_an_unknown_form_is_named_with_the_known_ones(session):
     with pytest.raises(UserError, match="'gaussian'; choose one of none, additive, fr"):
-        networks.noise_injection_layer(tf.zeros([1, 3, 4, 4]), 'gaussian')
+        build('gaussian', 'NHWC')
+
+
+def test_only_forms_with_an_alpha_can_be_given_its_power(session):
+    powers = tf.ones([N])
+    for form in networks.NOISE_INJECTION_FORMS:
+        noise = networks.NoiseInjection(form, noise_values=tf.constant(EPS), alpha_powers=powers)
+        with tf.variable_scope(form), layout.use('NHWC'):
+            x = layout.from_nchw(tf.constant(MU))
+            if form in ('fr', 'fr-noise', 'fr-nonorm', 'fr-nodecomp', 'fr-cnn'):
+                networks.noise_injection_layer(x, noise)
+            else:
+                with pytest.raises(UserError, match='no alpha.*fr, fr-noise, fr-nonorm, fr-nodec'):
+                    networks.noise_injection_layer(x, noise)
+
+
+def test_the_new_form_that_contributing_shows_agrees_with_numpy(session, monkeypatch):
+    forms = dict(networks.NOISE_INJECTION_FORMS)
+    monkeypatch.setattr(networks, 'NOISE_INJECTION_FORMS', forms)
+    text = (pathlib.Path(__file__).parent.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    (code,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    assert len(code.splitlines()) <= 12
+    exec(code, {})
+    (form,) = set(forms) - {form for form, _, _ in OTHER_FORMS} - {'none', 'additive', 'fr'}
+    G = tflib.Network(
+        'G', 'dcgan.networks.G_dcgan', resolution=16, fmap_max=4, noise_injection=form
+    )
+    z = RNG.randn(2, 100)
+    assert np.ptp(G.run(z, None)) > 0  # in a generator; and the layer alone in numbers:
+    y, variables = build(form, 'NHWC', strength=1.3, gain=0.6)
+    assert {v.name.split('/', 1)[1] for v in variables.values()} >= {'FR/gain:0', 'FR/strength:0'}
+    want = []
+    for mu in MU.astype(np.float64):
+        m = mu.sum(axis=0) - mu.sum(axis=0).mean()
+        sigma = np.exp(0.6 * m / (np.abs(m).max() + 1e-8))
+        sigma /= np.sqrt(np.mean(sigma**2) + 1e-8)
+        want.append(sigma * mu + 1.3 * sigma * EPS[0, 0])
+    golden.assert_close(tflib.run(y), np.stack(want), 1e-5)
 
 
 @pytest.mark.parametrize('data_format', ['NCHW', 'NHWC'])

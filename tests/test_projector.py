@@ -11,6 +11,7 @@ from dnnlib.util import UserError
 from projector import METHODS, Projector
 from tests import test_vgg16
 from tests.golden import assert_close
+from training import anatomy
 from training.inversion import arithmetic
 from training.networks_stylegan2 import G_main
 from training.perception import feature_nets, vgg16
@@ -186,7 +187,7 @@ def test_official_interface_for_one_image(Gs, toy_lpips, capsys):
 
 def alpha_images(Gs, w, t):
     """Images of w with powers of alpha, and their gradient with respect to these."""
-    noises = [tf.tile(var, [len(w), 1, 1, 1]) for var in arithmetic.noise_variables(Gs)]
+    noises = [tf.tile(var, [len(w), 1, 1, 1]) for var in anatomy.noise_inputs(Gs)]
     powers = None if t is None else tf.constant(t, tf.float32)
     images = arithmetic.images_at(Gs, 'wplus', tf.constant(w), noises, powers)
     return images, powers
@@ -258,7 +259,7 @@ def test_images_of_the_network_are_found_again_in_wplus(Gs):
         last = projector.get_losses()['mse']
         assert len(last) == 3 and np.all(last < 0.05 * first)
         assert projector.get_curves()['mse'].shape == (3, 200)
-        for noise, stored in zip(projector.get_noises(), arithmetic.noise_variables(Gs)):
+        for noise, stored in zip(projector.get_noises(), anatomy.noise_inputs(Gs)):
             np.testing.assert_array_equal(noise, np.repeat(tflib.run(stored), 3, axis=0))
         errors[optimize_alpha] = last.mean()
     assert projector.get_alpha_powers().shape == (3, T_LAYERS)

@@ -4,8 +4,7 @@ Two of the paper's ablations collapse (its table 5): the generator comes to draw
 latents, values far outside the range of images, or numbers that are not finite.
 """
 
-import re
-from typing import Dict, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
+from training import anatomy
 
 # Fakes that differ by less, an eighth of one of 256 levels in [-1, 1], make the same pictures.
 # Networks that have just begun are above: a DCGAN at about 0.003.
@@ -21,21 +21,22 @@ SMALLEST_STDDEV = 0.001
 LARGEST_STDDEV = 1.0
 _NUM_FAKES = 8
 
-_FR_SCALAR = re.compile(r'(?:G_synthesis/)?(.*)/FR/(alpha_logit|alpha|strength)$')
-
 
 def noise_scalars(G: Network) -> Dict[str, tf.Tensor]:
     """Alpha and r of each layer with fuzzy reparameterization, by names such as
     FR/8x8/Conv1/alpha and FR/8x8/Conv1/strength.
     """
-    scalars = {}
-    for name, var in G.vars.items():
-        match = _FR_SCALAR.match(name)
-        if match:
-            layer, what = match.groups()
-            value = tf.sigmoid(var) if what == 'alpha_logit' else tf.identity(var)
-            scalars['FR/%s/%s' % (layer, what.replace('_logit', ''))] = value
-    return scalars
+    return {
+        'FR/%s/%s' % (layer, what): value
+        for layer, values in anatomy.fr_values(G).items()
+        for what, value in values.items()
+        if what in ('alpha', 'strength')
+    }
+
+
+def figures_of_layers(stats: Mapping[str, Any], what: str) -> List[Any]:
+    """Those of `noise_scalars`, 'alpha' or 'strength', among the figures of a run."""
+    return [v for k, v in stats.items() if k.startswith('FR/') and k.endswith('/' + what)]
 
 
 class Health:

@@ -4,16 +4,67 @@ Activations have the layout that `dnnlib.tflib.layout` chose for the device; sha
 N, C, H, W all the same.
 """
 
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import conv2d
-from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
+from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, upsample_conv_2d
+from dnnlib.util import UserError
+
+ARCHITECTURES = ('orig', 'skip', 'resnet')
+SQRT_HALF = np.sqrt(0.5)
+Filter = Optional[Sequence[float]]
 
 
-def get_weight(shape, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
+def check_choice(what: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise UserError, one line, unless an option's value is one of those allowed."""
+    if value not in allowed:
+        raise UserError('unknown %s %r; choose one of %s' % (what, value, ', '.join(allowed)))
+
+
+def log2_of_resolution(resolution: int, smallest: int = 4) -> int:
+    """The logarithm of a network's resolution; UserError unless that is a power of two."""
+    log2 = int(np.log2(max(resolution, 1)))
+    if resolution != 2**log2 or resolution < smallest:
+        raise UserError(
+            'the resolution is %s; it must be a power of two, %d or more' % (resolution, smallest)
+        )
+    return log2
+
+
+def fmaps_function(
+    fmap_base: int, fmap_decay: float, fmap_min: int, fmap_max: int
+) -> Callable[[int], int]:
+    """Number of feature maps by stage; layers at resolution 2^res use stage res - 1."""
+    return lambda stage: int(
+        np.clip(int(fmap_base / (2.0 ** (stage * fmap_decay))), fmap_min, fmap_max)
+    )
+
+
+def block_gain(architecture: str, nonlinearity: str) -> Optional[float]:
+    """Gain of a block's last activation, with 1 / sqrt(2) where a residual branch is added."""
+    if architecture != 'resnet':
+        return None
+    check_choice('activation function', nonlinearity, activation_funcs)
+    return activation_funcs[nonlinearity].def_gain * SQRT_HALF
+
+
+def resolution_scope(res: int) -> Any:
+    """Variable scope of the layers at 2^res."""
+    return tf.variable_scope('{0}x{0}'.format(2**res))
+
+
+def get_weight(
+    shape: Sequence[int],
+    gain: float = 1,
+    use_wscale: bool = True,
+    lrmul: float = 1,
+    weight_var: str = 'weight',
+) -> tf.Tensor:
     """Weight of a layer, [kernel, kernel, in, out] or [in, out], with equalized learning rate.
 
     Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al.
@@ -23,7 +74,9 @@ def get_weight(shape, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
     return w * factor
 
 
-def _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var):
+def _get_unscaled_weight(
+    shape: Sequence[int], gain: float, use_wscale: bool, lrmul: float, weight_var: str
+) -> Tuple[tf.Variable, float]:
     """The variable of `get_weight`, and the factor."""
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
@@ -31,7 +84,14 @@ def _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var):
     return tf.get_variable(weight_var, shape=shape, initializer=init), scale * lrmul
 
 
-def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight'):
+def dense_layer(
+    x: tf.Tensor,
+    fmaps: int,
+    gain: float = 1,
+    use_wscale: bool = True,
+    lrmul: float = 1,
+    weight_var: str = 'weight',
+) -> tf.Tensor:
     """Fully connected layer without bias: [N, ...] -> [N, fmaps]."""
     if x.shape.ndims > 2:
         size = np.prod(x.shape.as_list()[1:])
@@ -41,17 +101,17 @@ def dense_layer(x, fmaps, gain=1, use_wscale=True, lrmul=1, weight_var='weight')
 
 
 def conv2d_layer(
-    x,
-    fmaps,
-    kernel,
-    up=False,
-    down=False,
-    resample_kernel=None,
-    gain=1,
-    use_wscale=True,
-    lrmul=1,
-    weight_var='weight',
-):
+    x: tf.Tensor,
+    fmaps: int,
+    kernel: int,
+    up: bool = False,
+    down: bool = False,
+    resample_kernel: Filter = None,
+    gain: float = 1,
+    use_wscale: bool = True,
+    lrmul: float = 1,
+    weight_var: str = 'weight',
+) -> tf.Tensor:
     """Convolution without bias: [N, C, H, W] -> [N, fmaps, H, W], resized if up or down."""
     assert kernel >= 1 and kernel % 2 == 1
     shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
@@ -59,7 +119,7 @@ def conv2d_layer(
     return _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
 
 
-def _conv2d(x, w, up, down, resample_kernel):
+def _conv2d(x: tf.Tensor, w: tf.Tensor, up: bool, down: bool, resample_kernel: Filter) -> tf.Tensor:
     assert not (up and down)
     if up:
         return upsample_conv_2d(x, w, k=resample_kernel, data_format=layout.current())
@@ -68,7 +128,15 @@ def _conv2d(x, w, up, down, resample_kernel):
     return conv2d.conv2d(x, w, data_format=layout.current())
 
 
-def apply_bias_act(x, act='linear', alpha=None, gain=None, lrmul=1, bias_var='bias', **factors):
+def apply_bias_act(
+    x: tf.Tensor,
+    act: str = 'linear',
+    alpha: Optional[float] = None,
+    gain: Optional[float] = None,
+    lrmul: float = 1,
+    bias_var: str = 'bias',
+    **factors: Optional[tf.Tensor],
+) -> tf.Tensor:
     """Add a trainable bias per channel, then the activation function with its gain.
 
     factors: style, scale and shift of `fused_bias_act`, in the same pass before the bias.
@@ -79,34 +147,43 @@ def apply_bias_act(x, act='linear', alpha=None, gain=None, lrmul=1, bias_var='bi
     return fused_bias_act(x, b=b, axis=axis, act=act, alpha=alpha, gain=gain, **factors)
 
 
-def conv2d_act_layer(x, fmaps, kernel, act, act_gain=None, **conv_kwargs):
+def conv2d_act_layer(
+    x: tf.Tensor,
+    fmaps: int,
+    kernel: int,
+    act: str,
+    act_gain: Optional[float] = None,
+    **conv_kwargs: Any,
+) -> tf.Tensor:
     """`conv2d_layer`, then bias and activation."""
     return apply_bias_act(conv2d_layer(x, fmaps, kernel, **conv_kwargs), act=act, gain=act_gain)
 
 
-def modulated_conv2d_layer(x, y, fmaps, kernel, **kwargs):
+def modulated_conv2d_layer(
+    x: tf.Tensor, y: tf.Tensor, fmaps: int, kernel: int, **kwargs: Any
+) -> tf.Tensor:
     """`modulated_conv2d`, multiplied out: [N, fmaps, H, W], without bias."""
     x, d = modulated_conv2d(x, y, fmaps, kernel, **kwargs)
     return x if d is None else fused_bias_act(x, axis=layout.channel_axis(), style=d)
 
 
 def modulated_conv2d(
-    x,
-    y,
-    fmaps,
-    kernel,
-    up=False,
-    down=False,
-    demodulate=True,
-    resample_kernel=None,
-    gain=1,
-    use_wscale=True,
-    lrmul=1,
-    fused_modconv=True,
-    weight_var='weight',
-    mod_weight_var='mod_weight',
-    mod_bias_var='mod_bias',
-):
+    x: tf.Tensor,
+    y: tf.Tensor,
+    fmaps: int,
+    kernel: int,
+    up: bool = False,
+    down: bool = False,
+    demodulate: bool = True,
+    resample_kernel: Filter = None,
+    gain: float = 1,
+    use_wscale: bool = True,
+    lrmul: float = 1,
+    fused_modconv: bool = True,
+    weight_var: str = 'weight',
+    mod_weight_var: str = 'mod_weight',
+    mod_bias_var: str = 'mod_bias',
+) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
     """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
     Args:
@@ -115,8 +192,8 @@ def modulated_conv2d(
             result as scaling the activations instead, which is what other layouts do (faster on
             CPUs).
 
-    Returns: activations [N, fmaps, H, W] and the factors [N, fmaps] that normalize them, float32,
-        for whoever makes the next pass over them; None where that has been done.
+    Returns: activations [N, fmaps, H, W], and the factors [N, fmaps], float32, that they are still
+        to be multiplied by to be normalized; None in place of these if they are normalized.
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
@@ -124,11 +201,11 @@ def modulated_conv2d(
         [kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var
     )
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
-    s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C]
+    s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C], the styles
     if x.dtype == tf.float16:
-        w *= factor  # or its gradient in float16 would lack it
+        w *= factor  # in float32, so that in float32 w's gradient is multiplied by it, too
     else:
-        s *= factor  # styles are smaller than w
+        s *= factor  # a pass over s [N, C] is shorter than one over w
     if fused_modconv and layout.current() == 'NCHW':
         return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel), None
 
@@ -142,28 +219,39 @@ def modulated_conv2d(
 
 
 @tf.custom_gradient
-def _sum_of_squares(w):
-    """[k, k, in, out] -> [in, out], in one pass over w; its own gradient would divide by 0."""
+def _sum_of_squares(w: tf.Tensor) -> Tuple[tf.Tensor, Callable]:
+    """[k, k, in, out] -> [in, out], in one pass over w; the norm's own gradient divides by 0."""
     return tf.square(tf.math.reduce_euclidean_norm(w, axis=[0, 1])), lambda dy: 2 * w * dy
 
 
-def _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel):
+def _fused_modulated_conv(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    s: tf.Tensor,
+    up: bool,
+    down: bool,
+    demodulate: bool,
+    resample_kernel: Filter,
+) -> tf.Tensor:
     """A grouped convolution, one group per sample; NCHW."""
     kernel, _, num_in, fmaps = w.shape.as_list()
     ww = w[np.newaxis] * s[:, np.newaxis, np.newaxis, :, np.newaxis]  # [N, k, k, C, fmaps]
     if demodulate:
         ww *= tf.rsqrt(tf.reduce_sum(tf.square(ww), axis=[1, 2, 3], keepdims=True) + 1e-8)
-    ww = tf.reshape(tf.transpose(ww, [1, 2, 3, 0, 4]), [kernel, kernel, num_in, -1])
-    x = tf.reshape(x, [1, -1] + x.shape.as_list()[2:])
+    ww = tf.transpose(ww, [1, 2, 3, 0, 4])  # [k, k, C, N, fmaps]
+    ww = tf.reshape(ww, [kernel, kernel, num_in, -1])  # [k, k, C, N * fmaps]
+    x = tf.reshape(x, [1, -1] + x.shape.as_list()[2:])  # [1, N * C, H, W]
     x = _conv2d(x, tf.cast(ww, x.dtype), up, down, resample_kernel)
     return tf.reshape(x, [-1, fmaps] + x.shape.as_list()[2:])
 
 
-def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
+def minibatch_stddev_layer(
+    x: tf.Tensor, group_size: int = 4, num_new_features: int = 1
+) -> tf.Tensor:
     """Append the standard deviation within groups of samples as extra channels.
 
     Karras et al. 2018, section 3. Sample i belongs to group i % (N / group_size). N must be a
-    multiple of min(group_size, N). Groups of 0 or 1 say nothing: nothing is appended.
+    multiple of min(group_size, N). With a group_size of 0 or 1 nothing is appended.
     """
     if group_size <= 1:
         return x
@@ -180,5 +268,83 @@ def minibatch_stddev_layer(x, group_size=4, num_new_features=1):
     y = tf.sqrt(tf.reduce_mean(tf.square(y), axis=0) + 1e-8)  # one value per group and pixel
     y = tf.reduce_mean(y, axis=over)  # [N / group_size, num_new_features]
     y = tf.reshape(tf.cast(y, x.dtype), layout.arrange(-1, num_new_features, 1, 1))
-    y = tf.tile(y, layout.arrange(group_size, 1, height, width))
+    y = tf.tile(y, layout.arrange(group_size, 1, height, width))  # [N, num_new_features, H, W]
     return tf.concat([x, y], axis=layout.channel_axis())
+
+
+def pixel_norm(x: tf.Tensor, epsilon: float = 1e-8) -> tf.Tensor:
+    """Scale the channels of every pixel, [N, C, H, W] or [N, C], to a mean square of 1."""
+    axis = layout.channel_axis(x.shape.ndims)
+    return x * tf.rsqrt(tf.reduce_mean(tf.square(x), axis=axis, keepdims=True) + epsilon)
+
+
+def learned_constant(
+    fmaps: int, minibatch_size: tf.Tensor, dtype: str, initializer: Any
+) -> tf.Tensor:
+    """The constant [N, fmaps, 4, 4] that every image starts from."""
+    const = tf.get_variable('const', shape=[1, fmaps, 4, 4], initializer=initializer)
+    return layout.from_nchw(tf.tile(tf.cast(const, dtype), [minibatch_size, 1, 1, 1]))
+
+
+def noise_inputs(
+    sizes_log2: Iterable[int],
+    dtype: str,
+    randomize_noise: bool,
+    noise_values: Optional[Sequence[tf.Tensor]] = None,
+) -> List[Optional[tf.Tensor]]:
+    """Noise of each layer, [N or 1, 1, H, W], for layers of size 2^size; None: to be drawn.
+
+    That is noise_values if given; else, unless randomize_noise, the fixed maps [1, 1, H, W] of the
+    variables noise0, noise1, ..., which are made in any case.
+    """
+    variables = [
+        tf.get_variable(
+            'noise%d' % index,
+            shape=[1, 1, 2**size, 2**size],
+            trainable=False,
+            initializer=tf.initializers.random_normal(),
+        )
+        for index, size in enumerate(sizes_log2)
+    ]
+    if noise_values is not None:
+        assert len(noise_values) == len(variables)
+        return [tf.cast(x, dtype) for x in noise_values]
+    return [None if randomize_noise else tf.cast(x, dtype) for x in variables]
+
+
+def map_latents(
+    latents_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    latent_size: int,
+    label_size: int,
+    dlatent_size: int,
+    dlatent_broadcast: Optional[int],
+    mapping_layers: int,
+    mapping_fmaps: int,
+    normalize_latents: bool,
+    dtype: str,
+    layer: Callable[[tf.Tensor, int], tf.Tensor],
+) -> tf.Tensor:
+    """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`, see `G_mapping`."""
+    latents_in.set_shape([None, latent_size])
+    labels_in.set_shape([None, label_size])
+    x = tf.cast(latents_in, dtype)
+    if label_size:
+        with tf.variable_scope('LabelConcat'):
+            w = tf.get_variable(
+                'weight',
+                shape=[label_size, latent_size],
+                initializer=tf.initializers.random_normal(),
+            )
+            embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
+            x = tf.concat([x, embedded], axis=1)  # [N, 2 * latent_size]
+    if normalize_latents:
+        with tf.variable_scope('Normalize'):
+            x = pixel_norm(x)
+    for index in range(mapping_layers):
+        with tf.variable_scope('Dense%d' % index):
+            x = layer(x, mapping_fmaps if index < mapping_layers - 1 else dlatent_size)
+    if dlatent_broadcast is not None:
+        with tf.variable_scope('Broadcast'):
+            x = tf.tile(x[:, np.newaxis], [1, dlatent_broadcast, 1])
+    return tf.identity(x, name='dlatents_out')

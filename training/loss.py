@@ -4,27 +4,41 @@ Each function returns (loss [N, 1], regularization term [N'] or None). `opt` is 
 that need the optimizer (loss scaling); `training_set` gives random labels. Latents are z ~ N(0, 1).
 """
 
+from typing import Any, Optional, Tuple, Union
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.network import Network
+from dnnlib.tflib.optimizer import Optimizer
+from training.data.base import Dataset
+
+Terms = Tuple[tf.Tensor, Optional[tf.Tensor]]
+Size = Union[int, tf.Tensor]
 
 
-def _generate(G, training_set, minibatch_size, **kwargs):
+def _generate(
+    G: Network, training_set: Dataset, minibatch_size: Size, **kwargs: Any
+) -> Tuple[Any, tf.Tensor]:
     """Training-mode output of G for random latents and labels, and the labels."""
     latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
     labels = training_set.get_random_labels_tf(minibatch_size)
     return G.get_output_for(latents, labels, is_training=True, **kwargs), labels
 
 
-def _scores_of_fakes(G, D, training_set, minibatch_size):
+def _scores_of_fakes(
+    G: Network, D: Network, training_set: Dataset, minibatch_size: Size
+) -> tf.Tensor:
     """Scores of fakes with random labels."""
     fakes, labels = _generate(G, training_set, minibatch_size)
     return D.get_output_for(fakes, labels, is_training=True)
 
 
-def _real_and_fake_scores(G, D, minibatch_size, reals, labels):
+def _real_and_fake_scores(
+    G: Network, D: Network, minibatch_size: Size, reals: tf.Tensor, labels: tf.Tensor
+) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Scores of reals and of fakes with the reals' labels, and the fakes."""
     latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
     fakes = G.get_output_for(latents, labels, is_training=True)
@@ -37,27 +51,38 @@ def _real_and_fake_scores(G, D, minibatch_size, reals, labels):
     )
 
 
-def _squared_gradient(scores, images):
+def _squared_gradient(scores: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """Squared norm of each score's gradient with respect to its image [N, C, H, W]: [N]."""
     grads = tf.gradients(tf.reduce_sum(scores), [images])[0]
     return tf.reduce_sum(tf.square(grads), axis=[1, 2, 3])
 
 
-def G_logistic(G, D, opt, training_set, minibatch_size):
+def G_logistic(
+    G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
+) -> Terms:
     """Saturating logistic loss (Goodfellow et al. 2014): log(1 - sigmoid(D(G(z))))."""
     del opt
     return -tf.nn.softplus(_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
 
-def G_logistic_ns(G, D, opt, training_set, minibatch_size):
+def G_logistic_ns(
+    G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
+) -> Terms:
     """Non-saturating logistic loss (Goodfellow et al. 2014): -log sigmoid(D(G(z)))."""
     del opt
     return tf.nn.softplus(-_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
 
 def G_logistic_ns_pathreg(
-    G, D, opt, training_set, minibatch_size, pl_minibatch_shrink=2, pl_decay=0.01, pl_weight=2.0
-):
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    pl_minibatch_shrink: int = 2,
+    pl_decay: float = 0.01,
+    pl_weight: float = 2.0,
+) -> Terms:
     """Non-saturating logistic loss with path length regularization (StyleGAN2, section 3.2).
 
     The path length of a sample is the norm of J_w^T y for random images y ~ N(0, 1 / (H * W)), and
@@ -77,10 +102,9 @@ def G_logistic_ns_pathreg(
                 G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True
             )
         noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
-        # [N', num_layers, dlatent_size]
-        grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]
-        squares = tf.reduce_sum(tf.square(grads), axis=2)
-        lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))
+        grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]  # [N', num_layers, D]
+        squares = tf.reduce_sum(tf.square(grads), axis=2)  # [N', num_layers]
+        lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))  # [N']
         lengths = autosummary('Loss/pl_lengths', lengths)
 
         with tf.control_dependencies(None):
@@ -93,24 +117,43 @@ def G_logistic_ns_pathreg(
     return loss, penalty * pl_weight
 
 
-def G_wgan(G, D, opt, training_set, minibatch_size):
+def G_wgan(
+    G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
+) -> Terms:
     """Wasserstein loss (Arjovsky et al. 2017): -D(G(z))."""
     del opt
     return -_scores_of_fakes(G, D, training_set, minibatch_size), None
 
 
-def _logistic(real_scores, fake_scores):
+def _logistic(real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
     return tf.nn.softplus(fake_scores) + tf.nn.softplus(-real_scores)
 
 
-def D_logistic(G, D, opt, training_set, minibatch_size, reals, labels):
+def D_logistic(
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    reals: tf.Tensor,
+    labels: tf.Tensor,
+) -> Terms:
     """Logistic loss (Goodfellow et al. 2014): -log(1 - sigmoid(D(fake))) - log sigmoid(D(real))."""
     del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     return _logistic(real_scores, fake_scores), None
 
 
-def D_logistic_r1(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
+def D_logistic_r1(
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    reals: tf.Tensor,
+    labels: tf.Tensor,
+    gamma: float = 10.0,
+) -> Terms:
     """`D_logistic` with R1 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(real)|^2."""
     del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
@@ -118,7 +161,16 @@ def D_logistic_r1(G, D, opt, training_set, minibatch_size, reals, labels, gamma=
     return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
 
 
-def D_logistic_r2(G, D, opt, training_set, minibatch_size, reals, labels, gamma=10.0):
+def D_logistic_r2(
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    reals: tf.Tensor,
+    labels: tf.Tensor,
+    gamma: float = 10.0,
+) -> Terms:
     """`D_logistic` with R2 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(fake)|^2."""
     del opt, training_set
     real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
@@ -126,19 +178,28 @@ def D_logistic_r2(G, D, opt, training_set, minibatch_size, reals, labels, gamma=
     return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
 
 
-def _gradient_penalty(scores, images):
+def _gradient_penalty(scores: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     with tf.name_scope('GradientPenalty'):
         return autosummary('Loss/gradient_penalty', _squared_gradient(scores, images))
 
 
-def _wasserstein(real_scores, fake_scores, wgan_epsilon):
+def _wasserstein(real_scores: tf.Tensor, fake_scores: tf.Tensor, wgan_epsilon: float) -> tf.Tensor:
     """Wasserstein loss, and what keeps scores near 0 (Karras et al. 2018, appendix A.1)."""
     with tf.name_scope('EpsilonPenalty'):
         epsilon_penalty = autosummary('Loss/epsilon_penalty', tf.square(real_scores))
     return fake_scores - real_scores + epsilon_penalty * wgan_epsilon
 
 
-def D_wgan(G, D, opt, training_set, minibatch_size, reals, labels, wgan_epsilon=0.001):
+def D_wgan(
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    reals: tf.Tensor,
+    labels: tf.Tensor,
+    wgan_epsilon: float = 0.001,
+) -> Terms:
     """Wasserstein loss (Arjovsky et al. 2017): D(fake) - D(real) + wgan_epsilon * D(real)^2."""
     del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
@@ -146,17 +207,17 @@ def D_wgan(G, D, opt, training_set, minibatch_size, reals, labels, wgan_epsilon=
 
 
 def D_wgan_gp(
-    G,
-    D,
-    opt,
-    training_set,
-    minibatch_size,
-    reals,
-    labels,
-    wgan_lambda=10.0,
-    wgan_epsilon=0.001,
-    wgan_target=1.0,
-):
+    G: Network,
+    D: Network,
+    opt: Optimizer,
+    training_set: Dataset,
+    minibatch_size: Size,
+    reals: tf.Tensor,
+    labels: tf.Tensor,
+    wgan_lambda: float = 10.0,
+    wgan_epsilon: float = 0.001,
+    wgan_target: float = 1.0,
+) -> Terms:
     """`D_wgan` with a gradient penalty (Gulrajani et al. 2017) between reals and fakes.
 
     wgan_lambda: weight of the penalty. wgan_target: norm of the gradient that is not penalized.

@@ -2,48 +2,59 @@
 
 They grow progressively, see `training.progressive`. Inputs and outputs are NCHW; inside,
 activations have the layout of `dnnlib.tflib.layout`, and shapes in comments are written N, C, H, W
-all the same. What StyleGAN2 has not changed comes from `training.networks_stylegan2`.
+all the same. Noise other than additive is that of `training.networks_stylegan2`.
 """
 
 from functools import partial
+from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
+from dnnlib.options import passes_options_to
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_conv_2d
-from training import networks_stylegan2 as stylegan2
+from training import layers_stylegan2 as layers
 from training import progressive
-from training.networks_stylegan2 import (
-    G_main,
+from training.layers_stylegan2 import (
+    Filter,
+    check_choice,
     fmaps_function,
+    learned_constant,
     log2_of_resolution,
     map_latents,
     minibatch_stddev_layer,
-    noise_for,
     noise_inputs,
     pixel_norm,
     resolution_scope,
+)
+from training.networks_stylegan2 import (
+    G_main,
+    NoiseInjection,
+    Scalar,
+    noise_for,
+    noise_form,
+    noise_injection_layer,
 )
 from training.progressive import naive_downsample_2d as downscale2d
 from training.progressive import naive_upsample_2d as upscale2d
 
 SQRT_2 = np.sqrt(2)
 
-# Layers of StyleGAN2 with the defaults of its predecessor: leaky ReLU's gain is in the weights.
-get_weight = partial(stylegan2.get_weight, gain=SQRT_2, use_wscale=False)
-dense = partial(stylegan2.dense_layer, gain=SQRT_2, use_wscale=False)
-conv2d = partial(stylegan2.conv2d_layer, gain=SQRT_2, use_wscale=False)
+# Layers of StyleGAN2 with StyleGAN 1's defaults: the gain of leaky ReLU is in the weights.
+get_weight = partial(layers.get_weight, gain=SQRT_2, use_wscale=False)
+dense = partial(layers.dense_layer, gain=SQRT_2, use_wscale=False)
+conv2d = partial(layers.conv2d_layer, gain=SQRT_2, use_wscale=False)
 
 
-def apply_bias(x, lrmul=1):
+def apply_bias(x: tf.Tensor, lrmul: float = 1) -> tf.Tensor:
     """Add a trainable bias per channel."""
-    return stylegan2.apply_bias_act(x, lrmul=lrmul)
+    return layers.apply_bias_act(x, lrmul=lrmul)
 
 
-def leaky_relu(x, alpha=0.2):
+def leaky_relu(x: tf.Tensor, alpha: float = 0.2) -> tf.Tensor:
     """max(x, alpha * x), without the gain that StyleGAN2 gives it."""
     with tf.variable_scope('LeakyReLU'):
         return fused_bias_act(
@@ -54,7 +65,12 @@ def leaky_relu(x, alpha=0.2):
 NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
 
 
-def blur2d(x, f=(1, 2, 1), normalize=True):
+def _activation(nonlinearity: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    check_choice('activation function', nonlinearity, NONLINEARITIES)
+    return NONLINEARITIES[nonlinearity]
+
+
+def blur2d(x: tf.Tensor, f: Sequence = (1, 2, 1), normalize: bool = True) -> tf.Tensor:
     """Filter activations with f [n, n], or the outer product of f [n] with itself; zeros outside.
 
     Computed in float32. A filter of even length reaches one pixel farther right and down.
@@ -71,7 +87,13 @@ def blur2d(x, f=(1, 2, 1), normalize=True):
         return tf.cast(y, x.dtype)
 
 
-def upscale2d_conv2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
+def upscale2d_conv2d(
+    x: tf.Tensor,
+    fmaps: int,
+    kernel: int,
+    fused_scale: Union[bool, str] = 'auto',
+    **weight_kwargs: Any,
+) -> tf.Tensor:
     """Nearest neighbour to twice the size, then a convolution without bias.
 
     fused_scale: in one step, with a flipped kernel as published networks have it; 'auto': from
@@ -87,7 +109,13 @@ def upscale2d_conv2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
     return upsample_conv_2d(x, w, data_format=layout.current())
 
 
-def conv2d_downscale2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
+def conv2d_downscale2d(
+    x: tf.Tensor,
+    fmaps: int,
+    kernel: int,
+    fused_scale: Union[bool, str] = 'auto',
+    **weight_kwargs: Any,
+) -> tf.Tensor:
     """A convolution without bias, then the average over blocks of 2x2 pixels.
 
     fused_scale: in one step; 'auto': from 128x128 up.
@@ -101,7 +129,7 @@ def conv2d_downscale2d(x, fmaps, kernel, fused_scale='auto', **weight_kwargs):
     return conv_downsample_2d(x, tf.cast(w, x.dtype), data_format=layout.current())
 
 
-def instance_norm(x, epsilon=1e-8):
+def instance_norm(x: tf.Tensor, epsilon: float = 1e-8) -> tf.Tensor:
     """Normalize every channel of every sample to mean 0 and mean square 1, in float32."""
     with tf.variable_scope('InstanceNorm'):
         y = tf.cast(x, tf.float32)
@@ -110,7 +138,7 @@ def instance_norm(x, epsilon=1e-8):
         return tf.cast(y * tf.rsqrt(power + epsilon), x.dtype)
 
 
-def style_mod(x, dlatent, **dense_kwargs):
+def style_mod(x: tf.Tensor, dlatent: tf.Tensor, **dense_kwargs: Any) -> tf.Tensor:
     """Scale and shift every channel by affine functions of w [N, dlatent_size] (AdaIN, Eq. 1)."""
     with tf.variable_scope('StyleMod'):
         num_channels = layout.sizes(x)[1]
@@ -122,28 +150,38 @@ def style_mod(x, dlatent, **dense_kwargs):
         return x * (scale + 1) + shift
 
 
-def apply_noise(x, noise_var=None):
-    """Add noise, drawn or `noise_var` [N or 1, 1, H, W], times a strength per channel, first 0."""
+def apply_noise(x: tf.Tensor, noise: NoiseInjection) -> tf.Tensor:
+    """Put noise into activations; additive noise has a strength per channel here, first 0."""
+    form = noise_form(noise)
+    if noise.form != 'additive':
+        return noise_injection_layer(x, noise)
     with tf.variable_scope('Noise'):
-        noise = noise_for(x, noise_var)
+        eps = noise_for(x, noise.noise_values)
         num_channels = layout.sizes(x)[1]
         strength = tf.get_variable(
-            'weight', shape=[num_channels], initializer=tf.initializers.zeros()
+            'weight', [num_channels], initializer=tf.initializers.constant(form.strength)
         )
         strength = tf.reshape(tf.cast(strength, x.dtype), layout.arrange(1, num_channels, 1, 1))
-        return x + noise * strength
+        return x + eps * strength
 
 
+@passes_options_to(lambda options: [G_mapping, G_synthesis])
 def G_style(
-    latents_in,
-    labels_in,
-    truncation_psi=0.7,
-    truncation_cutoff=8,
-    truncation_psi_val=None,
-    truncation_cutoff_val=None,
-    components=EasyDict(),
-    **kwargs,
-):
+    latents_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    truncation_psi: Scalar = 0.7,
+    truncation_cutoff: Scalar = 8,
+    truncation_psi_val: Scalar = None,
+    truncation_cutoff_val: Scalar = None,
+    dlatent_avg_beta: float = 0.995,
+    style_mixing_prob: float = 0.9,
+    is_training: bool = False,
+    is_validation: bool = False,
+    return_dlatents: bool = False,
+    is_template_graph: bool = False,
+    components: EasyDict = EasyDict(),
+    **kwargs: Any,
+) -> Union[tf.Tensor, Tuple[tf.Tensor, tf.Tensor]]:
     """Generator: mapping, style mixing, truncation trick and synthesis.
 
     As StyleGAN2's `G_main`, but for truncation, which there is only with both a psi and a cutoff.
@@ -155,6 +193,12 @@ def G_style(
         truncation_cutoff=truncation_cutoff,
         truncation_psi_val=_psi_if_used(truncation_psi_val, truncation_cutoff_val),
         truncation_cutoff_val=truncation_cutoff_val,
+        dlatent_avg_beta=dlatent_avg_beta,
+        style_mixing_prob=style_mixing_prob,
+        is_training=is_training,
+        is_validation=is_validation,
+        return_dlatents=return_dlatents,
+        is_template_graph=is_template_graph,
         components=components,
         mapping_func=G_mapping,
         synthesis_func=G_synthesis,
@@ -162,32 +206,31 @@ def G_style(
     )
 
 
-def _psi_if_used(psi, cutoff):
+def _psi_if_used(psi: Scalar, cutoff: Scalar) -> Scalar:
     if cutoff is None or not tflib.is_tf_expression(cutoff) and cutoff <= 0:
         return None
     return psi
 
 
 def G_mapping(
-    latents_in,
-    labels_in,
-    latent_size=512,
-    label_size=0,
-    dlatent_size=512,
-    dlatent_broadcast=None,
-    mapping_layers=8,
-    mapping_fmaps=512,
-    mapping_lrmul=0.01,
-    mapping_nonlinearity='lrelu',
-    use_wscale=True,
-    normalize_latents=True,
-    dtype='float32',
-    **_kwargs,
-):
+    latents_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    latent_size: int = 512,
+    label_size: int = 0,
+    dlatent_size: int = 512,
+    dlatent_broadcast: Optional[int] = None,
+    mapping_layers: int = 8,
+    mapping_fmaps: int = 512,
+    mapping_lrmul: float = 0.01,
+    mapping_nonlinearity: str = 'lrelu',
+    use_wscale: bool = True,
+    normalize_latents: bool = True,
+    dtype: str = 'float32',
+) -> tf.Tensor:
     """Mapping network: z [N, latent_size], labels -> w; see StyleGAN2's `G_mapping`."""
-    activation = NONLINEARITIES[mapping_nonlinearity]
+    activation = _activation(mapping_nonlinearity)
 
-    def layer(x, fmaps):
+    def layer(x: tf.Tensor, fmaps: int) -> tf.Tensor:
         x = dense(x, fmaps, use_wscale=use_wscale, lrmul=mapping_lrmul)
         return activation(apply_bias(x, lrmul=mapping_lrmul))
 
@@ -207,30 +250,32 @@ def G_mapping(
 
 
 def G_synthesis(
-    dlatents_in,
-    dlatent_size=512,
-    num_channels=3,
-    resolution=1024,
-    fmap_base=8192,
-    fmap_decay=1.0,
-    fmap_max=512,
-    use_styles=True,
-    const_input_layer=True,
-    use_noise=True,
-    randomize_noise=True,
-    nonlinearity='lrelu',
-    use_wscale=True,
-    use_pixel_norm=False,
-    use_instance_norm=True,
-    dtype='float32',
-    fused_scale='auto',
-    blur_filter=(1, 2, 1),
-    structure='auto',
-    is_template_graph=False,
-    force_clean_graph=False,
-    noise_values=None,
-    **_kwargs,
-):
+    dlatents_in: tf.Tensor,
+    dlatent_size: int = 512,
+    num_channels: int = 3,
+    resolution: int = 1024,
+    fmap_base: int = 8192,
+    fmap_decay: float = 1.0,
+    fmap_max: int = 512,
+    use_styles: bool = True,
+    const_input_layer: bool = True,
+    use_noise: bool = True,
+    randomize_noise: bool = True,
+    nonlinearity: str = 'lrelu',
+    use_wscale: bool = True,
+    use_pixel_norm: bool = False,
+    use_instance_norm: bool = True,
+    dtype: str = 'float32',
+    fused_scale: Union[bool, str] = 'auto',
+    blur_filter: Filter = (1, 2, 1),
+    structure: str = 'auto',
+    is_template_graph: bool = False,
+    force_clean_graph: bool = False,
+    noise_injection: str = 'additive',
+    fr_reduce: str = 'neg_relu',
+    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    alpha_powers: Optional[tf.Tensor] = None,
+) -> tf.Tensor:
     """Synthesis network: w [N, num_layers, dlatent_size] -> images.
 
     Args:
@@ -238,6 +283,8 @@ def G_synthesis(
         const_input_layer: start from a learned constant; False: from a dense layer of w.
         randomize_noise: fresh noise at each evaluation; False: the variables noise0, noise1, ...
         noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
+        noise_injection, fr_reduce: form of the noise, see StyleGAN2's `NoiseInjection`.
+        alpha_powers: t [N, num_layers] of GAN inversion, see StyleGAN2's `stabilize`.
         fused_scale: see `upscale2d_conv2d`. blur_filter: after it, 1-D, None for none.
         structure: see `training.progressive`. force_clean_graph: no branches and no randomness.
 
@@ -252,24 +299,25 @@ def G_synthesis(
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     noise_sizes = [index // 2 + 2 for index in range(num_layers)] if use_noise else []
-    noise = noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
-    activation = NONLINEARITIES[nonlinearity]
+    values = noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
+    noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
+    activation = _activation(nonlinearity)
     normalizations = [
         func
         for func, is_used in [(pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)]
         if is_used
     ]
 
-    def finish_layer(x, index):
+    def finish_layer(x: tf.Tensor, index: int) -> tf.Tensor:
         """What follows each convolution."""
         if use_noise:
-            x = apply_noise(x, noise[index])
+            x = apply_noise(x, noise.of_layer(index))
         x = activation(apply_bias(x))
         for normalize in normalizations:
             x = normalize(x)
         return style_mod(x, w[:, index], use_wscale=use_wscale) if use_styles else x
 
-    def block(x, res):
+    def block(x: tf.Tensor, res: int) -> tf.Tensor:
         with resolution_scope(res):
             with tf.variable_scope('Conv0_up'):
                 x = upscale2d_conv2d(
@@ -280,7 +328,7 @@ def G_synthesis(
                 x = conv2d(x, nf(res - 1), kernel=3, use_wscale=use_wscale)
                 return finish_layer(x, 2 * res - 3)
 
-    def to_rgb(x, res):
+    def to_rgb(x: tf.Tensor, res: int) -> tf.Tensor:
         with tf.variable_scope('ToRGB_lod%d' % (resolution_log2 - res)):
             x = conv2d(x, num_channels, kernel=1, gain=1, use_wscale=use_wscale)
             return apply_bias(x)
@@ -288,9 +336,7 @@ def G_synthesis(
     with resolution_scope(2):
         with tf.variable_scope('Const' if const_input_layer else 'Dense'):
             if const_input_layer:
-                x = stylegan2.learned_constant(
-                    nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones()
-                )
+                x = learned_constant(nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones())
             else:
                 x = dense(w[:, 0], nf(1) * 16, gain=SQRT_2 / 4, use_wscale=use_wscale)
                 x = layout.from_nchw(tf.reshape(x, [-1, nf(1), 4, 4]))
@@ -304,25 +350,24 @@ def G_synthesis(
 
 
 def D_basic(
-    images_in,
-    labels_in,
-    num_channels=1,
-    resolution=32,
-    label_size=0,
-    fmap_base=8192,
-    fmap_decay=1.0,
-    fmap_max=512,
-    nonlinearity='lrelu',
-    use_wscale=True,
-    mbstd_group_size=4,
-    mbstd_num_features=1,
-    dtype='float32',
-    fused_scale='auto',
-    blur_filter=(1, 2, 1),
-    structure='auto',
-    is_template_graph=False,
-    **_kwargs,
-):
+    images_in: tf.Tensor,
+    labels_in: tf.Tensor,
+    num_channels: int = 1,
+    resolution: int = 32,
+    label_size: int = 0,
+    fmap_base: int = 8192,
+    fmap_decay: float = 1.0,
+    fmap_max: int = 512,
+    nonlinearity: str = 'lrelu',
+    use_wscale: bool = True,
+    mbstd_group_size: int = 4,
+    mbstd_num_features: int = 1,
+    dtype: str = 'float32',
+    fused_scale: Union[bool, str] = 'auto',
+    blur_filter: Filter = (1, 2, 1),
+    structure: str = 'auto',
+    is_template_graph: bool = False,
+) -> tf.Tensor:
     """Discriminator: images [N, num_channels, resolution, resolution] -> scores [N, 1].
 
     Args:
@@ -337,16 +382,16 @@ def D_basic(
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
     lod = progressive.lod_variable()
-    activation = NONLINEARITIES[nonlinearity]
+    activation = _activation(nonlinearity)
 
-    def layer(func, x, *args, **kwargs):
+    def layer(func: Callable, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         return activation(apply_bias(func(x, *args, use_wscale=use_wscale, **kwargs)))
 
-    def from_rgb(images, res):
+    def from_rgb(images: tf.Tensor, res: int) -> tf.Tensor:
         with tf.variable_scope('FromRGB_lod%d' % (resolution_log2 - res)):
             return layer(conv2d, images, nf(res - 1), kernel=1)
 
-    def block(x, res):
+    def block(x: tf.Tensor, res: int) -> tf.Tensor:
         with resolution_scope(res):
             with tf.variable_scope('Conv0'):
                 x = layer(conv2d, x, nf(res - 1), kernel=3)

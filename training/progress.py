@@ -13,6 +13,7 @@ from tqdm import tqdm
 from dnnlib import util
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.autosummary import autosummary, save_summaries
+from training import health
 
 
 class Progress:
@@ -122,8 +123,8 @@ class Progress:
             figure('Loss/D', 'D %.3f'),
             figure('Loss/gradient_penalty', 'r1 %.3g'),
             figure('Loss/pl_lengths', 'pl %.3g'),
-            _range_text('alpha', stats, '/alpha'),
-            _range_text('r', stats, '/strength'),
+            _range_text('alpha', health.figures_of_layers(stats, 'alpha')),
+            _range_text('r', health.figures_of_layers(stats, 'strength')),
             'skipped %d' % skipped_steps if skipped_steps else '',
             figure('Resources/process_mem_gb', 'mem %.1fG'),
             figure('Resources/peak_gpu_mem_gb', 'gpumem %.1fG'),
@@ -139,11 +140,8 @@ class Progress:
         self.writer.close()
 
 
-def _range_text(label, stats, suffix):
+def _range_text(label, values):
     """Smallest and largest figure over layers of fuzzy reparameterization."""
-    values = [
-        value for name, value in stats.items() if name.startswith('FR/') and name.endswith(suffix)
-    ]
     return '%s %.2f..%.2f' % (label, min(values), max(values)) if values else ''
 
 

@@ -11,14 +11,16 @@ to rounding:
     'auto'       recursive; linear in a clean graph, such as that which creates the variables
 """
 
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib import layout
+from training.layers_stylegan2 import check_choice
 
 STRUCTURES = ('auto', 'fixed', 'linear', 'recursive')
+Block = Callable[[tf.Tensor, int], tf.Tensor]
 
 
 def lod_variable() -> tf.Tensor:
@@ -28,8 +30,11 @@ def lod_variable() -> tf.Tensor:
 
 
 def resolve_structure(structure: str, is_clean: bool = False) -> str:
-    """Replace 'auto', and avoid branches in a clean graph: they cannot create variables."""
-    assert structure in STRUCTURES, 'structure is %r; choose one of %s' % (structure, STRUCTURES)
+    """Put another in place of 'auto', and none with branches into a clean graph.
+
+    Branches cannot create variables.
+    """
+    check_choice('structure', structure, STRUCTURES)
     if structure == 'fixed':
         return 'fixed'
     return 'linear' if is_clean or structure == 'linear' else 'recursive'
@@ -43,10 +48,10 @@ def naive_upsample_2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
         _, c, h, w = layout.sizes(x)
         if layout.current() == 'NHWC':
             x = tf.reshape(x, [-1, h, 1, w, 1, c])
-            x = tf.tile(x, [1, 1, factor, 1, factor, 1])
+            x = tf.tile(x, [1, 1, factor, 1, factor, 1])  # [N, H, factor, W, factor, C]
         else:
             x = tf.reshape(x, [-1, c, h, 1, w, 1])
-            x = tf.tile(x, [1, 1, 1, factor, 1, factor])
+            x = tf.tile(x, [1, 1, 1, factor, 1, factor])  # [N, C, H, factor, W, factor]
         return tf.reshape(x, layout.arrange(-1, c, h * factor, w * factor))
 
 
@@ -69,8 +74,8 @@ def grow_images(
     lod: tf.Tensor,
     resolution_log2: int,
     features: tf.Tensor,
-    block: Callable,
-    to_rgb: Callable,
+    block: Block,
+    to_rgb: Block,
 ) -> tf.Tensor:
     """The growing half of a generator.
 
@@ -96,16 +101,16 @@ def grow_images(
                 images = tflib.lerp_clip(rgb, naive_upsample_2d(images), t)
         return images
 
-    def grow(coarse, res):
+    def grow(coarse: tf.Tensor, res: int) -> tf.Tensor:
         """Images for any lod at which more than the coarse activations, of res - 1, are seen."""
         level = resolution_log2 - res
         fine = block(coarse, res)
 
-        def blended():
+        def blended() -> tf.Tensor:
             images = naive_upsample_2d(to_rgb(coarse, res - 1))
             return tflib.lerp(to_rgb(fine, res), images, _fade(lod, level, images))
 
-        def seen():
+        def seen() -> tf.Tensor:
             images = tf.cond(lod > level, blended, lambda: to_rgb(fine, res))
             return naive_upsample_2d(images, 2**level)
 
@@ -119,8 +124,8 @@ def shrink_images(
     lod: tf.Tensor,
     resolution_log2: int,
     images: tf.Tensor,
-    block: Callable,
-    from_rgb: Callable,
+    block: Block,
+    from_rgb: Block,
 ) -> tf.Tensor:
     """The shrinking half of a discriminator.
 
@@ -144,17 +149,17 @@ def shrink_images(
                     features = tflib.lerp_clip(features, coarse, t)
         return features
 
-    def seen(res):
+    def seen(res: int) -> tf.Tensor:
         """Activations made from the images at 2^res alone."""
         return from_rgb(naive_downsample_2d(images, 2 ** (resolution_log2 - res)), res)
 
-    def shrink(res):
+    def shrink(res: int) -> tf.Tensor:
         """Activations at 2^res, of finer resolutions as far as lod needs them, else seen ones."""
         level = resolution_log2 - res
         if level == 0:
             return seen(res)
 
-        def from_finer():
+        def from_finer() -> tf.Tensor:
             fine = block(shrink(res + 1), res + 1)
             t = _fade(lod, level - 1, fine)
             return tf.cond(lod > level - 1, lambda: tflib.lerp(fine, seen(res), t), lambda: fine)
@@ -164,10 +169,10 @@ def shrink_images(
     return shrink(2)
 
 
-def _grow_scope(level):
+def _grow_scope(level: int) -> Any:
     return tf.name_scope('Grow_lod%d' % level)
 
 
-def _fade(lod, level, like):
+def _fade(lod: tf.Tensor, level: int, like: tf.Tensor) -> tf.Tensor:
     """How far lod is above a level, in the type of some activations."""
     return tf.cast(lod - level, like.dtype)

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.autosummary import autosummary
+from training import anatomy
 from training.data.reals import process_reals
 
 
@@ -116,11 +117,8 @@ class TrainGraph:
             with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
                 device_G = G if index == 0 else G.clone('G_shadow')
                 device_D = D if index == 0 else D.clone('D_shadow')
-                set_lod = [
-                    tf.assign(net.find_var('lod'), self._lod)
-                    for net in (device_G, device_D)
-                    if 'lod' in net.vars
-                ]
+                lods = [anatomy.lod(net) for net in (device_G, device_D)]
+                set_lod = [tf.assign(lod, self._lod) for lod in lods if lod is not None]
                 common = dict(
                     G=device_G,
                     D=device_D,

@@ -5,7 +5,7 @@ appendix D); the losses of Image2StyleGAN are those of Abdal et al. 2019 (arXiv:
 Per-image values are tensors [N], so that images of one minibatch do not touch each other.
 """
 
-from typing import List, Optional, Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+from training import anatomy
 
 SPACES = ('w', 'wplus', 'z')
 
@@ -79,7 +80,7 @@ def perceptual_distance(a: Sequence[tf.Tensor], b: Sequence[tf.Tensor]) -> tf.Te
 
 def check_space(Gs: Network, space: str) -> None:
     """Raise UserError unless latents of a network can be searched for in that space."""
-    has_w = 'mapping' in Gs.components and 'synthesis' in Gs.components
+    has_w = anatomy.has_w(Gs)
     if space in ('w', 'wplus') and not has_w:
         raise UserError(
             'the network %r has no W (no mapping network); --space is %s, it must be z'
@@ -93,21 +94,7 @@ def check_space(Gs: Network, space: str) -> None:
 
 def default_space(Gs: Network, space: str) -> str:
     """`space`, or 'z' where a network has nothing else."""
-    return space if 'synthesis' in Gs.components else 'z'
-
-
-def noise_variables(Gs: Network) -> List[tf.Variable]:
-    """The fixed noise inputs of a network, [1, 1, H, W] each: noise0, noise1, ..."""
-    variables = Gs.components.synthesis.vars if 'synthesis' in Gs.components else Gs.vars
-    found = []
-    while 'noise%d' % len(found) in variables:
-        found.append(variables['noise%d' % len(found)])
-    return found
-
-
-def num_alphas(Gs: Network) -> int:
-    """Number of layers of a network whose noise injection has an alpha in (0, 1)."""
-    return sum(name.endswith('FR/alpha_logit') for name in Gs.vars)
+    return space if anatomy.has_w(Gs) else 'z'
 
 
 def images_at(
@@ -127,14 +114,13 @@ def images_at(
             layer's alpha; None: the network as it is.
     """
     options = dict(randomize_noise=False)
-    if Gs.takes('noise_values'):  # code of other people's files does not
+    if anatomy.takes_noise(Gs):
         options['noise_values'] = list(noises)
     if alpha_powers is not None:
         options['alpha_powers'] = alpha_powers
     if space == 'z':
         inputs = [points] + [None] * (Gs.num_inputs - 1)
         return tf.cast(Gs.get_output_for(*inputs, **options), tf.float32)
-    synthesis = Gs.components.synthesis
     if space == 'w':
-        points = tf.tile(points, [1, synthesis.input_shape[1], 1])
-    return tf.cast(synthesis.get_output_for(points, **options), tf.float32)
+        points = tf.tile(points, [1, anatomy.num_layers(Gs), 1])
+    return tf.cast(Gs.components.synthesis.get_output_for(points, **options), tf.float32)

@@ -18,7 +18,7 @@ from dnnlib import EasyDict, tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
-from training import misc
+from training import anatomy, misc
 from training.inversion import arithmetic
 
 _PICTURES = r'-(target|projected|strip|step\d+)\.png'
@@ -160,9 +160,9 @@ class Renderer:
     def __init__(self, Gs: Network, like: EasyDict):
         space = 'z' if like.dlatents.ndim == 1 else 'wplus'
         arithmetic.check_space(Gs, space)
-        shape = (Gs if space == 'z' else Gs.components.synthesis).input_shape[1:]
-        noise_shapes = [var.shape.as_list()[1:] for var in arithmetic.noise_variables(Gs)]
-        t_shapes = [] if like.alpha_powers is None else [[arithmetic.num_alphas(Gs)]]
+        shape = anatomy.latent_shape(Gs, space)
+        noise_shapes = [var.shape.as_list()[1:] for var in anatomy.noise_inputs(Gs)]
+        t_shapes = [] if like.alpha_powers is None else [[anatomy.num_alphas(Gs)]]
         arrays = [like.dlatents] + like.noises + ([like.alpha_powers] if t_shapes else [])
         have, want = [list(array.shape) for array in arrays], [shape] + noise_shapes + t_shapes
         if have != want:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+from training import anatomy
 from training.data.image_files import CONVERSIONS, ImageFiles, ImageOptions, UnusableImage
 from training.data.opening import load_dataset
 from training.misc import adjust_dynamic_range
@@ -52,7 +53,7 @@ def generated(
     Args:
         only_check: leave images and noise out.
     """
-    noise = 'random' if Gs.takes('noise_values') else 'const'
+    noise = 'random' if anatomy.takes_noise(Gs) else 'const'
     generator = Generator(Gs, truncation_psi, noise, class_index)
     if only_check:
         return [_of_seed(seed) for seed in seeds]

@@ -2,9 +2,8 @@
 (Eq. 8) and sigma (Eq. 9) of every layer, with its alpha and r.
 """
 
-import re
 from collections import OrderedDict
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,48 +12,20 @@ from tqdm import tqdm
 from dnnlib import tflib
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
-from training.health import noise_scalars
+from training import anatomy
 from training.pictures.generate import Generator
 from training.pictures.plotting import Panel, save_panels
 
-_LAYER = r'(\d+x\d+(?:/\w+)?)'
 _SIGNED, _POSITIVE = 'RdBu_r', 'viridis'
 
 
 def check_fr(Gs: Network, network: str) -> None:
     """Raise UserError if a network has no layer with fuzzy reparameterization."""
-    if not fr_layers(Gs):
+    if not anatomy.fr_layers(Gs):
         raise UserError(
             '%s has no fuzzy reparameterization, whose maps could be shown; choose a '
             'network that has, such as one of --config=config-e-fr' % network
         )
-
-
-def fr_layers(Gs: Network) -> List[str]:
-    """Names of the layers with FR, such as 8x8/Conv1, in the order of the layers."""
-    found = [re.search(_LAYER + '/FR/strength$', name) for name in Gs.vars]
-    return [match.group(1) for match in found if match]
-
-
-def trained_maps(Gs: Network) -> Dict[Tuple[str, str], np.ndarray]:
-    """{(layer, 'A' or 'b'): [H, W]} of Eq. 8 as the network uses them.
-
-    The variables are divided by sqrt(H), the equalized learning rate of `trainable_map`.
-    """
-    values = {}
-    for name, var in Gs.vars.items():
-        match = re.search(_LAYER + '/FR/(A|b)$', name)
-        if match:
-            values[match.groups()] = var
-    return {key: value / np.sqrt(len(value)) for key, value in tflib.run(values).items()}
-
-
-def trained_scalars(Gs: Network) -> Dict[Tuple[str, str], float]:
-    """{(layer, 'alpha' or 'strength'): value}, where strength is r of Eq. 10."""
-    return {
-        tuple(name[len('FR/') :].rsplit('/', 1)): float(value)
-        for name, value in tflib.run(noise_scalars(Gs)).items()
-    }
 
 
 def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, str], np.ndarray]:
@@ -65,7 +36,7 @@ def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, st
     """
     tensors = OrderedDict()
     for what in ('s', 'sigma'):
-        for layer, tensor in generator.tensors(r'/%s/FR/%s' % (_LAYER, what)).items():
+        for layer, tensor in generator.tensors(anatomy.fr_map_pattern(what)).items():
             tensors[layer, what] = tensor
     if not all(map(tf.get_default_graph().is_fetchable, tensors.values())):
         raise UserError(
@@ -85,14 +56,13 @@ def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, st
 
 def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[int]) -> None:
     """Write a figure with a row for each layer: A and b, then s and sigma for each seed."""
-    layers, scalars, trained = fr_layers(Gs), trained_scalars(Gs), trained_maps(Gs)
     maps = image_maps(generator, seeds)
     rows = [[None, None]]  # type: list
     for seed, image in zip(seeds, generator.images_of_seeds(seeds)):
         rows[0] += [Panel(image, 'seed %d' % seed), None]
     labels = ['']
-    for layer in layers:
-        row = [_panel(what, trained.get((layer, what)), True) for what in 'Ab']
+    for layer, values in tflib.run(anatomy.fr_values(Gs)).items():
+        row = [_panel(what, values.get(what), True) for what in 'Ab']
         for index in range(len(seeds)):
             row += [
                 _panel('s', maps[layer, 's'][index], True),
@@ -106,9 +76,9 @@ def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[i
             '\n'.join(
                 [layer]
                 + [
-                    '%s %.3g' % (text, scalars[layer, name])
+                    '%s %.3g' % (text, values[name])
                     for text, name in [('alpha', 'alpha'), ('r', 'strength')]
-                    if (layer, name) in scalars
+                    if name in values
                 ]
             )
         )

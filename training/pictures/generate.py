@@ -17,6 +17,7 @@ from dnnlib import tflib
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+from training import anatomy
 from training.data.labels import check_class
 
 NOISE_HELP = (
@@ -77,7 +78,7 @@ class Generator:
         class_index: Optional[int] = None,
         minibatch_size: int = 4,
     ):
-        label_size = Gs.input_shapes[1][1] if Gs.num_inputs > 1 else 0
+        label_size = anatomy.label_size(Gs)
         if class_index is not None:
             check_class(class_index, label_size)
         elif label_size:
@@ -92,18 +93,17 @@ class Generator:
         self._label = np.zeros([label_size], np.float32)
         if class_index is not None:
             self._label[class_index] = 1
-        noise_vars = [v for name, v in Gs.vars.items() if re.match(r'(.*/)?noise\d+$', name)]
-        self._noise_vars = noise_vars if Gs.takes('noise_values') else []
-        self._ignores_noise = noise != 'const' and len(self._noise_vars) < len(noise_vars)
+        noise_vars, takes_noise = anatomy.noise_inputs(Gs), anatomy.takes_noise(Gs)
+        self._noise_vars = noise_vars if takes_noise else []
+        self._ignores_noise = noise != 'const' and not takes_noise and bool(noise_vars)
         self._graph = None
-        synthesis = Gs.components.get('synthesis')
-        self.num_layers = synthesis.input_shape[1] if synthesis else None
+        self.num_layers = anatomy.num_layers(Gs)
         self.noise_shapes = [var.shape.as_list() for var in self._noise_vars]
 
     @property
     def has_noise(self) -> bool:
         """Whether noise can make a difference to an image."""
-        return bool(self._noise_vars) and self._Gs.static_kwargs.get('noise_injection') != 'none'
+        return bool(self._noise_vars) and anatomy.injects_noise(self._Gs)
 
     @property
     def has_noise_per_image(self) -> bool:
