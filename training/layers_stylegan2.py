@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import conv2d
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
+from dnnlib.tflib.ops.own_gradient import with_own_gradient
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, upsample_conv_2d
 from dnnlib.util import UserError
 
@@ -218,7 +219,7 @@ def modulated_conv2d(
     return x, tf.rsqrt(power + 1e-8)
 
 
-@tf.custom_gradient
+@with_own_gradient
 def _sum_of_squares(w: tf.Tensor) -> Tuple[tf.Tensor, Callable]:
     """[k, k, in, out] -> [in, out], in one pass over w; the norm's own gradient divides by 0."""
     return tf.square(tf.math.reduce_euclidean_norm(w, axis=[0, 1])), lambda dy: 2 * w * dy

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
+from dnnlib.tflib.ops.own_gradient import with_own_gradient
 from dnnlib.util import EasyDict
 
 _SQRT2 = np.sqrt(2)
@@ -104,7 +105,7 @@ def _rectify(u: tf.Tensor, func: Callable, gain: float) -> tf.Tensor:
     keeps in memory anyway. Being piecewise linear, it has no gradient of its own with respect to u.
     """
 
-    @tf.custom_gradient
+    @with_own_gradient
     def rectify(u):
         y = func(u)
         y = y if gain == 1 else y * gain

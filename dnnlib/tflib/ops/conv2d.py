@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import winograd
 from dnnlib.tflib.ops.decisions import BEST, Decisions, Geometry
+from dnnlib.tflib.ops.own_gradient import with_own_gradient
 
 
 def conv2d(
@@ -81,7 +82,7 @@ _GRADIENTS = {
 
 
 def _differentiable(name, a, b, how, decisions):
-    @tf.custom_gradient
+    @with_own_gradient
     def bilinear(a, b):
         def grad(d):
             gradients = _GRADIENTS[name](a, b, d)

@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import engine, layout
 from dnnlib.tflib.ops import decisions
+from dnnlib.tflib.ops.own_gradient import with_own_gradient
 
 _HALF_TYPES = (tf.float16, tf.bfloat16)
 
@@ -51,7 +52,7 @@ def upfirdn(
     evaluate = evaluate or _evaluate
     size = tuple(x.shape.as_list()[i] for i in _spatial_axes(data_format))
 
-    @tf.custom_gradient
+    @with_own_gradient
     def op(x):
         y = evaluate(x, how, data_format)
 
