@@ -75,15 +75,15 @@ def blur2d(x: tf.Tensor, f: Sequence = (1, 2, 1), normalize: bool = True) -> tf.
 
     Computed in float32. A filter of even length reaches one pixel farther right and down.
     """
-    f = np.asarray(f, np.float32)
-    f = np.outer(f, f) if f.ndim == 1 else f
-    gain = 1 if normalize else float(f.sum())
-    if f.size == 1:
+    k = np.asarray(f, np.float32)
+    k = np.outer(k, k) if k.ndim == 1 else k
+    gain = 1 if normalize else float(k.sum())
+    if k.size == 1:
         return x if gain == 1 else x * gain
-    if len(f) % 2 == 0:  # which filter_2d would shift the other way
-        f = np.pad(f, [[1, 0], [1, 0]], 'constant')
+    if len(k) % 2 == 0:  # which filter_2d would shift the other way
+        k = np.pad(k, [[1, 0], [1, 0]], 'constant')
     with tf.variable_scope('Blur2D'):
-        y = filter_2d(tf.cast(x, tf.float32), f[::-1, ::-1], gain, data_format=layout.current())
+        y = filter_2d(tf.cast(x, tf.float32), k[::-1, ::-1], gain, data_format=layout.current())
         return tf.cast(y, x.dtype)
 
 
