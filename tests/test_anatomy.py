@@ -36,7 +36,7 @@ def test_noise_and_layers_with_fr_are_found_in_every_generator(
     sizes = [var.shape.as_list() for var in anatomy.noise_inputs(Gs)]
     assert sizes == [[1, 1, size, size] for size in noise_sizes]
     assert anatomy.takes_noise(Gs) and anatomy.injects_noise(Gs)
-    assert anatomy.fr_layers(Gs) == layers and anatomy.num_alphas(Gs) == len(layers)
+    assert list(anatomy.fr_layers(Gs)) == layers and anatomy.num_alphas(Gs) == len(layers)
     assert (anatomy.lod(Gs) is not None) == (options is not DCGAN)
     for layer, learned in tflib.run(anatomy.fr_values(Gs)).items():
         raw = Gs.get_var([name for name in Gs.vars if name.endswith(layer + '/FR/A')][0])
@@ -54,5 +54,5 @@ def test_a_generator_without_noise_or_fr_says_so(session):
     bald = tflib.Network('Gs', noise_injection='none', **STYLEGAN2)
     additive = tflib.Network('Gs', **STYLEGAN2)
     assert not anatomy.injects_noise(bald) and anatomy.injects_noise(additive)
-    assert anatomy.fr_layers(bald) == anatomy.fr_layers(additive) == []
+    assert anatomy.fr_layers(bald) == anatomy.fr_layers(additive) == {}
     assert anatomy.num_alphas(additive) == 0 and anatomy.label_size(additive) == 0

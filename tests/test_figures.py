@@ -218,7 +218,7 @@ def test_maps_of_every_form_are_those_of_the_equations(networks, form):
 
 def test_maps_of_all_layers_are_found_and_drawn(networks):
     layers = ['4x4/Conv', '8x8/Conv0_up', '8x8/Conv1']
-    assert anatomy.fr_layers(networks['fr']) == layers
+    assert list(anatomy.fr_layers(networks['fr'])) == layers
     maps = fr_maps.image_maps(Generator(networks['fr']), [1])
     assert sorted(maps) == [(layer, what) for layer in layers for what in ('s', 'sigma')]
     for learned in tflib.run(anatomy.fr_values(networks['fr'])).values():

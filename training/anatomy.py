@@ -1,13 +1,11 @@
 """What there is to know of a network from outside: labels, W, noise inputs, layers with FR.
 
-The one place that knows by which names networks keep their variables, components and maps; whoever
-asks, such as metrics, pictures and inversion, asks here. A network of somebody else's code has what
-it has by the same names.
+The one place that knows by which names networks keep their variables, components and maps.
 """
 
 import re
 from collections import OrderedDict
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,17 +14,7 @@ from dnnlib.tflib.network import Network
 
 _NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
 _FR = r'(\d+x\d+(?:/\w+)?)/FR/'
-_FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(\w+)$')
-
-# What the variables of a layer with FR are, and how the network uses them: the maps with the
-# equalized learning rate of `trainable_map`.
-_USES = {
-    'A': ('A', lambda A: A / np.sqrt(A.shape.as_list()[0])),
-    'b': ('b', lambda b: b / np.sqrt(b.shape.as_list()[0])),
-    'alpha_logit': ('alpha', tf.sigmoid),
-    'alpha': ('alpha', tf.identity),
-    'strength': ('strength', tf.identity),
-}
+_FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(A|b|alpha|alpha_logit|strength)$')
 
 
 def label_size(net: Network) -> int:
@@ -69,29 +57,12 @@ def injects_noise(Gs: Network) -> bool:
     return bool(noise_inputs(Gs)) and Gs.static_kwargs.get('noise_injection') != 'none'
 
 
-def fr_layers(Gs: Network) -> List[str]:
-    """Names of the layers with fuzzy reparameterization, such as 8x8/Conv1, in their order."""
-    return list(_fr_variables(Gs))
+def fr_layers(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
+    """Layers with fuzzy reparameterization by name, such as 8x8/Conv1, in their order.
 
-
-def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
-    """What these layers have learned, as the network uses it: {layer: {what: tensor}}.
-
-    'A' and 'b', the maps [H, W] of Eq. 8, 'alpha' of Eq. 9 and 'strength', r of Eq. 10, as far as
-    the form of the noise has them.
+    Of each its variables 'A', 'b', 'alpha' or 'alpha_logit', and 'strength', as far as the form of
+    the noise has them.
     """
-    return OrderedDict(
-        (layer, OrderedDict(_in_use(name, var) for name, var in variables.items() if name in _USES))
-        for layer, variables in _fr_variables(Gs).items()
-    )
-
-
-def _in_use(name: str, variable: tf.Variable) -> Tuple[str, tf.Tensor]:
-    what, function = _USES[name]
-    return what, function(variable)
-
-
-def _fr_variables(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
     layers = OrderedDict()  # type: Dict[str, Dict[str, tf.Variable]]
     for name, var in Gs.vars.items():
         match = _FR_VARIABLE.match(name)
@@ -101,9 +72,26 @@ def _fr_variables(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
     return layers
 
 
+def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
+    """What these layers have learned: 'A' and 'b' [H, W] of Eq. 8 as the network uses them, 'alpha'
+    of Eq. 9 and 'strength', r of Eq. 10.
+    """
+
+    def value(what: str, var: tf.Variable) -> tf.Tensor:
+        if what == 'alpha_logit':
+            return tf.sigmoid(var)
+        # The maps have the equalized learning rate of `trainable_map`.
+        return var / np.sqrt(var.shape.as_list()[0]) if what in ('A', 'b') else tf.identity(var)
+
+    return {
+        layer: {what.replace('_logit', ''): value(what, var) for what, var in variables.items()}
+        for layer, variables in fr_layers(Gs).items()
+    }
+
+
 def num_alphas(Gs: Network) -> int:
     """Number of layers whose noise injection has an alpha in (0, 1)."""
-    return sum('alpha_logit' in variables for variables in _fr_variables(Gs).values())
+    return sum('alpha_logit' in variables for variables in fr_layers(Gs).values())
 
 
 def fr_map_pattern(what: str) -> str:

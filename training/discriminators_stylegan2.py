@@ -11,21 +11,8 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d
 from dnnlib.tflib.precision import conv_dtype
+from training import layers_stylegan2 as layers
 from training import progressive
-from training.layers_stylegan2 import (
-    ARCHITECTURES,
-    SQRT_HALF,
-    apply_bias_act,
-    block_gain,
-    check_choice,
-    conv2d_act_layer,
-    conv2d_layer,
-    dense_layer,
-    fmaps_function,
-    log2_of_resolution,
-    minibatch_stddev_layer,
-    resolution_scope,
-)
 
 
 def D_stylegan(
@@ -53,8 +40,8 @@ def D_stylegan(
         structure: how the graph follows the level of detail, see `training.progressive`.
         The others are those of `D_stylegan2`.
     """
-    resolution_log2 = log2_of_resolution(resolution)
-    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    resolution_log2 = layers.log2_of_resolution(resolution)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
     structure = progressive.resolve_structure(structure, is_template_graph)
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
@@ -62,15 +49,15 @@ def D_stylegan(
 
     def from_rgb(images: tf.Tensor, res: int) -> tf.Tensor:
         with tf.variable_scope('FromRGB_lod%d' % (resolution_log2 - res)):
-            return conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
+            return layers.conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
 
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
-        with resolution_scope(res):
+        with layers.resolution_scope(res):
             return _shrinking_layers(x, res, nf, nonlinearity, resample_kernel)
 
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
-    with resolution_scope(2):
+    with layers.resolution_scope(2):
         features = _final_features(
             tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size, mbstd_num_features
         )
@@ -106,25 +93,25 @@ def D_stylegan2(
         precision: 'float32', or 'mixed' for convolutions from 8x8 up in half precision, see
             `dnnlib.tflib.precision`.
     """
-    resolution_log2 = log2_of_resolution(resolution)
-    check_choice('architecture', architecture, ARCHITECTURES)
-    nf = fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    resolution_log2 = layers.log2_of_resolution(resolution)
+    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
 
-    gain = block_gain(architecture, nonlinearity)
+    gain = layers.block_gain(architecture, nonlinearity)
 
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
         """Half the size."""
         y = _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, gain)
         if architecture == 'resnet':
             with tf.variable_scope('Skip'):
-                y += conv2d_layer(
+                y += layers.conv2d_layer(
                     x,
                     nf(res - 2),
                     kernel=1,
                     down=True,
-                    gain=SQRT_HALF,
+                    gain=layers.SQRT_HALF,
                     resample_kernel=resample_kernel,
                 )
         return y
@@ -132,10 +119,10 @@ def D_stylegan2(
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = None
     for res in reversed(range(2, resolution_log2 + 1)):
-        with resolution_scope(res):
+        with layers.resolution_scope(res):
             if features is None or architecture == 'skip':
                 with tf.variable_scope('FromRGB'):
-                    rgb = conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
+                    rgb = layers.conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
                     features = rgb if features is None else features + rgb
             if res == 2:
                 features = _final_features(
@@ -161,9 +148,9 @@ def _shrinking_layers(
 ) -> tf.Tensor:
     """The discriminator's two convolutions at 2^res, the second one to half the size."""
     with tf.variable_scope('Conv0'):
-        x = conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
+        x = layers.conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
     with tf.variable_scope('Conv1_down'):
-        return conv2d_act_layer(
+        return layers.conv2d_act_layer(
             x,
             nf(res - 2),
             kernel=3,
@@ -183,15 +170,15 @@ def _final_features(
 ) -> tf.Tensor:
     """The discriminator's layers at 4x4 before the score: [N, C, 4, 4] -> [N, nf(0)]."""
     with tf.variable_scope('MinibatchStddev'):
-        x = minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
+        x = layers.minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
     with tf.variable_scope('Conv'):
-        x = conv2d_act_layer(x, nf(1), kernel=3, act=nonlinearity)
+        x = layers.conv2d_act_layer(x, nf(1), kernel=3, act=nonlinearity)
     with tf.variable_scope('Dense0'):
-        return apply_bias_act(dense_layer(x, nf(0)), act=nonlinearity)
+        return layers.apply_bias_act(layers.dense_layer(x, nf(0)), act=nonlinearity)
 
 
 def _class_scores(x: tf.Tensor, labels: tf.Tensor, label_size: int) -> tf.Tensor:
     """Scores [N, 1]; with labels that of the label's class."""
     with tf.variable_scope('Output'):
-        x = apply_bias_act(dense_layer(x, max(label_size, 1)))
+        x = layers.apply_bias_act(layers.dense_layer(x, max(label_size, 1)))
         return tf.reduce_sum(x * labels, axis=1, keepdims=True) if label_size else x

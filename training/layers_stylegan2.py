@@ -136,7 +136,7 @@ def apply_bias_act(
     gain: Optional[float] = None,
     lrmul: float = 1,
     bias_var: str = 'bias',
-    **factors: Optional[tf.Tensor],
+    **factors: Any,
 ) -> tf.Tensor:
     """Add a trainable bias per channel, then the activation function with its gain.
 

@@ -28,12 +28,17 @@ def _generate(
     return G.get_output_for(latents, labels, is_training=True, **kwargs), labels
 
 
+def _scores(D: Network, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Training-mode output of D."""
+    return D.get_output_for(images, labels, is_training=True)
+
+
 def _scores_of_fakes(
     G: Network, D: Network, training_set: Dataset, minibatch_size: Size
 ) -> tf.Tensor:
     """Scores of fakes with random labels."""
     fakes, labels = _generate(G, training_set, minibatch_size)
-    return D.get_output_for(fakes, labels, is_training=True)
+    return _scores(D, fakes, labels)
 
 
 def _real_and_fake_scores(
@@ -42,8 +47,8 @@ def _real_and_fake_scores(
     """Scores of reals and of fakes with the reals' labels, and the fakes."""
     latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
     fakes = G.get_output_for(latents, labels, is_training=True)
-    real_scores = D.get_output_for(reals, labels, is_training=True)
-    fake_scores = D.get_output_for(fakes, labels, is_training=True)
+    real_scores = _scores(D, reals, labels)
+    fake_scores = _scores(D, fakes, labels)
     return (
         autosummary('Loss/scores/real', real_scores),
         autosummary('Loss/scores/fake', fake_scores),
@@ -95,7 +100,7 @@ def G_logistic_ns_pathreg(
     """
     del opt
     (fakes, dlatents), labels = _generate(G, training_set, minibatch_size, return_dlatents=True)
-    loss = tf.nn.softplus(-D.get_output_for(fakes, labels, is_training=True))
+    loss = tf.nn.softplus(-_scores(D, fakes, labels))
     with tf.name_scope('PathReg'):
         if pl_minibatch_shrink > 1:
             (fakes, dlatents), _ = _generate(
@@ -227,7 +232,7 @@ def D_wgan_gp(
     with tf.name_scope('GradientPenalty'):
         factors = tf.random_uniform([minibatch_size, 1, 1, 1], 0.0, 1.0)
         mixed = tflib.lerp(tf.cast(reals, fakes.dtype), fakes, factors)
-        mixed_scores = D.get_output_for(mixed, labels, is_training=True)
+        mixed_scores = _scores(D, mixed, labels)
         mixed_scores = autosummary('Loss/scores/mixed', mixed_scores)
         norms = tf.sqrt(_squared_gradient(mixed_scores, mixed))
         norms = autosummary('Loss/mixed_norms', norms)

@@ -18,18 +18,6 @@ from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_conv_2d
 from training import layers_stylegan2 as layers
 from training import progressive
-from training.layers_stylegan2 import (
-    Filter,
-    check_choice,
-    fmaps_function,
-    learned_constant,
-    log2_of_resolution,
-    map_latents,
-    minibatch_stddev_layer,
-    noise_inputs,
-    pixel_norm,
-    resolution_scope,
-)
 from training.networks_stylegan2 import (
     G_main,
     NoiseInjection,
@@ -66,7 +54,7 @@ NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
 
 
 def _activation(nonlinearity: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    check_choice('activation function', nonlinearity, NONLINEARITIES)
+    layers.check_choice('activation function', nonlinearity, NONLINEARITIES)
     return NONLINEARITIES[nonlinearity]
 
 
@@ -75,15 +63,15 @@ def blur2d(x: tf.Tensor, f: Sequence = (1, 2, 1), normalize: bool = True) -> tf.
 
     Computed in float32. A filter of even length reaches one pixel farther right and down.
     """
-    f = np.asarray(f, np.float32)
-    f = np.outer(f, f) if f.ndim == 1 else f
-    gain = 1 if normalize else float(f.sum())
-    if f.size == 1:
+    k = np.asarray(f, np.float32)
+    k = np.outer(k, k) if k.ndim == 1 else k
+    gain = 1 if normalize else float(k.sum())
+    if k.size == 1:
         return x if gain == 1 else x * gain
-    if len(f) % 2 == 0:  # which filter_2d would shift the other way
-        f = np.pad(f, [[1, 0], [1, 0]], 'constant')
+    if len(k) % 2 == 0:  # which filter_2d would shift the other way
+        k = np.pad(k, [[1, 0], [1, 0]], 'constant')
     with tf.variable_scope('Blur2D'):
-        y = filter_2d(tf.cast(x, tf.float32), f[::-1, ::-1], gain, data_format=layout.current())
+        y = filter_2d(tf.cast(x, tf.float32), k[::-1, ::-1], gain, data_format=layout.current())
         return tf.cast(y, x.dtype)
 
 
@@ -234,7 +222,7 @@ def G_mapping(
         x = dense(x, fmaps, use_wscale=use_wscale, lrmul=mapping_lrmul)
         return activation(apply_bias(x, lrmul=mapping_lrmul))
 
-    return map_latents(
+    return layers.map_latents(
         latents_in,
         labels_in,
         latent_size,
@@ -267,7 +255,7 @@ def G_synthesis(
     use_instance_norm: bool = True,
     dtype: str = 'float32',
     fused_scale: Union[bool, str] = 'auto',
-    blur_filter: Filter = (1, 2, 1),
+    blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,
     force_clean_graph: bool = False,
@@ -290,8 +278,8 @@ def G_synthesis(
 
     Returns: [N, num_channels, resolution, resolution].
     """
-    resolution_log2 = log2_of_resolution(resolution)
-    nf = fmaps_function(fmap_base, fmap_decay, 0, fmap_max)
+    resolution_log2 = layers.log2_of_resolution(resolution)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, 0, fmap_max)
     num_layers = resolution_log2 * 2 - 2
     is_clean = is_template_graph or force_clean_graph
     structure = progressive.resolve_structure(structure, is_clean)
@@ -299,12 +287,15 @@ def G_synthesis(
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     noise_sizes = [index // 2 + 2 for index in range(num_layers)] if use_noise else []
-    values = noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
+    values = layers.noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
     noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
     activation = _activation(nonlinearity)
     normalizations = [
         func
-        for func, is_used in [(pixel_norm, use_pixel_norm), (instance_norm, use_instance_norm)]
+        for func, is_used in [
+            (layers.pixel_norm, use_pixel_norm),
+            (instance_norm, use_instance_norm),
+        ]
         if is_used
     ]
 
@@ -318,7 +309,7 @@ def G_synthesis(
         return style_mod(x, w[:, index], use_wscale=use_wscale) if use_styles else x
 
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
-        with resolution_scope(res):
+        with layers.resolution_scope(res):
             with tf.variable_scope('Conv0_up'):
                 x = upscale2d_conv2d(
                     x, nf(res - 1), kernel=3, fused_scale=fused_scale, use_wscale=use_wscale
@@ -333,10 +324,12 @@ def G_synthesis(
             x = conv2d(x, num_channels, kernel=1, gain=1, use_wscale=use_wscale)
             return apply_bias(x)
 
-    with resolution_scope(2):
+    with layers.resolution_scope(2):
         with tf.variable_scope('Const' if const_input_layer else 'Dense'):
             if const_input_layer:
-                x = learned_constant(nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones())
+                x = layers.learned_constant(
+                    nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones()
+                )
             else:
                 x = dense(w[:, 0], nf(1) * 16, gain=SQRT_2 / 4, use_wscale=use_wscale)
                 x = layout.from_nchw(tf.reshape(x, [-1, nf(1), 4, 4]))
@@ -364,7 +357,7 @@ def D_basic(
     mbstd_num_features: int = 1,
     dtype: str = 'float32',
     fused_scale: Union[bool, str] = 'auto',
-    blur_filter: Filter = (1, 2, 1),
+    blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,
 ) -> tf.Tensor:
@@ -376,8 +369,8 @@ def D_basic(
         fused_scale: see `conv2d_downscale2d`. blur_filter: before it, 1-D, None for none.
         structure: see `training.progressive`.
     """
-    resolution_log2 = log2_of_resolution(resolution)
-    nf = fmaps_function(fmap_base, fmap_decay, 0, fmap_max)
+    resolution_log2 = layers.log2_of_resolution(resolution)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, 0, fmap_max)
     structure = progressive.resolve_structure(structure, is_template_graph)
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
@@ -392,7 +385,7 @@ def D_basic(
             return layer(conv2d, images, nf(res - 1), kernel=1)
 
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
-        with resolution_scope(res):
+        with layers.resolution_scope(res):
             with tf.variable_scope('Conv0'):
                 x = layer(conv2d, x, nf(res - 1), kernel=3)
             with tf.variable_scope('Conv1_down'):
@@ -401,9 +394,9 @@ def D_basic(
 
     images = layout.from_nchw(tf.cast(images_in, dtype))
     x = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
-    with resolution_scope(2):
+    with layers.resolution_scope(2):
         with tf.variable_scope('MinibatchStddev'):
-            x = minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
+            x = layers.minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
         with tf.variable_scope('Conv'):
             x = layer(conv2d, x, nf(1), kernel=3)
         with tf.variable_scope('Dense0'):

@@ -352,12 +352,12 @@ def G_main(
         dict(mapping_func=mapping_func, synthesis_func=synthesis_func)
     )
     if 'synthesis' not in components:
-        components.synthesis = tflib.Network(
+        components['synthesis'] = tflib.Network(
             'G_synthesis', func_name=synthesis, **taken_by(synthesis, kwargs)
         )
     num_layers, dlatent_size = components.synthesis.input_shape[1:]
     if 'mapping' not in components:
-        components.mapping = tflib.Network(
+        components['mapping'] = tflib.Network(
             'G_mapping',
             func_name=mapping,
             dlatent_broadcast=num_layers,
