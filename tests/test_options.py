@@ -79,10 +79,6 @@ def test_the_value_of_an_option_is_that_given_or_the_default(given, name, value)
             {'zzzz': 1},
             "G_args has the option 'zzzz', which outer does not take; it takes is_high, width",
         ),
-        (
-            {'height': 1},
-            "G_args has the option 'height', which outer does not take; did you mean 'is_high'?",
-        ),
         ({'z_in': 1}, "G_args has the option 'z_in', which the program itself sets; leave it out"),
     ],
 )
