@@ -292,6 +292,13 @@ def test_a_path_into_what_is_no_group_is_refused():
     assert line == "there is no option 'total_kimg.x': total_kimg is no group of options"
 
 
+@pytest.mark.parametrize('name', ['config-a', 'config-b', 'config-f'])
+def test_what_a_generator_tells_its_sub_networks_is_no_option_of_it(name):
+    for option in ['dlatent_broadcast', 'force_clean_graph', 'dlatents_in', 'is_template_graph']:
+        given = configs.resolve(name, {'G_args.' + option: 1})
+        assert repr(option) in refusal(option_groups.check, given)
+
+
 @pytest.mark.parametrize('name', configs.CONFIGS)
 def test_all_options_of_every_configuration_are_taken(name):
     option_groups.check(configs.resolve(name))

@@ -31,6 +31,7 @@ from training.layers_stylegan2 import (
     resolution_scope,
 )
 from training.networks_stylegan2 import (
+    SET_BY_G_MAIN,
     G_main,
     NoiseInjection,
     Scalar,
@@ -165,7 +166,7 @@ def apply_noise(x: tf.Tensor, noise: NoiseInjection) -> tf.Tensor:
         return x + eps * strength
 
 
-@passes_options_to(lambda options: [G_mapping, G_synthesis])
+@passes_options_to(lambda options: [G_mapping, G_synthesis], fills=SET_BY_G_MAIN)
 def G_style(
     latents_in: tf.Tensor,
     labels_in: tf.Tensor,
