@@ -67,11 +67,13 @@ def _split(what, args):
 
 def _check_network(name, options):
     if options[name]:  # there are none where training goes on with the networks of a file
-        network_options.check_static(name, *_split(name, options[name]), reserved=_TO_NETWORKS)
+        func, static_kwargs = _split(name, options[name])
+        network_options.check_static(name, func, static_kwargs, _TO_NETWORKS)
 
 
 def _check_loss(name, options):
-    check_taker(name, *_split(name, options[name]), reserved=_TO_LOSSES)
+    func, given = _split(name, options[name])
+    check_taker(name, func, given, _TO_LOSSES)
 
 
 def _check_optimizer(name, options):
