@@ -39,8 +39,7 @@ def passes_options_to(
     """
 
     def decorate(func):
-        func.passes_options_to = functions
-        func.fills = frozenset(fills)
+        func.passes_options_to = functions, frozenset(fills)
         return func
 
     return decorate
@@ -55,14 +54,16 @@ def named(func: Callable, options: Mapping[str, Any]) -> Tuple[Dict[str, inspect
     parameters = inspect.signature(func).parameters.values()
     names = {p.name: p for p in parameters if p.kind in _BY_NAME}
     takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters)
-    if not takes_any or not hasattr(func, 'passes_options_to'):
+    declared = getattr(func, 'passes_options_to', None)
+    if not takes_any or declared is None:
         return names, takes_any
     takes_any = False
-    for other in func.passes_options_to(options):
+    functions, fills = declared
+    for other in functions(options):
         others, other_takes_any = named(other, options)
         takes_any = takes_any or other_takes_any
         for name, parameter in others.items():
-            if parameter.default is not parameter.empty and name not in func.fills:
+            if parameter.default is not parameter.empty and name not in fills:
                 names.setdefault(name, parameter)
     return names, takes_any
 
@@ -84,8 +85,8 @@ def taken_by(func: Callable, options: Mapping[str, Any]) -> Dict[str, Any]:
 def value_of(func: Callable, options: Mapping[str, Any], name: str) -> Any:
     """The value of a parameter in a call with these options: given, or default; None: not taken."""
     parameter = named(func, options)[0].get(name)
-    has_default = parameter is not None and parameter.default is not parameter.empty
-    return options.get(name, parameter.default if has_default else None)
+    default = inspect.Parameter.empty if parameter is None else parameter.default
+    return options.get(name, None if default is inspect.Parameter.empty else default)
 
 
 def check(

@@ -79,10 +79,6 @@ def test_the_value_of_an_option_is_that_given_or_the_default(given, name, value)
             {'zzzz': 1},
             "G_args has the option 'zzzz', which outer does not take; it takes is_high, width",
         ),
-        (
-            {'height': 1},
-            "G_args has the option 'height', which outer does not take; did you mean 'is_high'?",
-        ),
         ({'z_in': 1}, "G_args has the option 'z_in', which the program itself sets; leave it out"),
     ],
 )
@@ -294,6 +290,13 @@ def test_a_flag_without_effect_is_named():
 def test_a_path_into_what_is_no_group_is_refused():
     line = refusal(configs.resolve, 'config-f', {'total_kimg.x': 5})
     assert line == "there is no option 'total_kimg.x': total_kimg is no group of options"
+
+
+@pytest.mark.parametrize('name', ['config-a', 'config-b', 'config-f'])
+def test_what_a_generator_tells_its_sub_networks_is_no_option_of_it(name):
+    for option in ['dlatent_broadcast', 'force_clean_graph', 'dlatents_in', 'is_template_graph']:
+        given = configs.resolve(name, {'G_args.' + option: 1})
+        assert repr(option) in refusal(option_groups.check, given)
 
 
 @pytest.mark.parametrize('name', configs.CONFIGS)

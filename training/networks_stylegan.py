@@ -19,6 +19,7 @@ from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_
 from training import layers_stylegan2 as layers
 from training import progressive
 from training.networks_stylegan2 import (
+    SET_BY_G_MAIN,
     G_main,
     NoiseInjection,
     Scalar,
@@ -153,7 +154,7 @@ def apply_noise(x: tf.Tensor, noise: NoiseInjection) -> tf.Tensor:
         return x + eps * strength
 
 
-@passes_options_to(lambda options: [G_mapping, G_synthesis])
+@passes_options_to(lambda options: [G_mapping, G_synthesis], fills=SET_BY_G_MAIN)
 def G_style(
     latents_in: tf.Tensor,
     labels_in: tf.Tensor,

@@ -308,7 +308,11 @@ def _build_function(what: str, func: Union[str, Callable]) -> Callable:
     return globals()[func]
 
 
-@passes_options_to(_sub_networks)
+# Options of sub-networks that G_main itself sets.
+SET_BY_G_MAIN = ('dlatent_broadcast', 'force_clean_graph')
+
+
+@passes_options_to(_sub_networks, fills=SET_BY_G_MAIN)
 def G_main(
     latents_in: tf.Tensor,
     labels_in: tf.Tensor,

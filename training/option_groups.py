@@ -5,7 +5,7 @@ from typing import Any, Dict, Mapping
 from dnnlib.options import UnknownOption, accepted, check_names, function_of
 from dnnlib.options import check as check_taker
 from dnnlib.tflib import network_options, optimizer, tfutil
-from dnnlib.util import UserError
+from dnnlib.util import UserError, get_obj_by_name
 from training import misc
 from training.data import opening
 from training.schedule import training_schedule
@@ -40,17 +40,17 @@ def check(options: Dict[str, Any], flags: Mapping[str, str] = {}) -> None:
 
 
 def _check_groups(options):
-    parameters = accepted(function_of('training', LOOP), options)
+    parameters = accepted(get_obj_by_name(LOOP), options)
     check_names('the configuration', options, parameters, 'training_loop')
-    groups = {name: value for name, value in options.items() if name in _GROUPS}
     for name, value in options.items():
-        if isinstance(value, dict) != (name in groups):
+        if isinstance(value, dict) != (name in _GROUPS):
             raise UserError(
                 'the option %s is %r; it is %s group of options'
-                % (name, value, 'a' if name in groups else 'no')
+                % (name, value, 'a' if name in _GROUPS else 'no')
             )
-    for name in groups:
-        _GROUPS[name](name, options)
+    for name, check_group in _GROUPS.items():
+        if name in options:
+            check_group(name, options)
     for metric_args in options.get('metric_arg_list', []):
         what = 'the metric %r' % metric_args.get('name')
         check_taker(what, *_split(what, metric_args))
@@ -67,11 +67,13 @@ def _split(what, args):
 
 def _check_network(name, options):
     if options[name]:  # there are none where training goes on with the networks of a file
-        network_options.check_static(name, *_split(name, options[name]), reserved=_TO_NETWORKS)
+        func, static_kwargs = _split(name, options[name])
+        network_options.check_static(name, func, static_kwargs, _TO_NETWORKS)
 
 
 def _check_loss(name, options):
-    check_taker(name, *_split(name, options[name]), reserved=_TO_LOSSES)
+    func, given = _split(name, options[name])
+    check_taker(name, func, given, _TO_LOSSES)
 
 
 def _check_optimizer(name, options):

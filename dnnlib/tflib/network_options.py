@@ -19,7 +19,6 @@ EVALUATION_OPTIONS = (
     'is_validation',
     'return_dlatents',
     'randomize_noise',
-    'force_clean_graph',
     'dtype',
     'mapping_dtype',
 )
