@@ -69,7 +69,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     args = parser.parse_args(argv)
     print('TensorFlow %s\n%-48s' % (tf.__version__, '') + ''.join('%12s' % way for way in _WAYS))
     records = []
-    for dtype in [tf.float32] + [tf.bfloat16] * engine.has_bfloat16_convolutions():
+    for dtype in [tf.float32] + [tf.bfloat16] * engine.uses_bfloat16():
         for stride in (1, 2):
             for size, channels in _SIZES:
                 for r in _measure(size, channels, stride, dtype, args.repeats):

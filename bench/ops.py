@@ -155,7 +155,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     fastest = custom_ops.resolve_impl('auto', 'FusedBiasAct')
     implementations = ['ref'] + [fastest] * (fastest != 'ref')
     records = []
-    for dtype in [tf.float32] + [tf.bfloat16] * engine.has_bfloat16_convolutions():
+    for dtype in [tf.float32] + [tf.bfloat16] * engine.uses_bfloat16():
         for shape in _SHAPES:
             print(
                 '\n%-32s %10s %7s %6s %17s %7s %6s'

@@ -24,14 +24,6 @@ def works(function):
 
 
 @pytest.mark.skipif(bool(engine.gpu_devices()), reason='it is asked for CPUs')
-def test_bfloat16_convolutions_are_there_where_the_engine_says_so(session):
-    x, w = tf.ones([1, 4, 4, 2], tf.bfloat16), tf.ones([3, 3, 2, 2], tf.bfloat16)
-    assert engine.has_bfloat16_convolutions() == works(
-        lambda: tf.cast(tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME'), tf.float32)
-    )
-
-
-@pytest.mark.skipif(bool(engine.gpu_devices()), reason='it is asked for CPUs')
 def test_explicit_padding_is_there_where_the_engine_says_so(session):
     x, w = tf.ones([1, 4, 4, 2]), tf.ones([3, 3, 2, 1])
     padding = [[0, 0], [2, 1], [1, 1], [0, 0]]

@@ -75,7 +75,7 @@ def _evaluate(x, how, data_format):
     transposed = up[0] == up[1] and down == (1, 1)
     transposed = transposed and (up[0] > 1 or on_cpu and decisions.BEST.filters_transposed)
     # In half precision CPUs have one fast kernel, today's convolution.
-    has_kernel = engine.has_bfloat16_convolutions() and not transposed
+    has_kernel = engine.uses_bfloat16() and not transposed
     if on_cpu and x.dtype in _HALF_TYPES and not has_kernel:
         return tf.cast(_evaluate(tf.cast(x, tf.float32), how, data_format), x.dtype)
     if transposed:
