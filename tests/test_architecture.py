@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     'dataset_tool doctor run_generator run_metrics run_projector run_training',
     'metrics pretrained_networks projector',
-    'training.configs training.training_loop',
+    'training.configs training.overrides training.training_loop',
     'training dcgan',
     'dnnlib.tflib',  # networks and optimizers
     'dnnlib.tflib.autosummary dnnlib.tflib.custom_ops dnnlib.tflib.engine'

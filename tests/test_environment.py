@@ -88,6 +88,14 @@ def test_documented_commands_exist():
             assert module.replace('.', '/') + '.py' in PYTHON_FILES, '%s: %s' % (page.name, module)
 
 
+def test_the_quick_tests_exist():
+    lines = Path(ROOT, 'tests/quick.txt').read_text().splitlines()
+    for line in [line for line in lines if not line.startswith('#')]:
+        path, _, name = line.partition('::')
+        source = Path(ROOT, path).read_text(encoding='utf-8')
+        assert 'def %s(' % name.split('[')[0] in source or not name, line
+
+
 @pytest.mark.parametrize('command', [['make', 'env', 'ENGINE=tf3'], ['make', 'env']])
 def test_the_engine_is_chosen_on_the_command_line_and_by_the_environment(command):
     # Without what a make that runs the tests passes on to further ones.
