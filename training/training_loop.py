@@ -79,6 +79,7 @@ def training_loop(
         UserError: an option that no part takes, see `option_groups`; a broken data set; others.
     """
     option_groups.check(dict(locals()))
+    assert dnnlib.submit_config is not None, 'training takes place in a run: dnnlib.submit_run'
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
@@ -182,9 +183,8 @@ def training_loop(
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
                 save_fakes('fakes%06d.png' % (cur_nimg // 1000))
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
-                snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000))
                 metrics.run(
-                    snapshots.last,
+                    snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000)),
                     run_dir=run_dir,
                     data_dir=data_dir,
                     num_gpus=num_gpus,
@@ -216,6 +216,7 @@ class _Snapshots:
         path = os.path.join(self._run_dir, filename)
         misc.save_pkl(networks, path)
         self.last = path
+        return path
 
     def describe(self):
         return 'last snapshot: %s' % self.last if self.last else 'there is no snapshot yet'
@@ -228,22 +229,20 @@ def logical_devices(num_gpus: int) -> dict:
 
 def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets):
     """New networks, or those of a pickle, or new ones with what fits of the pickle's weights."""
-    G = D = Gs = None
-    if resume_pkl is None or resume_with_new_nets:
-        print('Constructing networks...')
-        shape = dict(
-            num_channels=training_set.shape[0],
-            resolution=training_set.shape[1],
-            label_size=training_set.label_size,
-        )
-        G = tflib.Network('G', **shape, **G_args)
-        D = tflib.Network('D', **shape, **D_args)
-        Gs = G.clone('Gs')
+    if resume_pkl is not None and not resume_with_new_nets:
+        return _load_networks(resume_pkl)
+    print('Constructing networks...')
+    channels, resolution, _ = training_set.shape
+    shape = dict(num_channels=channels, resolution=resolution, label_size=training_set.label_size)
+    G = tflib.Network('G', **shape, **G_args)
+    D = tflib.Network('D', **shape, **D_args)
+    Gs = G.clone('Gs')
     if resume_pkl is not None:
-        print('Loading networks from "%s"...' % resume_pkl)
-        loaded = misc.load_pkl(resume_pkl)
-        if not resume_with_new_nets:
-            return loaded
-        for net, source in zip([G, D, Gs], loaded):
+        for net, source in zip((G, D, Gs), _load_networks(resume_pkl)):
             net.copy_vars_from(source)
     return G, D, Gs
+
+
+def _load_networks(path):
+    print('Loading networks from "%s"...' % path)
+    return misc.load_pkl(path)

@@ -54,9 +54,9 @@ class Network:
         **static_kwargs,
     ):
         tfutil.assert_tf_initialized()
-        assert isinstance(func_name, str) or util.is_top_level_function(func_name)
         assert util.is_pickleable(static_kwargs), 'static_kwargs must be picklable'
         if not isinstance(func_name, str):
+            assert func_name is not None and util.is_top_level_function(func_name)
             func_name = util.get_top_level_function_name(func_name)
         module, local_name = util.get_module_from_obj_name(func_name)
         code = network_code.of_module(module, local_name)

@@ -108,7 +108,7 @@ def _function_names(source):
 def _execute(source):
     """Run embedded source as a module of its own."""
     module = types.ModuleType('_tflib_network_import_' + uuid.uuid4().hex)
-    module._network_source = source
+    module.__dict__['_network_source'] = source
     sys.modules[module.__name__] = module
     exec(source if engine.runs_source_for_tf1() else _for_tf2(source), module.__dict__)
     return module

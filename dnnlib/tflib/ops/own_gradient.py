@@ -21,10 +21,10 @@ def with_own_gradient(func: Callable) -> Callable:
 
     @functools.wraps(func)
     def result_of(*args):
-        args = [tf.convert_to_tensor(arg) for arg in args]
-        y, grad = func(*args)
+        tensors = [tf.convert_to_tensor(arg) for arg in args]
+        y, grad = func(*tensors)
         with y.graph.gradient_override_map({'IdentityN': _GRADIENT_NAME}):
-            y = tf.identity_n([y] + args)[0]
+            y = tf.identity_n([y] + tensors)[0]
         _gradients_in(y.graph)[y.op.name] = grad
         return y
 
