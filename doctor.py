@@ -14,7 +14,8 @@ from typing import Callable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
-from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib import flags
+from dnnlib.cli import run_cli
 from dnnlib.download import CACHE_DIR
 
 PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
@@ -231,7 +232,7 @@ def report(checks: List[Callable[[], Iterator[Verdict]]]) -> bool:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Print all verdicts; return 1 if anything fails, else 0."""
-    ArgumentParser(prog='doctor.py', description=__doc__).parse_args(argv)
+    flags.parse('doctor.py', __doc__, [], argv)
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     fine = report(CHECKS)
     fine &= report([check_tensorflow]) and report(TENSORFLOW_CHECKS)

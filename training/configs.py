@@ -162,6 +162,34 @@ CONFIGS = OrderedDict(
 )
 
 
+# One line of explanation for each.
+SUMMARIES = {
+    'config-a': 'StyleGAN 1, growing progressively',
+    'config-b': 'config-a with weight demodulation',
+    'config-c': 'config-b with lazy regularization',
+    'config-d': 'config-c with path length regularization',
+    'config-e': 'config-d without growing, with skip generator and residual discriminator',
+    'config-f': 'config-e with twice the feature maps: StyleGAN2',
+    'config-e-bald': 'config-e without noise and without path length regularization',
+    'config-e-fr': 'config-e with fuzzy reparameterization (FR)',
+    'config-e-fr-nopathreg': 'config-e-fr without path length regularization',
+    'config-e-fr-noise': 'config-e-fr, but r scales the noise alone',
+    'config-e-fr-released': 'config-e with FR as in the code that the paper released',
+    'config-e-fr-nonorm': 'config-e-fr without normalization (ablation)',
+    'config-e-fr-nostab': 'config-e-fr without stabilization (ablation)',
+    'config-e-fr-nodecomp': 'config-e-fr without decomposition (ablation)',
+    'config-e-fr-cnn': 'config-e-fr with a convolution in place of decomposition (ablation)',
+    'dcgan': 'DCGAN without noise',
+    'dcgan-additive': 'DCGAN with additive noise',
+    'dcgan-fr': 'DCGAN with fuzzy reparameterization',
+}
+SUMMARIES.update(
+    (name, 'config-e with these architectures of generator and discriminator')
+    for name in CONFIGS
+    if name.startswith('config-e-G')
+)
+
+
 def demo_parts(name: str) -> List[Dict[str, Any]]:
     """What training without --dataset lays over a configuration."""
     return [DEMO] if DCGAN in CONFIGS.get(name, []) else [DEMO, DEMO_STYLEGAN]
@@ -186,6 +214,10 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
             else:
                 options[group] = value
     return options
+
+
+def check(options: Dict[str, Any]) -> None:
+    """Stub."""
 
 
 def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
