@@ -4,7 +4,7 @@
 one, and Image2StyleGAN (Abdal et al. 2019) with the paper's alpha reparameterization.
 """
 
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -54,6 +54,17 @@ METHODS = {
 }
 
 
+# Other attributes that, beside network and target, decide on a result.
+_OTHER_SETTINGS = [
+    'method',
+    'num_steps',
+    'dlatent_avg_samples',
+    'alpha_learning_rate',
+    'regularize_noise_weight',
+    'class_index',
+]
+
+
 class Projector:
     """Searches latents of target images, several images at a time, each for itself.
 
@@ -99,6 +110,11 @@ class Projector:
         self.space: Optional[str] = None
         self._Gs = None
         self._cur_step = None
+
+    def settings(self) -> Dict[str, Any]:
+        """All attributes that, beside network and target, decide on a result."""
+        names = sorted(METHODS['w-lpips']) + _OTHER_SETTINGS
+        return {name: getattr(self, name) for name in names}
 
     def set_network(self, Gs: Optional[Network], minibatch_size: int = 1) -> None:
         """Build everything for a generator; None lets go of the last one.
@@ -400,6 +416,19 @@ class Projector:
     def _info(self, text):
         if self.verbose:
             print('Projector:', text)
+
+
+def make_projector(
+    method: str, attributes: Dict[str, Any], vgg16_weights: Optional[str] = None
+) -> Projector:
+    """A projector with some attributes, which works on the network itself, not on a copy."""
+    projector = Projector(method)
+    projector.clone_net = False
+    projector.vgg16_weights = vgg16_weights
+    for name, value in attributes.items():
+        assert hasattr(projector, name), name
+        setattr(projector, name, value)
+    return projector
 
 
 def _variable(name, shape):

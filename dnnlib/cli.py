@@ -166,11 +166,11 @@ def setting(text: str) -> Tuple[str, Any]:
 
 
 def submit(
-    result_dir: str, run_desc: str, run_func_name: str, num_gpus: int = 1, **run_func_kwargs: Any
+    result_dir: str, run_desc: str, run_func_name: str, devices: int = 1, **run_func_kwargs: Any
 ) -> None:
     """Run a function in a new folder of `result_dir`; see `submit_run`."""
     config = SubmitConfig()
-    config.num_gpus = num_gpus
+    config.num_gpus = devices
     config.run_dir_root = get_template_from_path(result_dir)
     config.run_desc = run_desc
     submit_run(config, run_func_name, **run_func_kwargs)

@@ -19,22 +19,31 @@ from .cli import (
 )
 from .files import UserError
 
-# group: what it stands under in --help. settings: of argparse's add_argument.
-Flag = NamedTuple('Flag', [('name', str), ('group', str), ('settings', Dict[str, Any])])
 
-# check: finds what would stop the function; each program says what these two are called with.
-Command = NamedTuple(
-    'Command',
-    [
-        ('name', str),
-        ('function', Callable),
-        ('summary', str),
-        ('flags', List[Flag]),
-        ('example', str),
-        ('check', Optional[Callable]),
-    ],
-)
-Command.__new__.__defaults__ = (None,)
+class Flag(NamedTuple):
+    """A flag or positional argument; see `flag`."""
+
+    name: str
+    group: str  # what it stands under in --help
+    settings: Dict[str, Any]  # of argparse's add_argument
+    sets: List[str]  # options of a configuration, by their dotted names
+
+    @property
+    def dest(self) -> str:
+        """Name of its value."""
+        return self.settings.get('dest') or self.name.lstrip('-').replace('-', '_')
+
+
+class Command(NamedTuple):
+    """A sub-command; each program says what function and check are called with."""
+
+    name: str
+    function: Callable
+    summary: str
+    flags: List[Flag]
+    example: str  # its arguments
+    check: Optional[Callable] = None  # finds what would stop the function
+
 
 _METAVARS = {
     'int': 'N',
@@ -47,13 +56,16 @@ _METAVARS = {
 }
 
 
-def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) -> Flag:
+def flag(
+    name: str, kind: Any, help: str, default: Any = None, sets: str = '', **settings: Any
+) -> Flag:
     """A flag, or a positional argument if the name does not begin with a dash.
 
     Args:
         kind: bool: a flag without a value. A list: the values to choose from. Text: what to call a
             value that is any text, such as 'DIR'. Else a type such as those of `dnnlib.cli`.
         help: the default is added if it is not told here.
+        sets: dotted names of options of a configuration, with spaces between them; see `options`.
         settings: of argparse's add_argument.
     """
     if kind is bool:
@@ -65,15 +77,21 @@ def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) 
     else:
         settings['type'] = kind
         if name.startswith('-'):
-            settings['metavar'] = _METAVARS[kind.__name__]
+            settings.setdefault('metavar', _METAVARS.get(kind.__name__))
     if default is not None:
         settings['default'] = default
-    return Flag(name, 'arguments', dict(settings, help=help))
+    return Flag(name, 'arguments', dict(settings, help=help), sets.split())
 
 
 def group(title: str, *flags: Flag) -> List[Flag]:
     """Flags that stand together in --help."""
     return [each._replace(group=title) for each in flags]
+
+
+def options(flags: Sequence[Flag], args: argparse.Namespace) -> Dict[str, Any]:
+    """Options of a configuration by their dotted names, as the flags that were given set them."""
+    values = [(each.sets, getattr(args, each.dest)) for each in flags]
+    return {path: value for sets, value in values if value is not None for path in sets}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

@@ -162,6 +162,8 @@ CONFIGS = OrderedDict(
 )
 
 
+DEFAULT = 'config-f'
+
 # One line of explanation for each.
 SUMMARIES = {
     'config-a': 'StyleGAN 1, growing progressively',

@@ -1,4 +1,4 @@
-"""What a user lays over a configuration: options of `training_loop` from a file, by --set, by flags.
+"""What a user lays over a configuration: options by --config-file, by --set and by flags.
 
 Such a change maps dotted names to values, as the parts of `training.configs` do.
 """
@@ -7,11 +7,14 @@ import inspect
 import json
 import os
 import re
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from dnnlib.cli import parse_json
+from dnnlib.tflib import precision
 from dnnlib.util import UserError
-from training import configs, runs
+from training import configs, misc, runs
+from training.data.opening import load_dataset
+from training.schedule import check_minibatches
 from training.training_loop import training_loop
 
 _KINDS = [(bool, 'true or false'), ((int, float), 'a number'), (str, 'text'), (dict, 'a group')]
@@ -61,18 +64,87 @@ def _config_of(run_name):
     return re.sub(r'^.*-\d+gpu-', '', run_name)
 
 
-def lay_over(config: str, changes: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """Options of `training_loop`: a configuration with changes laid over it, the last one on top.
+class Choice:
+    """A configuration with what a user lays over it.
+
+    Args:
+        config: its name; None: configs.DEFAULT, or that of a whole `config_file`.
+        config_file: see `read_file`; over the configuration. settings: (dotted name, value) each,
+            over it. from_flags: over all.
+
+    Attributes:
+        config: the name.
 
     Raises:
-        UserError: an option is of another kind than what it replaces, such as text for a number.
+        UserError: a file that cannot be read, or a whole one beside a configuration.
     """
-    options = configs.resolve(config)
-    for number, change in enumerate(changes, 1):
-        for path, value in change.items():
-            _check_kind(options, path, value)
-        options = configs.resolve(config, *changes[:number])
-    return options
+
+    def __init__(
+        self,
+        config: Optional[str],
+        config_file: Optional[str],
+        settings: List[Tuple[str, Any]],
+        from_flags: Dict[str, Any],
+    ):
+        from_file, whole = read_file(config_file) if config_file else ({}, None)
+        if whole is not None and config is not None:
+            raise UserError('--config-file is a whole configuration; leave --config out')
+        self.config = whole or config or configs.DEFAULT
+        # Whole options have all parts that every configuration has.
+        self._base = self.config if whole is None else configs.DEFAULT
+        self._file = config_file
+        self._changes = [from_file, dict(settings), from_flags]
+
+    def sets(self, path: str) -> bool:
+        """Whether the user set an option, by its dotted name, or the group that it is in."""
+        names = {path, path.partition('.')[0]}
+        return any(names.intersection(change) for change in self._changes)
+
+    def options(self, *parts: Dict[str, Any]) -> Dict[str, Any]:
+        """Options of `training_loop`; `parts` are laid between configuration and changes.
+
+        Raises:
+            UserError: an option is of another kind than what it replaces, as text for a number.
+        """
+        options = configs.resolve(self._base, *parts)
+        for number, change in enumerate(self._changes, 1):
+            for path, value in change.items():
+                _check_kind(options, path, value)
+            options = configs.resolve(self._base, *parts, *self._changes[:number])
+        return options
+
+    def check(self, options: Dict[str, Any], num_gpus: int) -> None:
+        """Find what would stop a run with these options, before it makes a folder or trains for
+        hours.
+
+        A grid that the user has not laid out gets one class in each row, if all fit.
+        """
+        if not options['total_kimg'] >= 0:
+            raise UserError('total_kimg is %s; it must be at least 0' % options['total_kimg'])
+        for name in 'GD':
+            args = options[name + '_args']
+            precision.check(args.get('precision', 'float32'), [args['func_name']])
+        training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
+        check_minibatches(
+            options['sched_args'],
+            training_set.resolution,
+            num_gpus,
+            lambda size: configs.is_legal_on_device(options, size),
+        )
+        if not training_set.label_size and training_set.offers_labels:
+            print('The data set has labels, which are not used; --cond=yes trains on them.')
+        _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
+        fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
+        if fits and not self.sets('grid_args.layout'):
+            options['grid_args']['layout'] = 'row_per_class'
+        training_set.close()
+
+    def __str__(self) -> str:
+        from_file, *others = self._changes
+        changed = ['%s=%s' % (path, json.dumps(v)) for each in others for path, v in each.items()]
+        if from_file:
+            changed.insert(0, 'all of ' + self._file)
+        return '%s, changed by the user: %s' % (self.config, ', '.join(changed) or 'nothing')
 
 
 def _check_kind(options, path, value):
@@ -88,8 +160,3 @@ def _check_kind(options, path, value):
             raise UserError('%s is %r; it must be %s, such as %r' % (path, value, words, old))
         if isinstance(old, kind):
             return
-
-
-def describe(change: Dict[str, Any]) -> str:
-    """A change in one line."""
-    return ', '.join('%s=%s' % (path, json.dumps(value)) for path, value in change.items())
