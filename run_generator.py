@@ -62,15 +62,13 @@ def render_projection(folder, file, moved_network, trust_network_code):
     """Write the image that was found for a target, the same to the last bit."""
     result = results.load_projection(file)
     network = results.network_of(result, moved_network)
-    renderer = results.Renderer(
-        pretrained_networks.load_generator(network, trust_network_code), result
-    )
-    path = os.path.join(folder, result.name + '.png')
-    results.save_picture([renderer.render(result)], path)
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    image = results.Renderer(Gs, result).render(result)
+    results.save_picture([image], os.path.join(folder, result.name + '.png'))
 
 
-# A function, and likewise a check, gets by name what it takes of: the values of the flags; the run's
-# folder, and a path in it; and what _load returns.
+# A function gets by name what it takes of: the values of the flags, what _load returns, the folder
+# of the run, and a path in it. A check gets the same, without folder and path.
 COMMANDS = [
     Command(
         'generate-images',
@@ -87,9 +85,7 @@ COMMANDS = [
             flags.seeds(None, 'seeds of the images to change', '--row-seeds'),
             flags.seeds(None, 'seeds of the images to take styles from', '--col-seeds'),
             flag(
-                '--col-styles',
-                cli.parse_int_list,
-                'styles to take, counted from 0 at 4x4 (default: 0-6)',
+                '--col-styles', cli.parse_int_list, 'styles to take, from 0 at 4x4 (default: 0-6)'
             ),
             noise='const',
         ),
@@ -104,12 +100,7 @@ COMMANDS = [
             flags.seeds(None, 'seeds of the images that the walk passes'),
             flag('--frames', _COUNT, 'frames from one seed to the next', 60),
             flag('--fps', number(float, 0.01, 1000), 'frames per second', 30.0),
-            flag(
-                '--space',
-                ['z', 'w'],
-                'walk on arcs between latents z, or on straight lines between styles w',
-                'z',
-            ),
+            flag('--space', ['z', 'w'], 'walk on arcs between z, or on lines between w', 'z'),
             flag('--format', video.FORMATS, 'format of the file', 'mp4'),
             noise='const',
         ),
@@ -143,7 +134,7 @@ COMMANDS = [
             network=flag(
                 '--networks',
                 cli.parse_name_list,
-                'network pickles, URLs, published networks, or folders of runs',
+                'networks as --network of other commands takes them',
                 required=True,
             ),
         ),
@@ -175,9 +166,7 @@ COMMANDS = [
         'the image that run_projector.py found',
         [
             flag('file', str, '.npz file of a projected image'),
-            flag(
-                '--network', 'PKL', 'its network (default: where it was then)', dest='moved_network'
-            ),
+            flag('--network', 'PKL', 'its network (default: as it was)', dest='moved_network'),
             flags.TRUST_NETWORK_CODE,
             flags.REQUIRE_NATIVE_OPS,
             flags.RESULT_DIR,
@@ -192,13 +181,8 @@ def _load(networks, trust_network_code, sampling):
     """Networks, and the first one, in all forms that a sub-command may take."""
     loaded = [pretrained_networks.load_generator(name, trust_network_code) for name in networks]
     generators = [Generator(Gs, **sampling) for Gs in loaded]
-    return dict(
-        networks=networks,
-        generators=generators,
-        network=networks[0],
-        Gs=loaded[0],
-        generator=generators[0],
-    )
+    first = dict(network=networks[0], Gs=loaded[0], generator=generators[0])
+    return dict(first, networks=networks, generators=generators)
 
 
 def run(command: str, loading: Optional[Dict[str, Any]], **options) -> None:

@@ -39,9 +39,7 @@ _FLAGS = (
         flags.RUN_DATASET,
         flags.RUN_DATA_DIR,
         flag(
-            '--mirror-augment',
-            cli.str_to_bool,
-            'flip real images at random (default: as the run did)',
+            '--mirror-augment', cli.str_to_bool, 'flip real images at random (default: as the run)'
         ),
         flags.FEATURE_NETS,
     )

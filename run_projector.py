@@ -10,17 +10,15 @@ import pretrained_networks
 from dnnlib import cli, flags, util
 from dnnlib.cli import number
 from dnnlib.flags import Command, flag
+from dnnlib.options import taken_by
 from dnnlib.tflib import custom_ops
-from dnnlib.util import UserError
 from metrics import inversion_table
-from projector import METHODS, make_projector
-from training import runs
+from projector import METHODS, find_vgg16, make_projector
 from training.inversion import arithmetic, results
 from training.inversion.loop import projection_loop
-from training.inversion.targets import find_targets, read_hard_cases
-from training.perception import feature_nets, vgg16
+from training.inversion.targets import NUM_IMAGES, find_targets, read_hard_cases, real_images
+from training.perception import feature_nets
 
-_NUM_IMAGES = 3
 _COUNT = number(int, 1, 1000000)
 _RATE = number(float, 0, 1e6, above=True)
 _WEIGHT = number(float, 0, 1e9)
@@ -91,56 +89,6 @@ _PROJECTION = (
 )
 
 
-def find_source(command: str, args: Namespace, run_dir: Optional[str]) -> Dict[str, Any]:
-    """Arguments of `find_targets`, by flags and the run of the network."""
-    if command == 'project-generated-images':
-        names = ('seeds', 'class_index', 'truncation_psi')
-        return dict({name: getattr(args, name) for name in names}, kind='generated')
-    if args.images is not None:
-        if args.dataset is not None:
-            raise UserError('--images and --dataset are both given; choose one')
-        return dict(kind='folder', path=args.images, num_images=args.num_images, fit=args.fit)
-    if args.fit:
-        raise UserError('--fit is for --images, which is not given')
-    options = (runs.training_options(run_dir) if run_dir else None) or {}
-    dataset_args = options.get('dataset_args')
-    if args.dataset is not None:
-        dataset_args = dict(tfrecord_dir=args.dataset)
-    if dataset_args is None:
-        raise UserError(
-            'no training run tells which images the network was trained on; name the data set '
-            'by --dataset, or image files by --images'
-        )
-    return dict(
-        kind='dataset',
-        dataset_args=dict(dataset_args),
-        data_dir=args.data_dir or options.get('data_dir') or 'datasets',
-        num_images=args.num_images or _NUM_IMAGES,
-    )
-
-
-def find_vgg16(args: Namespace) -> Optional[str]:
-    """File of VGG16's weights, None to go without."""
-    if args.vgg16 == 'none':
-        return None
-    if args.vgg16 == 'download':
-        return vgg16.find_weights()
-    path = vgg16.find_weights(args.vgg16, download=False)
-    if path is not None:
-        vgg16.load_weights(path)
-    elif args.lambda_perceptual:
-        raise UserError(
-            "--lambda-perceptual needs VGG16's weights; name their file by --vgg16, or "
-            'get them by --vgg16=download'
-        )
-    elif args.method == 'wplus-alpha':
-        print(
-            "VGG16's weights are not there: the loss is the mean squared error alone "
-            '(--vgg16=download gets them).'
-        )
-    return path
-
-
 def check(work: Dict[str, Any], hard_cases: Optional[str]) -> List[str]:
     """Find what would stop `project`, before it makes a folder or optimizes for hours.
 
@@ -204,15 +152,11 @@ COMMANDS = [
             flags.RUN_DATASET,
             flags.RUN_DATA_DIR,
             flag('--images', 'DIR', 'folder or .zip of images in place of a data set'),
-            flag(
-                '--fit',
-                bool,
-                'cut out the middle square of --images, resize it and convert its colours',
-            ),
+            flag('--fit', bool, 'cut --images to the middle square, resize and convert them'),
             flag(
                 '--num-images',
                 _COUNT,
-                'number of images (default: %d of a data set, all of --images)' % _NUM_IMAGES,
+                'number of images (default: %d of a data set, all of --images)' % NUM_IMAGES,
             ),
         )
         + _PROJECTION,
@@ -246,13 +190,18 @@ def main(argv: Optional[List[str]] = None) -> None:
     network = found.paths[-1]
     feature_nets.use_folder(args.feature_nets)
     attributes = {each.dest: options[each.dest] for each in _ATTRIBUTES}
+    if command.name == 'project-generated-images':
+        names = ('seeds', 'class_index', 'truncation_psi')
+        source = dict({name: options[name] for name in names}, kind='generated')
+    else:
+        source = real_images(**taken_by(real_images, dict(options, run_dir=found.run_dir)))
     work = dict(
         network=network if util.is_url(network) else os.path.abspath(network),
         trust_network_code=args.trust_network_code,
-        source=find_source(command.name, args, found.run_dir),
+        source=source,
         method=args.method,
         attributes={name: value for name, value in attributes.items() if value is not None},
-        vgg16_weights=find_vgg16(args),
+        vgg16_weights=find_vgg16(args.vgg16, args.method, args.lambda_perceptual),
     )
     cli.submit(
         args.result_dir,

@@ -27,6 +27,25 @@ _DEFAULTS = {
 _COUNT = number(int, 1, 1 << 20)
 
 
+# Options of the configuration, by the flags that set them.
+_SETS = {
+    'noise_injection': ['G_args.noise_injection'],
+    'fmap_base': ['G_args.fmap_base', 'D_args.fmap_base'],
+    'fmap_max': ['G_args.fmap_max', 'D_args.fmap_max'],
+    'gamma': ['D_loss_args.gamma'],
+    'data_dir': ['data_dir'],
+    'dataset': ['dataset_args.tfrecord_dir'],
+    'mirror_augment': ['mirror_augment'],
+    'cond': ['dataset_args.max_label_size'],
+    'total_kimg': ['total_kimg'],
+    'minibatch_size': ['sched_args.minibatch_size_base'],
+    'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
+    'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
+    'precision': ['G_args.precision', 'D_args.precision'],
+    'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
+}
+
+
 def _label_size(text):
     return 'full' if cli.str_to_bool(text) else 0
 
@@ -54,49 +73,30 @@ _FLAGS = (
             '--noise-injection',
             list(NOISE_INJECTION_FORMS),
             'form of the noise (default: by --config)',
-            sets='G_args.noise_injection',
         ),
+        flag('--fmap-base', _COUNT, 'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max'),
+        flag('--fmap-max', _COUNT, 'largest number of feature maps'),
         flag(
-            '--fmap-base',
-            _COUNT,
-            'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max',
-            sets='G_args.fmap_base D_args.fmap_base',
-        ),
-        flag(
-            '--fmap-max',
-            _COUNT,
-            'largest number of feature maps',
-            sets='G_args.fmap_max D_args.fmap_max',
-        ),
-        flag(
-            '--gamma',
-            number(float, 0, 1e9),
-            'weight of R1 regularization (default: by --config)',
-            sets='D_loss_args.gamma',
+            '--gamma', number(float, 0, 1e9), 'weight of R1 regularization (default: by --config)'
         ),
     )
     + flags.group(
         'data',
-        flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)', sets='data_dir'),
+        flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)'),
         flag(
             '--dataset',
             'NAME',
             'data set in --data-dir, made by dataset_tool.py '
             '(default: a demo made from photographs that come with this program)',
-            sets='dataset_args.tfrecord_dir',
         ),
         flag(
-            '--mirror-augment',
-            cli.str_to_bool,
-            'flip images left to right at random (default: no)',
-            sets='mirror_augment',
+            '--mirror-augment', cli.str_to_bool, 'flip images left to right at random (default: no)'
         ),
         flag(
             '--cond',
             _label_size,
             'train on the labels of the data set (default: no)',
             metavar='BOOL',
-            sets='dataset_args.max_label_size',
         ),
     )
     + flags.group(
@@ -105,26 +105,10 @@ _FLAGS = (
             '--total-kimg',
             number(int, 0, 10**9),
             'length in thousands of images (default: %d)' % configs.BASE['total_kimg'],
-            sets='total_kimg',
         ),
-        flag(
-            '--minibatch-size',
-            _COUNT,
-            'images per step over all devices',
-            sets='sched_args.minibatch_size_base',
-        ),
-        flag(
-            '--minibatch-gpu',
-            _COUNT,
-            'images per device at a time',
-            sets='sched_args.minibatch_gpu_base',
-        ),
-        flag(
-            '--seed',
-            number(int, 0, cli.MAX_SEED),
-            'of weights, latents and image order (default: 1000)',
-            sets='dataset_args.seed tf_config.rnd.np_random_seed',
-        ),
+        flag('--minibatch-size', _COUNT, 'images per step over all devices'),
+        flag('--minibatch-gpu', _COUNT, 'images per device at a time'),
+        flags.seed('of weights, latents and image order (default: 1000)', None),
     )
     + flags.group(
         'speed',
@@ -134,7 +118,6 @@ _FLAGS = (
             precision.PRECISIONS,
             'mixed: convolutions in half precision, bfloat16 on CPUs that have it (with TensorFlow '
             '2), float16 on GPUs (default: float32)',
-            sets='G_args.precision D_args.precision',
         ),
         flags.REQUIRE_NATIVE_OPS,
     )
@@ -146,12 +129,7 @@ _FLAGS = (
             cli.parse_name_list,
             'metrics to evaluate at snapshots, or none (default: fid50k if possible)',
         ),
-        flag(
-            '--snapshot-ticks',
-            _COUNT,
-            'ticks between snapshots of images and networks',
-            sets='image_snapshot_ticks network_snapshot_ticks',
-        ),
+        flag('--snapshot-ticks', _COUNT, 'ticks between snapshots of images and networks'),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )
 )
@@ -173,7 +151,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     more = flags.table('configurations', summaries)
     description = 'Train a generative adversarial network.'
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
-    args.choice = Choice(args.config, args.config_file, args.settings, flags.options(_FLAGS, args))
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
+    args.choice = Choice(args.config, args.config_file, args.settings, options)
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
 

@@ -26,7 +26,6 @@ class Flag(NamedTuple):
     name: str
     group: str  # what it stands under in --help
     settings: Dict[str, Any]  # of argparse's add_argument
-    sets: List[str]  # options of a configuration, by their dotted names
 
     @property
     def dest(self) -> str:
@@ -56,16 +55,13 @@ _METAVARS = {
 }
 
 
-def flag(
-    name: str, kind: Any, help: str, default: Any = None, sets: str = '', **settings: Any
-) -> Flag:
+def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) -> Flag:
     """A flag, or a positional argument if the name does not begin with a dash.
 
     Args:
         kind: bool: a flag without a value. A list: the values to choose from. Text: what to call a
             value that is any text, such as 'DIR'. Else a type such as those of `dnnlib.cli`.
         help: the default is added if it is not told here.
-        sets: dotted names of options of a configuration, with spaces between them; see `options`.
         settings: of argparse's add_argument.
     """
     if kind is bool:
@@ -80,18 +76,12 @@ def flag(
             settings.setdefault('metavar', _METAVARS.get(kind.__name__))
     if default is not None:
         settings['default'] = default
-    return Flag(name, 'arguments', dict(settings, help=help), sets.split())
+    return Flag(name, 'arguments', dict(settings, help=help))
 
 
 def group(title: str, *flags: Flag) -> List[Flag]:
     """Flags that stand together in --help."""
     return [each._replace(group=title) for each in flags]
-
-
-def options(flags: Sequence[Flag], args: argparse.Namespace) -> Dict[str, Any]:
-    """Options of a configuration by their dotted names, as the flags that were given set them."""
-    values = [(each.sets, getattr(args, each.dest)) for each in flags]
-    return {path: value for sets, value in values if value is not None for path in sets}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

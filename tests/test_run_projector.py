@@ -15,6 +15,7 @@ from bench import metric_toys
 from dcgan.networks import G_dcgan
 from dnnlib import cli, tflib
 from dnnlib.util import UserError
+from projector import find_vgg16
 from tests import test_vgg16
 from training import misc
 from training.inversion import results
@@ -257,8 +258,7 @@ def test_images_can_be_fitted_and_compared_by_vgg16(folder, tmp_path, monkeypatc
     want = PIL.Image.open('odd/wide one.png').crop((5, 0, 15, 10)).resize((8, 8), PIL.Image.LANCZOS)
     np.testing.assert_array_equal(pixels(path, 'wide_one-target.png'), np.asarray(want))
 
-    args = run_projector.parse_args(['project-real-images'])
-    assert run_projector.find_vgg16(args) is None
+    assert find_vgg16(None, 'wplus-alpha', None) is None
     assert 'the loss is the mean squared error alone' in capsys.readouterr().out
 
 
