@@ -14,6 +14,7 @@ from typing import Callable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
+import dnnlib
 from dnnlib import flags
 from dnnlib.cli import run_cli
 from dnnlib.download import CACHE_DIR
@@ -45,6 +46,7 @@ def fail(text: str) -> Verdict:
 
 def check_python() -> Iterator[Verdict]:
     """The interpreter's version against those that the pinned packages exist for."""
+    yield ok('version %s' % dnnlib.full_version())
     text = 'Python %s, %s' % (platform.python_version(), sys.executable)
     known = sys.version_info[:2] in PYTHONS
     yield (
