@@ -13,7 +13,7 @@ from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine, precision
 from metrics.metric_defaults import check_metrics, default_metrics
-from training import configs
+from training import configs, option_groups
 from training.data import demo
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS
 from training.overrides import Choice
@@ -173,7 +173,9 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
         if args.precision == 'float32':
             options[name + '_args'].pop('precision')
             options[name + '_opt_args'].pop('use_loss_scaling', None)
-    configs.check(options)
+    flag_of = {path: '--' + name.replace('_', '-') for name in _SETS for path in _SETS[name]}
+    given = {path: flag for path, flag in flag_of.items() if path in args.choice.from_flags}
+    option_groups.check(options, given)
     return options
 
 

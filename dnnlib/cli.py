@@ -11,8 +11,9 @@ import re
 import sys
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
+import dnnlib
+
 from .files import UserError
-from .submission.submit import SubmitConfig, get_template_from_path, submit_run
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -169,8 +170,8 @@ def submit(
     result_dir: str, run_desc: str, run_func_name: str, devices: int = 1, **run_func_kwargs: Any
 ) -> None:
     """Run a function in a new folder of `result_dir`; see `submit_run`."""
-    config = SubmitConfig()
+    config = dnnlib.SubmitConfig()
     config.num_gpus = devices
-    config.run_dir_root = get_template_from_path(result_dir)
+    config.run_dir_root = dnnlib.submission.submit.get_template_from_path(result_dir)
     config.run_desc = run_desc
-    submit_run(config, run_func_name, **run_func_kwargs)
+    dnnlib.submit_run(config, run_func_name, **run_func_kwargs)

@@ -66,7 +66,7 @@ def test_every_sub_command_shows_an_example_that_can_be_parsed(capsys, program):
 @pytest.mark.parametrize('program', [run_training, run_metrics], ids=lambda p: p.__name__)
 def test_examples_of_programs_without_sub_commands_can_be_parsed(program):
     for _, line in program._EXAMPLES:
-        flags.parse('prog', '', program._FLAGS, shlex.split(line))
+        flags.parse('prog', '', program._FLAGS, shlex.split(line.replace('\\\n', '')))
 
 
 def test_help_groups_flags_and_tells_defaults(capsys):

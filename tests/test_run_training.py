@@ -57,7 +57,7 @@ def refuse(argv, capsys):
             ['--minibatch-gpu', '2, 3, 4, 12'],
         ),
         (['--datset=tiny'], ['--datset']),
-        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config=dcgan']),
+        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config', 'D_logistic']),
         (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
     ],
 )
@@ -153,7 +153,8 @@ def test_flags_lie_over_set_over_config_file_over_config(in_tmp, capsys):
     captured = capsys.readouterr()
     assert json.loads(captured.out)['D_loss_args']['gamma'] == 8
     assert captured.err == (
-        'config-e, changed by the user: all of options.json, total_kimg=6, '
+        'config-e, changed by the user: all of options.json, network_snapshot_ticks=null, '
+        'total_kimg=6, '
         'G_args.architecture="resnet", D_loss_args.gamma=8.0, dataset_args.tfrecord_dir="tiny"\n'
     )
 
@@ -200,7 +201,10 @@ def test_precision_and_labels_of_a_file_can_be_taken_back(in_tmp, capsys):
         (['--config-file=broken.json'], ['broken.json', 'JSON']),
         (['--config-file=list.json'], ['list.json', 'options by name']),
         (['--config-file=whole.json', '--config=config-e'], ['whole', 'leave --config out']),
-        (['--set', 'total_kimg=long'], ['total_kimg', "'long'", 'a number, such as 25000']),
+        (['--set', 'total_kimg=long'], ['total_kimg', '"long"', 'a number, such as 25000']),
+        (['--set', 'total_kimg=null'], ['total_kimg is null', 'a number']),
+        (['--set', 'total_kimg=true'], ['total_kimg is true', 'a number']),
+        (['--set', 'sched_args=null'], ['sched_args is null', 'a group']),
         (['--set', 'G_args=5'], ['G_args', 'a group']),
         (['--set', 'lazy_regularization=3'], ['lazy_regularization', 'true or false']),
         (['--set', 'total_kimg.more=5'], ['total_kimg is no group']),

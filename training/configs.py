@@ -218,10 +218,6 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
     return options
 
 
-def check(options: Dict[str, Any]) -> None:
-    """Stub."""
-
-
 def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
     """Whether the networks and losses of these options can take minibatches of `size` on a
     device.

@@ -17,7 +17,13 @@ from training.data.opening import load_dataset
 from training.schedule import check_minibatches
 from training.training_loop import training_loop
 
-_KINDS = [(bool, 'true or false'), ((int, float), 'a number'), (str, 'text'), (dict, 'a group')]
+_KINDS = [
+    (bool, 'true or false'),
+    ((int, float), 'a number'),
+    (str, 'text'),
+    (dict, 'a group'),
+    ((list, tuple), 'a list'),
+]
 
 
 def read_file(path: str) -> Tuple[Dict[str, Any], Optional[str]]:
@@ -73,7 +79,7 @@ class Choice:
             over it. from_flags: over all.
 
     Attributes:
-        config: the name.
+        config: the name. from_flags: as given.
 
     Raises:
         UserError: a file that cannot be read, or a whole one beside a configuration.
@@ -94,6 +100,7 @@ class Choice:
         self._base = self.config if whole is None else configs.DEFAULT
         self._file = config_file
         self._changes = [from_file, dict(settings), from_flags]
+        self.from_flags = from_flags
 
     def sets(self, path: str) -> bool:
         """Whether the user set an option, by its dotted name, or the group that it is in."""
@@ -140,23 +147,32 @@ class Choice:
         training_set.close()
 
     def __str__(self) -> str:
-        from_file, *others = self._changes
-        changed = ['%s=%s' % (path, json.dumps(v)) for each in others for path, v in each.items()]
+        from_file, settings, from_flags = self._changes
+        changes = dict(settings, **from_flags).items()
+        changed = ['%s=%s' % (path, json.dumps(value)) for path, value in changes]
         if from_file:
             changed.insert(0, 'all of ' + self._file)
         return '%s, changed by the user: %s' % (self.config, ', '.join(changed) or 'nothing')
 
 
 def _check_kind(options, path, value):
-    defaults = inspect.signature(training_loop).parameters
+    parameters = inspect.signature(training_loop).parameters
     name, _, key = path.partition('.')
-    old = options.get(name, defaults[name].default if name in defaults else None)
+    old = options.get(name, parameters[name].default if name in parameters else None)
     if key:
         if not isinstance(old, dict):
             raise UserError('there is no option %s, since %s is no group of options' % (path, name))
         old = old.get(key)
-    for kind, words in _KINDS:
-        if isinstance(old, kind) and value is not None and not isinstance(value, kind):
-            raise UserError('%s is %r; it must be %s, such as %r' % (path, value, words, old))
-        if isinstance(old, kind):
-            return
+    want, got = _kind(old), _kind(value)
+    # Within groups null is no mistake: it stands for a default or for nothing in many places.
+    annotation = parameters[name].annotation if name in parameters else None
+    can_be_none = key or old is None or annotation == Optional[type(old)]
+    if (want and got and want != got) or (got is None and not can_be_none):
+        raise UserError(
+            '%s is %s; it must be %s, such as %s'
+            % (path, json.dumps(value), want, json.dumps(old, default=str))
+        )
+
+
+def _kind(value):
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), None)
