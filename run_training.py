@@ -67,7 +67,6 @@ _FLAGS = (
             'below flags; VALUE is JSON, else text; may be repeated',
             action='append',
             dest='settings',
-            default=[],
         ),
         flag(
             '--noise-injection',
@@ -153,7 +152,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
-    args.choice = Choice(args.config, args.config_file, args.settings, options)
+    args.choice = Choice(args.config, args.config_file, args.settings or [], options)
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
 
