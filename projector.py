@@ -431,25 +431,21 @@ def make_projector(
     return projector
 
 
-def find_vgg16(file: Optional[str], method: str, weight: Optional[float]) -> Optional[str]:
-    """File of VGG16's weights, None to go without.
-
-    Args:
-        file: what --vgg16 says. weight: of the perceptual loss, None if it is not given.
-    """
-    if file == 'none':
+def find_vgg16(args: Any) -> Optional[str]:
+    """File of VGG16's weights by the flags of run_projector.py, None to go without."""
+    if args.vgg16 == 'none':
         return None
-    if file == 'download':
+    if args.vgg16 == 'download':
         return vgg16.find_weights()
-    path = vgg16.find_weights(file, download=False)
+    path = vgg16.find_weights(args.vgg16, download=False)
     if path is not None:
         vgg16.load_weights(path)
-    elif weight:
+    elif args.lambda_perceptual:
         raise UserError(
             "--lambda-perceptual needs VGG16's weights; name their file by --vgg16, or "
             'get them by --vgg16=download'
         )
-    elif method == 'wplus-alpha':
+    elif args.method == 'wplus-alpha':
         print(
             "VGG16's weights are not there: the loss is the mean squared error alone "
             '(--vgg16=download gets them).'

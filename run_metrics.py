@@ -96,7 +96,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         names = ', '.join(metric_defaults.metric_defaults)
         raise UserError('--metrics names no metric; choose from %s' % names)
     custom_ops.require_native_ops(args.require_native_ops)
-    feature_nets.use_folder(args.feature_nets)
+    feature_nets.use_folder(args.feature_nets_dir)
     metric_kwargs = metric_defaults.check_metrics(
         args.metrics, args.num_samples, ensure=False, class_index=args.class_index
     )

@@ -188,7 +188,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     custom_ops.require_native_ops(args.require_native_ops)
     found = pretrained_networks.find(args.network, args.result_dir)
     network = found.paths[-1]
-    feature_nets.use_folder(args.feature_nets)
+    feature_nets.use_folder(args.feature_nets_dir)
     attributes = {each.dest: options[each.dest] for each in _ATTRIBUTES}
     if command.name == 'project-generated-images':
         names = ('seeds', 'class_index', 'truncation_psi')
@@ -201,7 +201,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         source=source,
         method=args.method,
         attributes={name: value for name, value in attributes.items() if value is not None},
-        vgg16_weights=find_vgg16(args.vgg16, args.method, args.lambda_perceptual),
+        vgg16_weights=find_vgg16(args),
     )
     cli.submit(
         args.result_dir,

@@ -199,6 +199,7 @@ FEATURE_NETS = flag(
     existing_dir,
     'folder of pretrained networks that look at images, for machines without internet; code in '
     'their files runs (default: $STYLEGAN2_FEATURE_NETS)',
+    dest='feature_nets_dir',
 )
 RUN_DATASET = flag('--dataset', 'NAME', "data set in --data-dir (default: the run's)")
 RUN_DATA_DIR = flag('--data-dir', 'DIR', "folder of data sets (default: the run's, or datasets)")
