@@ -139,6 +139,7 @@ def test_flags_lie_over_set_over_config_file_over_config(in_tmp, capsys):
     argv = ['--dataset=tiny', '--config=config-e', '--config-file=options.json']
     assert dry_run(argv, capsys)['D_loss_args']['gamma'] == 3
     argv += [
+        '--set=network_snapshot_ticks=null',
         '--set',
         'total_kimg=6',
         '--set=G_args.architecture=resnet',
@@ -148,6 +149,7 @@ def test_flags_lie_over_set_over_config_file_over_config(in_tmp, capsys):
     options = dry_run(argv, capsys)
     assert options['D_loss_args'] == {'func_name': 'training.loss.D_logistic_r1', 'gamma': 7}
     assert options['total_kimg'] == 6 and options['G_smoothing_kimg'] == 5.5
+    assert options['network_snapshot_ticks'] is None and options['image_snapshot_ticks'] == 10
     assert options['G_args']['architecture'] == 'resnet' and options['G_args']['fmap_base'] == 8192
     assert run_cli(run_training.main, argv + ['--gamma=8', '--metrics=none', '--dry-run']) == 0
     captured = capsys.readouterr()
