@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Make data sets for training and look into them."""
 
-import argparse
 import sys
 
-from dnnlib.cli import ArgumentParser, run_cli
+from dnnlib import flags
+from dnnlib.cli import MAX_SEED, number, run_cli
+from dnnlib.flags import Command, flag
 from training.data.from_images import create_from_crops, create_from_images
 from training.data.image_files import CONVERSIONS
 from training.data.inspection import compare, display, extract, info, verify
@@ -44,18 +45,6 @@ __all__ = [
     'verify',
 ]
 
-_EXAMPLES = """examples:
-  # photographs of any size in my/photos -> data set of 256x256 images
-  python dataset_tool.py create_from_images datasets/photos my/photos --crop --resize=256
-  # the same with one folder per class -> data set with labels
-  python dataset_tool.py create_from_images datasets/animals my/animals --crop --resize=64
-  # what is in it, and is it sound?
-  python dataset_tool.py info datasets/photos
-  python dataset_tool.py verify datasets/photos
-
-python dataset_tool.py <command> --help tells the options of a command.
-"""
-
 _POSITIONALS = {
     'source': 'data set to choose from: folder of .tfrecords, or folder or .zip of images',
     'tfrecord_dir': 'folder of the data set',
@@ -71,193 +60,188 @@ _POSITIONALS = {
     'celeba_dir': 'folder that holds img_align_celeba_png',
     'hdf5_filename': 'HDF5 file of images',
 }
-_FORCE = ('--force', dict(action='store_true', help='replace a data set that is in the folder'))
-_SHUFFLE = (
-    '--shuffle',
-    dict(
-        type=int,
-        default=1,
-        choices=[0, 1],
-        help='1 = always the same random order, 0 = source order',
-    ),
-)
+_COUNT = number(int, 1, 10**9)
+_SEED = number(int, 0, MAX_SEED)
+_PIXELS = number(int, 0, 1 << 16)
 
-_MAX_IMAGES = ('--max-images', dict(type=int, help='stop after so many images, None = all'))
 
-# function, what it does, positional arguments, options
+def _command(function, summary, positionals, options, example):
+    """The sub-command of a function's name."""
+    paths = [flag(name, str, _POSITIONALS[name]) for name in positionals]
+    return Command(function.__name__, function, summary, paths + options, example)
+
+
+def _zero_or_one(name, default, help):
+    return flag(name, int, help, default, choices=[0, 1])
+
+
+_FORCE = flag('--force', bool, 'replace a data set that is in the folder')
+_SHUFFLE = _zero_or_one('--shuffle', 1, '1 = always the same random order, 0 = source order')
+_MAX_IMAGES = flag('--max-images', _COUNT, 'stop after so many images (default: all)')
+
 _COMMANDS = [
-    (info, 'Print what a data set holds.', ['tfrecord_dir'], []),
-    (verify, 'Check every record of a data set.', ['tfrecord_dir'], []),
-    (display, 'Show images one by one.', ['tfrecord_dir'], []),
-    (extract, 'Write all images as PNG files.', ['tfrecord_dir', 'output_dir'], []),
-    (
-        compare,
-        'Compare two data sets image by image.',
-        ['tfrecord_dir_a', 'tfrecord_dir_b'],
-        [
-            (
-                '--ignore-labels',
-                dict(type=int, default=0, choices=[0, 1], help='compare images only'),
-            ),
-        ],
+    _command(info, 'print what a data set holds', ['tfrecord_dir'], [], 'datasets/photos'),
+    _command(verify, 'check every record of a data set', ['tfrecord_dir'], [], 'datasets/photos'),
+    _command(display, 'show images one by one', ['tfrecord_dir'], [], 'datasets/photos'),
+    _command(
+        extract,
+        'write all images as PNG files',
+        ['tfrecord_dir', 'output_dir'],
+        [],
+        'datasets/photos my/copies',
     ),
-    (
+    _command(
+        compare,
+        'compare two data sets image by image',
+        ['tfrecord_dir_a', 'tfrecord_dir_b'],
+        [_zero_or_one('--ignore-labels', 0, 'compare images only')],
+        'datasets/photos datasets/others',
+    ),
+    _command(
         create_from_images,
-        'Make a data set of image files; one folder per class gives labels.',
+        'make a data set of image files; one folder per class gives labels',
         ['tfrecord_dir', 'image_dir'],
         [
             _SHUFFLE,
-            ('--resize', dict(type=int, metavar='N', help='resize to NxN pixels, a power of two')),
-            ('--crop', dict(action='store_true', help='cut out the middle square')),
-            (
-                '--convert',
-                dict(choices=sorted(CONVERSIONS), help='convert all images to this kind'),
-            ),
-            ('--skip-bad', dict(action='store_true', help='leave out files that cannot be used')),
+            flag('--resize', int, 'resize to NxN pixels, a power of two'),
+            flag('--crop', bool, 'cut out the middle square'),
+            flag('--convert', sorted(CONVERSIONS), 'convert all images to this kind'),
+            flag('--skip-bad', bool, 'leave out files that cannot be used'),
             _FORCE,
         ],
+        'datasets/photos my/photos --crop --resize=256',
     ),
-    (
+    _command(
         create_from_crops,
-        'Make a data set of random square crops of photographs.',
+        'make a data set of random square crops of photographs',
         ['tfrecord_dir', 'image_dir'],
         [
-            ('--resolution', dict(type=int, default=32, help='side of the images, a power of two')),
-            ('--num-images', dict(type=int, default=5000, help='number of crops')),
-            ('--seed', dict(type=int, default=0, help='determines the crops')),
-            (
-                '--min-scale',
-                dict(
-                    type=float,
-                    default=0.25,
-                    help='smallest crop, as part of the shorter side of a photograph',
-                ),
-            ),
-            ('--max-scale', dict(type=float, default=1.0, help='largest crop, likewise')),
+            flag('--resolution', int, 'side of the images, a power of two', 32),
+            flag('--num-images', int, 'number of crops', 5000),
+            flag('--seed', _SEED, 'determines the crops', 0),
+            flag('--min-scale', float, "smallest crop, as part of a photograph's short side", 0.25),
+            flag('--max-scale', float, 'largest crop, likewise', 1.0),
             _FORCE,
         ],
+        'datasets/crops my/photos --num-images=10000',
     ),
-    (create_mnist, 'Make a data set of MNIST.', ['tfrecord_dir', 'mnist_dir'], [_FORCE]),
-    (
+    _command(
+        create_mnist,
+        'make a data set of MNIST',
+        ['tfrecord_dir', 'mnist_dir'],
+        [_FORCE],
+        'datasets/mnist my/mnist',
+    ),
+    _command(
         create_mnistrgb,
-        'Make a data set of stacked MNIST.',
+        'make a data set of stacked MNIST',
         ['tfrecord_dir', 'mnist_dir'],
         [
-            ('--num-images', dict(type=int, default=1000000, help='number of images')),
-            ('--random-seed', dict(type=int, default=123, help='determines the digits')),
+            flag('--num-images', _COUNT, 'number of images', 1000000),
+            flag('--random-seed', _SEED, 'determines the digits', 123),
             _FORCE,
         ],
+        'datasets/mnistrgb my/mnist',
     ),
-    (create_cifar10, 'Make a data set of CIFAR-10.', ['tfrecord_dir', 'cifar10_dir'], [_FORCE]),
-    (create_cifar100, 'Make a data set of CIFAR-100.', ['tfrecord_dir', 'cifar100_dir'], [_FORCE]),
-    (create_svhn, 'Make a data set of SVHN.', ['tfrecord_dir', 'svhn_dir'], [_FORCE]),
-    (
+    _command(
+        create_cifar10,
+        'make a data set of CIFAR-10',
+        ['tfrecord_dir', 'cifar10_dir'],
+        [_FORCE],
+        'datasets/cifar10 my/cifar-10-batches-py',
+    ),
+    _command(
+        create_cifar100,
+        'make a data set of CIFAR-100',
+        ['tfrecord_dir', 'cifar100_dir'],
+        [_FORCE],
+        'datasets/cifar100 my/cifar-100-python',
+    ),
+    _command(
+        create_svhn,
+        'make a data set of SVHN',
+        ['tfrecord_dir', 'svhn_dir'],
+        [_FORCE],
+        'datasets/svhn my/svhn',
+    ),
+    _command(
         create_lsun,
-        'Make a data set of one LSUN category.',
+        'make a data set of one LSUN category',
         ['tfrecord_dir', 'lmdb_dir'],
-        [
-            ('--resolution', dict(type=int, default=256, help='side of the images')),
-            _MAX_IMAGES,
-            _FORCE,
-        ],
+        [flag('--resolution', _PIXELS, 'side of the images', 256), _MAX_IMAGES, _FORCE],
+        'datasets/cats my/cat_lmdb --resolution=128',
     ),
-    (
+    _command(
         create_lsun_wide,
-        'Make a data set of one LSUN category, wide images between black bars.',
+        'make a data set of one LSUN category, wide images between black bars',
         ['tfrecord_dir', 'lmdb_dir'],
         [
-            ('--width', dict(type=int, default=512, help='side of the images')),
-            ('--height', dict(type=int, default=384, help='rows between the bars')),
+            flag('--width', _PIXELS, 'side of the images', 512),
+            flag('--height', _PIXELS, 'rows between the bars', 384),
             _MAX_IMAGES,
             _FORCE,
         ],
+        'datasets/cars my/car_lmdb',
     ),
-    (
+    _command(
         create_celeba,
-        'Make a data set of 128x128 crops of CelebA.',
+        'make a data set of 128x128 crops of CelebA',
         ['tfrecord_dir', 'celeba_dir'],
         [
-            ('--cx', dict(type=int, default=89, help='middle of the crops')),
-            ('--cy', dict(type=int, default=121, help='middle of the crops')),
+            flag('--cx', _PIXELS, 'middle of the crops', 89),
+            flag('--cy', _PIXELS, 'middle of the crops', 121),
             _FORCE,
         ],
+        'datasets/celeba my/celeba',
     ),
-    (
+    _command(
         create_from_hdf5,
-        'Make a data set of an HDF5 file.',
+        'make a data set of an HDF5 file',
         ['tfrecord_dir', 'hdf5_filename'],
         [_SHUFFLE, _FORCE],
+        'datasets/celebahq my/celebahq.h5',
     ),
-    (
+    _command(
         select_by_pagerank,
-        'Make a data set of the most typical images of another one, by PageRank.',
-        ['source', 'tfrecord_dir'],
+        'make a data set of the most typical images of another one, by PageRank',
+        ['tfrecord_dir', 'source'],
         [
-            ('--num', dict(type=int, default=100000, help='number of images to choose')),
-            (
+            flag('--num', int, 'number of images to choose', 100000),
+            flag(
                 '--features',
-                dict(
-                    choices=FEATURES,
-                    default='pixels',
-                    help='what images are compared by: 16x16 pixels, or VGG16',
-                ),
+                FEATURES,
+                'what images are compared by: 16x16 pixels, or VGG16',
+                'pixels',
             ),
-            ('--k', dict(type=int, default=20, help='nearest neighbours that an image links to')),
-            ('--a', dict(type=float, default=0.95, help='weight of a link of mean squared length')),
-            ('--damping', dict(type=float, default=0.85, help='part of a score that links bring')),
-            (
+            flag('--k', int, 'nearest neighbours that an image links to', 20),
+            flag('--a', float, 'weight of a link of mean squared length', 0.95),
+            flag('--damping', float, 'part of a score that links bring', 0.85),
+            flag(
                 '--vgg16',
-                dict(
-                    metavar='FILE',
-                    help="Keras' weights of VGG16 without the dense layers, "
-                    'None = look for them, or download them',
-                ),
+                'FILE',
+                "Keras' weights of VGG16 without the dense layers (default: look for them, or "
+                'download them)',
             ),
             _FORCE,
         ],
+        'datasets/cat-selected datasets/cats --num=100000',
     ),
 ]
-
-
-def _make_parser():
-    parser = ArgumentParser(
-        prog='dataset_tool.py',
-        description=__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    subparsers = parser.add_subparsers(metavar='<command>')
-    for function, summary, positionals, options in _COMMANDS:
-        command = subparsers.add_parser(
-            function.__name__,
-            help=summary,
-            description=summary,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        command.set_defaults(function=function)
-        for name in positionals:
-            command.add_argument(name, help=_POSITIONALS[name])
-        for flag, settings in options:
-            command.add_argument(flag, **settings)
-    return parser
 
 
 def main(argv=None):
     """Run the command that the arguments name; without any, print the help."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = _make_parser()
-    args = vars(parser.parse_args([_with_dashes(arg) for arg in argv]))
-    function = args.pop('function', None)
-    if function is None:
-        parser.print_help()
-        return None
-    return function(**args)
+    command, options = flags.parse_command(
+        'dataset_tool.py', __doc__, _COMMANDS, [_with_dashes(arg) for arg in argv] or ['--help']
+    )
+    return command.function(**options)
 
 
 def _with_dashes(argument):
     """Upstream's spelling of a flag, --num_images, as --num-images."""
-    flag, equals, value = argument.partition('=')
-    return (flag.replace('_', '-') if flag.startswith('--') else flag) + equals + value
+    name, equals, value = argument.partition('=')
+    return (name.replace('_', '-') if name.startswith('--') else name) + equals + value
 
 
 if __name__ == '__main__':

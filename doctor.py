@@ -14,8 +14,9 @@ from typing import Callable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
-from dnnlib import native_build
-from dnnlib.cli import ArgumentParser, run_cli
+import dnnlib
+from dnnlib import flags, native_build
+from dnnlib.cli import run_cli
 from dnnlib.download import CACHE_DIR
 
 PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
@@ -50,6 +51,7 @@ def fail(text: str) -> Verdict:
 
 def check_python() -> Iterator[Verdict]:
     """The interpreter's version against those that the pinned packages exist for."""
+    yield ok('version %s' % dnnlib.full_version())
     text = 'Python %s, %s' % (platform.python_version(), sys.executable)
     known = sys.version_info[:2] in PYTHONS
     yield (
@@ -235,7 +237,7 @@ def report(checks: List[Callable[[], Iterator[Verdict]]]) -> bool:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Print all verdicts; return 1 if anything fails, else 0."""
-    ArgumentParser(prog='doctor.py', description=__doc__).parse_args(argv)
+    flags.parse('doctor.py', __doc__, [], argv)
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     fine = report(CHECKS)
     fine &= report([check_tensorflow]) and report(TENSORFLOW_CHECKS)

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
 """Published networks by name, and what is in network files (see --help)."""
 
-import argparse
 import difflib
 import itertools
 import os
 import sys
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib import cli, tflib
+from dnnlib import cli, tflib, util
+from dnnlib.flags import Command, flag, parse_command
 from dnnlib.tflib import engine, network_code, pickles, weights
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
-from training import misc
+from training import misc, runs
 
 _URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/'
 _PREFIX = 'gdrive:networks/'
@@ -39,19 +39,10 @@ def _published_paths():
 
 gdrive_urls = {_PREFIX + path: _URL + path for path in _published_paths()}
 
-_loaded = {}  # (path or URL, trusted, graph) -> content of the file
+_loaded: Dict[Tuple, Any] = {}  # (path or URL, trusted, graph) -> content of the file
 
-_EXAMPLES = """examples:
-  # What is inside of a file, without running anything of it:
-  python pretrained_networks.py info gdrive:networks/stylegan2-ffhq-config-f.pkl
-
-  # Weights as plain numbers, and back:
-  python pretrained_networks.py export network-final.pkl weights.npz
-  python pretrained_networks.py import weights.npz network.pkl
-
-published networks:
-  %s
-""" % '\n  '.join(gdrive_urls)
+# paths: paths or URLs. run_dir: the folder that they are in, None of a URL.
+Found = NamedTuple('Found', [('paths', List[str]), ('run_dir', Optional[str])])
 
 
 def get_path_or_url(path_or_gdrive_path: str) -> str:
@@ -72,6 +63,28 @@ def open_network_file(path_or_gdrive_path: str):
             '--help lists all)' % (path_or_gdrive_path, ' or '.join(similar))
         )
     return misc.open_file_or_url(get_path_or_url(path_or_gdrive_path))
+
+
+def find(network: Optional[str], result_dir: str) -> Found:
+    """The network files that --network names: one, or all snapshots of a run, the last one last.
+
+    Args:
+        network: file, URL, published name or folder of a run; None: the newest run's last one.
+
+    Raises:
+        UserError: there is no such thing.
+    """
+    if network is None:
+        run_dir = runs.newest_run(result_dir)
+        return Found([runs.last_snapshot(run_dir)], run_dir)
+    path = os.path.expanduser(network)
+    if os.path.isdir(path):
+        return Found(runs.snapshots(path), path)
+    path = get_path_or_url(path)
+    if util.is_url(path):
+        return Found([path], None)
+    open_network_file(path).close()
+    return Found([path], os.path.dirname(os.path.abspath(path)))
 
 
 def load_networks(
@@ -172,42 +185,42 @@ def import_weights(file: str, network: str) -> None:
     print('Wrote "%s".' % network)
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(
-        description='Look into and convert network files.',
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    commands = parser.add_subparsers(metavar='<command>')
-    command = commands.add_parser('info', help='print what is inside of a file')
-    command.set_defaults(function=info)
-    command.add_argument('file', help='network pickle, URL or published network')
-    command.add_argument(
-        '--build',
-        action='store_true',
-        help='also build the networks by the local code, to see whether all variables fit it',
-    )
-    command = commands.add_parser('export', help='write the weights of a pickle to an .npz file')
-    command.set_defaults(function=export_weights)
-    command.add_argument('network', help='network pickle, URL or published network')
-    command.add_argument('file', help='.npz file to write')
-    command = commands.add_parser('import', help='make a network pickle from an .npz file')
-    command.set_defaults(function=import_weights)
-    command.add_argument('file', help='.npz file made by export')
-    command.add_argument('network', help='network pickle to write')
-    args = parser.parse_args(argv)
-    if 'function' not in args:
-        raise UserError(
-            'missing sub-command; choose from %s (see --help)' % ', '.join(commands.choices)
-        )
-    return args
+_SOURCE = 'network pickle, URL or published network'
+_COMMANDS = [
+    Command(
+        'info',
+        info,
+        'print what is inside of a file, without running anything of it',
+        [
+            flag('file', str, _SOURCE),
+            flag('--build', bool, 'also build the networks, to see whether local code fits them'),
+        ],
+        'gdrive:networks/stylegan2-ffhq-config-f.pkl',
+    ),
+    Command(
+        'export',
+        export_weights,
+        'write the weights of a pickle to an .npz file',
+        [flag('network', str, _SOURCE), flag('file', str, '.npz file to write')],
+        'network-final.pkl weights.npz',
+    ),
+    Command(
+        'import',
+        import_weights,
+        'make a network pickle from an .npz file',
+        [flag('file', str, '.npz file made by export'), flag('network', str, 'pickle to write')],
+        'weights.npz network.pkl',
+    ),
+]
 
 
 def main(argv: Optional[List[str]] = None) -> Any:
     """Parse and run the sub-command."""
-    args = vars(parse_args(argv))
-    return args.pop('function')(**args)
+    published = '\n\npublished networks:\n  ' + '\n  '.join(gdrive_urls)
+    command, options = parse_command(
+        'pretrained_networks.py', 'Look into and convert network files.', _COMMANDS, argv, published
+    )
+    return command.function(**options)
 
 
 if __name__ == '__main__':

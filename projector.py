@@ -4,7 +4,7 @@
 one, and Image2StyleGAN (Abdal et al. 2019) with the paper's alpha reparameterization.
 """
 
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -23,7 +23,7 @@ from training.perception import feature_nets, vgg16
 
 # Attributes of a Projector by method. A ramp of length 0 is none; a weight of 0 is that of a
 # loss that is only reported.
-METHODS = {
+METHODS: Dict[str, Dict[str, Any]] = {
     # Karras et al. 2019, appendix D, as in official StyleGAN2.
     'w-lpips': dict(
         space='w',
@@ -55,6 +55,17 @@ METHODS = {
 }
 
 
+# Other attributes that, beside network and target, decide on a result.
+_OTHER_SETTINGS = [
+    'method',
+    'num_steps',
+    'dlatent_avg_samples',
+    'alpha_learning_rate',
+    'regularize_noise_weight',
+    'class_index',
+]
+
+
 class Projector:
     """Searches latents of target images, several images at a time, each for itself.
 
@@ -84,6 +95,19 @@ class Projector:
         verbose: print losses. clone_net: make a copy of the network, which then may change.
     """
 
+    # Those of METHODS.
+    space: Optional[str]
+    optimize_noise: bool
+    optimize_alpha: Optional[bool]
+    initial_learning_rate: float
+    initial_noise_factor: float
+    lr_rampdown_length: float
+    lr_rampup_length: float
+    noise_ramp_length: float
+    lambda_mse: float
+    lambda_perceptual: float
+    lambda_lpips: float
+
     def __init__(self, method: str = 'w-lpips'):
         if method not in METHODS:
             raise UserError('unknown method %r; choose one of %s' % (method, ', '.join(METHODS)))
@@ -99,9 +123,14 @@ class Projector:
         self.clone_net = True
         for name, value in METHODS[method].items():
             setattr(self, name, value)
-        self.space: Optional[str] = None
-        self._Gs = None
-        self._cur_step = None
+        self.space = None
+        self._Gs: Any = None  # Network, once it is set
+        self._cur_step: Any = None  # int, once there are targets
+
+    def settings(self) -> Dict[str, Any]:
+        """All attributes that, beside network and target, decide on a result."""
+        names = sorted(METHODS['w-lpips']) + _OTHER_SETTINGS
+        return {name: getattr(self, name) for name in names}
 
     def set_network(self, Gs: Optional[Network], minibatch_size: int = 1) -> None:
         """Build everything for a generator; None lets go of the last one.
@@ -178,7 +207,7 @@ class Projector:
             _variable('noise%d' % i, [size] + var.shape.as_list()[1:])
             for i, var in enumerate(self._stored_noises)
         ]
-        self._alpha_powers = (
+        self._alpha_powers: Any = (
             _variable('alpha_powers', [size, num_alphas]) if self.optimize_alpha else None
         )
         self._targets = _variable('target', [size] + self._Gs.output_shape[1:])
@@ -186,7 +215,7 @@ class Projector:
     def _build_images(self):
         self._latents = self._points + self._offset
         self._images = arithmetic.images_at(
-            self._Gs, self.space, self._latents, self._noises, self._alpha_powers
+            self._Gs, str(self.space), self._latents, self._noises, self._alpha_powers
         )
 
     def _build_losses(self):
@@ -288,7 +317,7 @@ class Projector:
         features = tflib.run(self._features, {self._images: values[self._targets]})
         values.update(zip(self._target_features, features))
         tflib.set_vars(values)
-        self._curves = {name: [] for name in list(self._watched) + ['loss']}
+        self._curves: Dict[str, list] = {name: [] for name in list(self._watched) + ['loss']}
         self._cur_step = 0
 
     def _first_noises(self):
@@ -403,6 +432,41 @@ class Projector:
     def _info(self, text):
         if self.verbose:
             print('Projector:', text)
+
+
+def make_projector(
+    method: str, attributes: Dict[str, Any], vgg16_weights: Optional[str] = None
+) -> Projector:
+    """A projector with some attributes, which works on the network itself, not on a copy."""
+    projector = Projector(method)
+    projector.clone_net = False
+    projector.vgg16_weights = vgg16_weights
+    for name, value in attributes.items():
+        assert hasattr(projector, name), name
+        setattr(projector, name, value)
+    return projector
+
+
+def find_vgg16(args: Any) -> Optional[str]:
+    """File of VGG16's weights by the flags of run_projector.py, None to go without."""
+    if args.vgg16 == 'none':
+        return None
+    if args.vgg16 == 'download':
+        return vgg16.find_weights(folder=args.feature_nets_dir)
+    path = vgg16.find_weights(args.vgg16, download=False, folder=args.feature_nets_dir)
+    if path is not None:
+        vgg16.load_weights(path)
+    elif args.lambda_perceptual:
+        raise UserError(
+            "--lambda-perceptual needs VGG16's weights; name their file by --vgg16, or "
+            'get them by --vgg16=download'
+        )
+    elif args.method == 'wplus-alpha':
+        print(
+            "VGG16's weights are not there: the loss is the mean squared error alone "
+            '(--vgg16=download gets them).'
+        )
+    return path
 
 
 def _variable(name, shape):

@@ -1,17 +1,25 @@
-"""What all command-line programs share: one-line errors, exit status, types of flags.
+"""What all command-line programs share: one-line errors, exit status, types of flags, submitting.
 
-A program ends in `sys.exit(run_cli(main))`; its `main(argv=None)` parses with `ArgumentParser`.
+A program ends in `sys.exit(run_cli(main))`; its `main(argv=None)` parses by `dnnlib.flags`.
 """
 
 import argparse
+import json
+import math
 import os
+import re
 import sys
-from typing import Callable, List, Optional, Sequence
+from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
+
+import dnnlib
 
 from .files import UserError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+
+MAX_SEED = (1 << 32) - 1  # the largest that NumPy takes
+_MAX_LIST = 1000000
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -21,8 +29,9 @@ class ArgumentParser(argparse.ArgumentParser):
         kwargs.setdefault('allow_abbrev', False)
         super().__init__(*args, **kwargs)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Raise `message` as a UserError."""
+        message = re.sub(r'^argument (\S+): is ', r'\1 is ', message)
         raise UserError('%s (see --help)' % message)
 
 
@@ -58,9 +67,29 @@ def str_to_bool(text: str) -> bool:
     raise argparse.ArgumentTypeError('%r is neither yes/true/t/y/1 nor no/false/f/n/0' % text)
 
 
+def number(kind: Callable, low: float, high: float, above: bool = False) -> Callable:
+    """Flag type: a number from `low` to `high`, neither nan nor infinite.
+
+    Args:
+        kind: int or float. above: `low` itself is left out.
+    """
+
+    def parse(text):
+        value = kind(text)
+        if low <= value <= high and not (above and value == low):  # nan is neither
+            return value
+        raise argparse.ArgumentTypeError(
+            'is %s; it must be %s %s and at most %s'
+            % (text, 'greater than' if above else 'at least', low, high)
+        )
+
+    parse.__name__ = kind.__name__  # argparse names the type in 'invalid int value'
+    return parse
+
+
 def parse_int_list(text: str) -> List[int]:
-    """Flag type: non-negative integers as a list with commas, '1,5,9', ranges included: '0-3,7'."""
-    numbers = []
+    """Flag type: numbers from 0 to MAX_SEED as a list with commas and ranges: '1,5,9', '0-3,7'."""
+    numbers = []  # type: List[int]
     for part in text.split(','):
         first, dash, last = part.strip().partition('-')
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
@@ -68,6 +97,10 @@ def parse_int_list(text: str) -> List[int]:
         start, stop = int(first), int(last or first)
         if stop < start:
             raise argparse.ArgumentTypeError('the range %r runs backwards' % part.strip())
+        if stop > MAX_SEED:
+            raise argparse.ArgumentTypeError('%d is more than %d' % (stop, MAX_SEED))
+        if len(numbers) + stop - start >= _MAX_LIST:
+            raise argparse.ArgumentTypeError('%r is more than %d numbers' % (text, _MAX_LIST))
         numbers.extend(range(start, stop + 1))
     return numbers
 
@@ -97,3 +130,48 @@ def check_writable_dir(path: str) -> None:
         folder = os.path.dirname(folder)
     if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
         raise UserError('cannot write to %s; choose a folder that you may write to' % path)
+
+
+def parse_json(text: str) -> Any:
+    """Plain data of JSON. Keys that are whole numbers in a dict, as of minibatch_size_dict, are
+    numbers again, which JSON makes text of.
+
+    Raises:
+        ValueError: it is no JSON, or has a number that is nan or infinite.
+    """
+
+    def finite(literal):
+        if math.isfinite(float(literal)):
+            return float(literal)
+        raise ValueError('%s is no finite number' % literal)
+
+    def with_numbers(pairs):
+        return {int(key) if key.isdecimal() else key: value for key, value in pairs}
+
+    return json.loads(
+        text, object_pairs_hook=with_numbers, parse_float=finite, parse_constant=finite
+    )
+
+
+def setting(text: str) -> Tuple[str, Any]:
+    """Flag type: PATH=VALUE, an option by its dotted name; a VALUE that is no JSON is text."""
+    path, equals, value = text.partition('=')
+    if not (equals and re.match(r'\w+(\.\w+)*$', path)):
+        raise argparse.ArgumentTypeError('%r is not like D_loss_args.gamma=10' % text)
+    try:
+        return path, parse_json(value)
+    except json.JSONDecodeError:
+        return path, value
+    except ValueError as error:
+        raise argparse.ArgumentTypeError('%r: %s' % (text, error))
+
+
+def submit(
+    result_dir: str, run_desc: str, run_func_name: str, devices: int = 1, **run_func_kwargs: Any
+) -> None:
+    """Run a function in a new folder of `result_dir`; see `submit_run`."""
+    config = dnnlib.SubmitConfig()
+    config.num_gpus = devices
+    config.run_dir_root = dnnlib.submission.submit.get_template_from_path(result_dir)
+    config.run_desc = run_desc
+    dnnlib.submit_run(config, run_func_name, **run_func_kwargs)

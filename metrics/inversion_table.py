@@ -1,11 +1,15 @@
 """How well images can be projected: the figures of table 4 of "On Noise Injection in GANs"."""
 
+import json
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
+import dnnlib
+from dnnlib.util import atomic_write
 from metrics import paper_tables
+from training.inversion import grid, results
 
 # The name of a figure in results, and the title of its column.
 _COLUMNS = dict(mse='MSE', perceptual='perceptual', lpips='LPIPS', distance='|w-mean|^2')
@@ -76,3 +80,36 @@ def _cells(values, columns):
     return '%8s' % values.get('num_images', '') + ''.join(
         '%12s' % ('%.4g' % values[name] if name in values else '') for name in columns
     )
+
+
+def report(projections: Sequence[Any], hard_cases: Sequence[str]) -> None:
+    """Write summary.json of a run into its folder, and print its table."""
+    summary, settings = summarize(projections, hard_cases), projections[0].settings
+    about = dict(settings=settings, hard_cases=hard_cases, version=dnnlib.full_version())
+    with atomic_write(dnnlib.make_run_dir_path('summary.json'), 'w') as file:
+        json.dump(dict(summary, **about), file, indent=4)
+    print('\n'.join([''] + table([(label(settings), summary)])))
+
+
+def check_runs(run_dirs: Sequence[str]) -> None:
+    """Raise UserError unless `compare` can be done."""
+    grid.common_names([(folder, results.load_run(folder)) for folder in run_dirs])
+
+
+def compare(run_dirs: Sequence[str]) -> None:
+    """Write a picture with a column for each run into the current run folder, and print a table."""
+    found_by_run = [(folder, results.load_run(folder)) for folder in run_dirs]
+    names = grid.common_names(found_by_run)
+    rows, columns = [], []
+    for folder, found in found_by_run:
+        found = [result for result in found if result.name in names]
+        title = label(found[0].settings)
+        row = '%s (%s)' % (title, os.path.basename(os.path.abspath(folder)))
+        rows.append((row, summarize(found, results.hard_cases(folder))))
+        columns.append((title, [results.load_picture(folder, name) for name in names]))
+    origin = [result.target for result in found_by_run[0][1] if result.name in names]
+    path = dnnlib.make_run_dir_path('grid.png')
+    with atomic_write(path) as file:
+        grid.make_grid([('Origin', origin)] + columns).save(file, 'PNG')
+    print('Wrote "%s".' % path)
+    print('\n'.join([''] + table(rows)))

@@ -6,11 +6,11 @@ import glob
 import hashlib
 import json
 import os
-import subprocess
 from typing import Dict, List
 
 import tensorflow.compat.v1 as tf
 
+import dnnlib
 from dnnlib.tflib import engine
 from metrics.features import colour_handling
 
@@ -29,17 +29,6 @@ def code_hash() -> str:
             with open(path, 'rb') as file:
                 digest.update(file.read())
     return digest.hexdigest()[:12]
-
-
-@functools.lru_cache(maxsize=None)
-def code_version() -> str:
-    """The git commit of this tree, '?' without one, and the hash of its sources."""
-    command = ['git', '-C', _ROOT, 'describe', '--always', '--dirty']
-    try:
-        commit = subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = '?'
-    return '%s sources-%s' % (commit, code_hash())
 
 
 def engine_name() -> str:
@@ -72,7 +61,8 @@ def record(
         num_gpus=evaluation.num_gpus,
         mirror_augment=evaluation.mirror_augment,
         dataset=None,
-        code=code_version(),
+        version=dnnlib.full_version(),
+        code='sources-' + code_hash(),
         engine=engine_name(),
         seconds=round(seconds, 3),
         time=datetime.datetime.now().isoformat(timespec='seconds'),

@@ -95,10 +95,23 @@ def test_number_lists(text, numbers):
     assert cli.parse_int_list(text) == numbers
 
 
-@pytest.mark.parametrize('text', ['', '-1', '1-', 'a', '1,,2', '1-2-3', '1.5', '3-2'])
+@pytest.mark.parametrize(
+    'text', ['', '-1', '1-', 'a', '1,,2', '1-2-3', '1.5', '3-2', '4294967296', '0-1000000']
+)
 def test_wrong_number_lists_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError):
         cli.parse_int_list(text)
+
+
+def test_a_setting_is_json_or_text():
+    assert cli.setting('D_loss_args.gamma=2.5') == ('D_loss_args.gamma', 2.5)
+    assert cli.setting('G_args.architecture=skip') == ('G_args.architecture', 'skip')
+    assert cli.setting('resume_pkl=') == ('resume_pkl', '')
+    assert cli.setting('sizes={"8": 256}') == ('sizes', {8: 256})
+    assert cli.setting('text=a=b') == ('text', 'a=b')
+    for text in ['gamma', '=5', 'a..b=1', 'a b=1', 'a=-Infinity', 'a=[NaN]']:
+        with pytest.raises(argparse.ArgumentTypeError):
+            cli.setting(text)
 
 
 def test_name_lists():

@@ -57,7 +57,9 @@ def dataset(images, tmp_path):
 
 
 def test_without_arguments_the_help_is_printed(capsys):
-    assert run() == 0
+    with pytest.raises(SystemExit) as end:
+        run()
+    assert end.value.code == 0
     assert 'create_from_images' in capsys.readouterr().out
 
 

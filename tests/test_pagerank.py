@@ -22,8 +22,9 @@ RND = np.random.RandomState(7)
 OUTLIERS = [3, 11, 24, 29]
 
 
-def run(*args):
-    return run_cli(dataset_tool.main, ['select_by_pagerank'] + [str(arg) for arg in args])
+def run(source, target, *args):
+    argv = ['select_by_pagerank'] + [str(arg) for arg in (target, source) + args]
+    return run_cli(dataset_tool.main, argv)
 
 
 def scores_of(path):
@@ -245,6 +246,14 @@ def test_source_and_target_are_checked_before_the_work(source, tmp_path, capsys)
         assert run(path, target, '--num=9', '--force') == 2
         err = capsys.readouterr().err
         assert reason in err and err.count('\n') == 1
+
+
+def test_the_old_order_of_source_and_target_is_one_line_that_says_so(source, tmp_path, capsys):
+    for flags in [['--num=9'], ['--num=9', '--force']]:
+        assert run(tmp_path / 'out', source[0], *flags) == 2
+        err = capsys.readouterr().err
+        assert 'takes first the folder to make' in err and err.count('\n') == 1
+    assert os.listdir(str(tmp_path)) == [] and len(os.listdir(str(source[0]))) > 1
 
 
 def test_nothing_is_left_of_a_selection_that_fails(source, tmp_path, monkeypatch, capsys):

@@ -16,6 +16,7 @@ from dnnlib.cli import run_cli
 from dnnlib.tflib import network_code, pickles, weights
 from dnnlib.util import UserError
 from tests import toy_networks
+from tests.test_runs import make_run
 
 TOY_SOURCE = open(toy_networks.__file__, encoding='utf-8').read()
 AFFINE = [
@@ -87,9 +88,29 @@ def test_published_networks_have_their_names_and_urls():
 
 def test_published_names_can_be_given_to_run_metrics():
     args = run_metrics.parse_args(['--network=gdrive:networks/stylegan2-cat-config-a.pkl'])
-    assert run_metrics.find_networks(args)['networks'] == [
-        'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-a.pkl'
-    ]
+    url = 'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/stylegan2-cat-config-a.pkl'
+    assert run_metrics.find_networks(args)['networks'] == [url]
+    assert pretrained_networks.find(args.network, 'results') == ([url], None)
+
+
+def test_a_network_is_a_file_or_a_run_and_by_default_the_newest_run_s_last(tmp_path):
+    names = ['network-snapshot-%06d.pkl' % number for number in (0, 1)]
+    old, new = [make_run(tmp_path / 'results' / run, names) for run in ('00003-a', '00012-b')]
+    last = os.path.join(new, names[1])
+    assert pretrained_networks.find(None, 'results') == (
+        ['results/00012-b/' + names[1]],
+        'results/00012-b',
+    )
+    found = pretrained_networks.find(old, 'results')
+    assert found.paths == [os.path.join(old, name) for name in names] and found.run_dir == old
+    assert pretrained_networks.find(last, 'results') == ([last], new)
+    for wrong, message in [
+        (str(tmp_path / 'none.pkl'), 'none.pkl: No such file'),
+        ('gdrive:networks/stylegan2-ffqh-config-f.pkl', 'did you mean'),
+        (str(tmp_path), 'no network-'),
+    ]:
+        with pytest.raises(UserError, match=message):
+            pretrained_networks.find(wrong, 'results')
 
 
 def test_a_misspelt_published_network_is_named_with_one_that_exists(session):

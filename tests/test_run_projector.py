@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from argparse import Namespace
 
 import numpy as np
 import PIL.Image
@@ -13,8 +14,9 @@ import run_generator
 import run_projector
 from bench import metric_toys
 from dcgan.networks import G_dcgan
-from dnnlib import cli, tflib
+from dnnlib import cli, flags, tflib
 from dnnlib.util import UserError
+from projector import find_vgg16
 from tests import test_vgg16
 from training import misc
 from training.inversion import results
@@ -257,8 +259,8 @@ def test_images_can_be_fitted_and_compared_by_vgg16(folder, tmp_path, monkeypatc
     want = PIL.Image.open('odd/wide one.png').crop((5, 0, 15, 10)).resize((8, 8), PIL.Image.LANCZOS)
     np.testing.assert_array_equal(pixels(path, 'wide_one-target.png'), np.asarray(want))
 
-    args = run_projector.parse_args(['project-real-images'])
-    assert run_projector.find_vgg16(args) is None
+    _, options = flags.parse_command('', '', run_projector.COMMANDS, ['project-real-images'])
+    assert find_vgg16(Namespace(**options)) is None
     assert 'the loss is the mean squared error alone' in capsys.readouterr().out
 
 

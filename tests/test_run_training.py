@@ -9,6 +9,7 @@ import pytest
 import dnnlib
 import run_training
 from dnnlib.cli import run_cli
+from tests.test_runs import make_run
 from training import configs
 from training.data.tfrecord_exporter import TFRecordExporter
 
@@ -57,6 +58,7 @@ def refuse(argv, capsys):
             ['--minibatch-gpu', '2, 3, 4, 12'],
         ),
         (['--datset=tiny'], ['--datset']),
+        (['--dataset=tiny', '--config=dcgan', '--gamma=1'], ['--gamma', '--config', 'D_logistic']),
         (['--dataset=tiny', '--result-dir=datasets/tiny/tiny-r04.tfrecords'], ['cannot write to']),
     ],
 )
@@ -153,6 +155,101 @@ def test_the_demo_has_no_options_that_a_dcgan_lacks(in_tmp, capsys):
 def test_noise_injection_can_be_put_on_any_configuration(in_tmp, capsys, config):
     options = dry_run(['--dataset=tiny', '--config=' + config, '--noise-injection=fr-cnn'], capsys)
     assert options['G_args']['noise_injection'] == 'fr-cnn'
+
+
+def write_json(path, tree):
+    with open(path, 'w') as file:
+        json.dump(tree, file)
+
+
+def test_flags_lie_over_set_over_config_file_over_config(in_tmp, capsys):
+    tree = {'D_loss_args': {'gamma': 3}, 'total_kimg': 4, 'G_smoothing_kimg': 5.5}
+    write_json('options.json', tree)
+    argv = ['--dataset=tiny', '--config=config-e', '--config-file=options.json']
+    assert dry_run(argv, capsys)['D_loss_args']['gamma'] == 3
+    argv += [
+        '--set=network_snapshot_ticks=null',
+        '--set',
+        'total_kimg=6',
+        '--set=G_args.architecture=resnet',
+        '--set',
+        'D_loss_args.gamma=7',
+    ]
+    options = dry_run(argv, capsys)
+    assert options['D_loss_args'] == {'func_name': 'training.loss.D_logistic_r1', 'gamma': 7}
+    assert options['total_kimg'] == 6 and options['G_smoothing_kimg'] == 5.5
+    assert options['network_snapshot_ticks'] is None and options['image_snapshot_ticks'] == 10
+    assert options['G_args']['architecture'] == 'resnet' and options['G_args']['fmap_base'] == 8192
+    assert run_cli(run_training.main, argv + ['--gamma=8', '--metrics=none', '--dry-run']) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)['D_loss_args']['gamma'] == 8
+    assert captured.err == (
+        'config-e, changed by the user: all of options.json, network_snapshot_ticks=null, '
+        'total_kimg=6, '
+        'G_args.architecture="resnet", D_loss_args.gamma=8.0, dataset_args.tfrecord_dir="tiny"\n'
+    )
+
+
+def test_a_group_with_another_function_is_taken_as_a_whole(in_tmp, capsys):
+    write_json('options.json', {'D_loss_args': {'func_name': 'training.loss.D_logistic'}})
+    options = dry_run(['--dataset=tiny', '--config-file=options.json'], capsys)
+    assert options['D_loss_args'] == {'func_name': 'training.loss.D_logistic'}
+
+
+def test_what_a_dry_run_prints_and_a_run_is_are_whole_configurations(in_tmp, capsys):
+    argv = ['--dataset=tiny', '--config=config-a', '--total-kimg=9', '--cond=yes', '--seed=3']
+    first = dry_run(argv, capsys)
+    assert first['version'] == dnnlib.full_version() and first['config'] == 'config-a'
+    write_json('printed.json', first)
+    facts = ('version', 'config', 'num_gpus')
+    kwargs = {name: value for name, value in first.items() if name not in facts}
+    run_name = '00003-stylegan2-tiny-1gpu-config-a'
+    write_json('submit_config.json', {'run_name': run_name, 'run_func_kwargs': kwargs})
+    make_run(in_tmp / run_name, [], **kwargs)
+    for path in ['printed.json', 'submit_config.json', run_name]:
+        assert dry_run(['--config-file=' + path], capsys) == first
+        changed = dry_run(['--config-file=' + path, '--mirror-augment=yes', '--seed=4'], capsys)
+        assert changed['mirror_augment'] is True
+        assert changed['dataset_args'] == dict(first['dataset_args'], seed=4)
+    args = run_training.parse_args(['--config-file=printed.json'])
+    sizes = run_training.resolve_options(args)['sched_args']['minibatch_size_dict']
+    assert sizes == {8: 256, 16: 128, 32: 64, 64: 32}  # numbers, which JSON has as text
+
+
+def test_precision_and_labels_of_a_file_can_be_taken_back(in_tmp, capsys):
+    write_json('options.json', {'G_args': {'precision': 'mixed'}, 'D_args': {'precision': 'mixed'}})
+    argv = ['--dataset=tiny', '--config-file=options.json', '--precision=float32', '--cond=no']
+    options = dry_run(argv, capsys)
+    assert 'precision' not in options['G_args'] and 'precision' not in options['D_args']
+    assert options['dataset_args']['max_label_size'] == 0
+
+
+@pytest.mark.parametrize(
+    'argv, words',
+    [
+        (['--config-file=none.json'], ['none.json', 'No such file']),
+        (['--config-file=.'], ['no training run']),
+        (['--config-file=broken.json'], ['broken.json', 'JSON']),
+        (['--config-file=list.json'], ['list.json', 'options by name']),
+        (['--config-file=whole.json', '--config=config-e'], ['whole', 'leave --config out']),
+        (['--set', 'total_kimg=long'], ['total_kimg', '"long"', 'a number, such as 25000']),
+        (['--set', 'total_kimg=null'], ['total_kimg is null', 'a number']),
+        (['--set', 'total_kimg=true'], ['total_kimg is true', 'a number']),
+        (['--set', 'sched_args=null'], ['sched_args is null', 'a group']),
+        (['--set', 'G_args=5'], ['G_args', 'a group']),
+        (['--set', 'lazy_regularization=3'], ['lazy_regularization', 'true or false']),
+        (['--set', 'total_kimg.more=5'], ['total_kimg is no group']),
+        (['--set', 'total_kimg=-1'], ['total_kimg is -1', 'at least 0']),
+        (['--set', 'grid_args.size'], ['grid_args.size', 'D_loss_args.gamma=10']),
+    ],
+)
+def test_wrong_options_are_one_line_and_leave_nothing(in_tmp, capsys, argv, words):
+    write_json('whole.json', {'version': '1', 'total_kimg': 5})
+    write_json('list.json', [])
+    (in_tmp / 'broken.json').write_text('{"G_args": ')
+    line = refuse(['--metrics=none', '--dataset=tiny'] + argv, capsys)
+    for word in words:
+        assert word in line
 
 
 def test_resolving_a_configuration_leaves_the_table_as_it_was():

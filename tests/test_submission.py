@@ -104,6 +104,7 @@ def test_saved_configuration_can_be_read_by_python_36(config):
     saved = pickle.loads(data)
     assert type(saved) is dnnlib.SubmitConfig
     assert saved.run_func_kwargs == {'text': 'y'} and saved.run_dir == done.run_dir
+    assert saved.version == dnnlib.full_version()
     assert (
         content(done.run_dir, 'submit_config.txt')
         == pprint.pformat(done, indent=4, width=200, compact=False)

@@ -11,10 +11,12 @@ from typing import Any, Dict, List
 from dnnlib.options import value_of
 from dnnlib.util import UserError, get_obj_by_name
 
+Part = Dict[str, Any]  # dotted names of options, and their values
+
 _ADAM = {'beta1': 0.0, 'beta2': 0.99, 'epsilon': 1e-8}
 
 # Configuration f of StyleGAN2, table 1 of its paper; all others are changes of it.
-BASE = {
+BASE: Part = {
     'G_args.func_name': 'training.networks_stylegan2.G_main',
     'D_args.func_name': 'training.networks_stylegan2.D_stylegan2',
     'G_opt_args': _ADAM,
@@ -32,19 +34,19 @@ BASE = {
     'total_kimg': 25000,
 }
 
-SMALL_NETWORKS = {
+SMALL_NETWORKS: Part = {
     'G_args.fmap_base': 8 << 10,
     'D_args.fmap_base': 8 << 10,
     'D_loss_args.gamma': 100.0,
 }
 
-NO_PATH_REGULARIZATION = {'G_loss_args': {'func_name': 'training.loss.G_logistic_ns'}}
+NO_PATH_REGULARIZATION: Part = {'G_loss_args': {'func_name': 'training.loss.G_logistic_ns'}}
 
-NO_LAZY_REGULARIZATION = {'lazy_regularization': False}
+NO_LAZY_REGULARIZATION: Part = {'lazy_regularization': False}
 
 # Progressive growing from 8x8, with minibatches and learning rates by resolution.
 _GROWING_LRATES = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
-GROWING = {
+GROWING: Part = {
     'sched_args.lod_initial_resolution': 8,
     'sched_args.G_lrate_base': 0.001,
     'sched_args.D_lrate_base': 0.001,
@@ -54,20 +56,20 @@ GROWING = {
     'sched_args.minibatch_gpu_dict': {8: 32, 16: 16, 32: 8, 64: 4},
 }
 
-GROWING_NETWORKS = {
+GROWING_NETWORKS: Part = {
     'G_args.synthesis_func': 'G_synthesis_stylegan_revised',
     'D_args.func_name': 'training.networks_stylegan2.D_stylegan',
     'D_loss_args.gamma': 10.0,
 }
 
-STYLEGAN1_NETWORKS = {
+STYLEGAN1_NETWORKS: Part = {
     'G_args': {'func_name': 'training.networks_stylegan.G_style'},
     'D_args': {'func_name': 'training.networks_stylegan.D_basic'},
 }
 
 # DCGAN as the noise injection paper's authors trained it.
 _DCGAN_ADAM = {'beta1': 0.5, 'beta2': 0.99, 'epsilon': 1e-8}
-DCGAN = {
+DCGAN: Part = {
     'G_args': {'func_name': 'dcgan.networks.G_dcgan'},
     'D_args': {'func_name': 'dcgan.networks.D_dcgan'},
     'G_opt_args': _DCGAN_ADAM,
@@ -82,7 +84,7 @@ DCGAN = {
 DCGAN_PARTS = [DCGAN, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]
 
 # What training without --dataset uses: a length, networks and rates for a CPU and small images.
-DEMO = {
+DEMO: Part = {
     'G_args.fmap_base': 256,
     'G_args.fmap_max': 64,
     'D_args.fmap_base': 256,
@@ -100,7 +102,7 @@ DEMO = {
     'grid_args': {'size': '1080p', 'layout': 'random'},
 }
 
-DEMO_STYLEGAN = {
+DEMO_STYLEGAN: Part = {
     'G_args.mapping_layers': 4,
     'G_args.mapping_fmaps': 128,
     'G_args.mapping_lrmul': 0.05,
@@ -112,11 +114,11 @@ DEMO_STYLEGAN = {
 }
 
 
-def _architecture(G: str, D: str) -> Dict[str, Any]:
+def _architecture(G: str, D: str) -> Part:
     return {'G_args.architecture': G, 'D_args.architecture': D}
 
 
-def _noise(form: str) -> Dict[str, Any]:
+def _noise(form: str) -> Part:
     return {'G_args.noise_injection': form}
 
 
@@ -159,6 +161,36 @@ CONFIGS = OrderedDict(
         ('dcgan-additive', DCGAN_PARTS + [_noise('additive')]),
         ('dcgan-fr', DCGAN_PARTS + [_noise('fr')]),
     ]
+)
+
+
+DEFAULT = 'config-f'
+
+# One line of explanation for each.
+SUMMARIES = {
+    'config-a': 'StyleGAN 1, growing progressively',
+    'config-b': 'config-a with weight demodulation',
+    'config-c': 'config-b with lazy regularization',
+    'config-d': 'config-c with path length regularization',
+    'config-e': 'config-d without growing, with skip generator and residual discriminator',
+    'config-f': 'config-e with twice the feature maps: StyleGAN2',
+    'config-e-bald': 'config-e without noise and without path length regularization',
+    'config-e-fr': 'config-e with fuzzy reparameterization (FR)',
+    'config-e-fr-nopathreg': 'config-e-fr without path length regularization',
+    'config-e-fr-noise': 'config-e-fr, but r scales the noise alone',
+    'config-e-fr-released': 'config-e with FR as in the code that the paper released',
+    'config-e-fr-nonorm': 'config-e-fr without normalization (ablation)',
+    'config-e-fr-nostab': 'config-e-fr without stabilization (ablation)',
+    'config-e-fr-nodecomp': 'config-e-fr without decomposition (ablation)',
+    'config-e-fr-cnn': 'config-e-fr with a convolution in place of decomposition (ablation)',
+    'dcgan': 'DCGAN without noise',
+    'dcgan-additive': 'DCGAN with additive noise',
+    'dcgan-fr': 'DCGAN with fuzzy reparameterization',
+}
+SUMMARIES.update(
+    (name, 'config-e with these architectures of generator and discriminator')
+    for name in CONFIGS
+    if name.startswith('config-e-G')
 )
 
 

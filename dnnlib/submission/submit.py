@@ -61,6 +61,7 @@ class SubmitConfig(EasyDict):
         run_id, run_name, run_dir: number, '<number>-<run_desc>' and folder of the run.
         run_func_name, run_func_kwargs: dotted name of the function and its arguments.
         user_name, task_name: who runs it, '<user>-<run_name>'.
+        version: of this program, see `dnnlib.full_version`; not in runs before it had one.
     """
 
     def __init__(self):
@@ -144,6 +145,7 @@ def submit_run(
         config.user_name = get_user_name()
     config.run_func_name = run_func_name
     config.run_func_kwargs = dict(run_func_kwargs)
+    config.version = dnnlib.full_version()
 
     root = get_path_from_template(config.run_dir_root)
     try:

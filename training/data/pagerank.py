@@ -37,8 +37,8 @@ _TOLERANCE = 1e-10  # of the sum of all scores, which is 1
 
 
 def select_by_pagerank(
-    source: str,
     tfrecord_dir: str,
+    source: str,
     num: int = 100000,
     features: str = 'pixels',
     k: int = 20,
@@ -54,8 +54,8 @@ def select_by_pagerank(
     all images, in the order of the source, and the numbers of the `selected` ones.
 
     Args:
-        source: data set: folder of .tfrecords, or folder or .zip of images.
         tfrecord_dir: folder to make.
+        source: data set: folder of .tfrecords, or folder or .zip of images.
         num: number of images to choose.
         features: what images are compared by. 'pixels': their values after reduction to 16x16;
             'vgg16': the means over all places of VGG16's conv5_3, at 256x256 at most.
@@ -158,6 +158,12 @@ def _check_arguments(source, tfrecord_dir, features, a, damping, force):
     if paths[0] == paths[1]:
         raise UserError(
             '%r is both source and target; name another folder for the selection.' % source
+        )
+    if os.path.exists(paths[1]) and not os.path.exists(paths[0]):
+        raise UserError(
+            'There is no data set %r. select_by_pagerank takes first the folder to make, then the '
+            'data set to choose from, as create_from_images does; once it was the other way round.'
+            % source
         )
     check_target(tfrecord_dir, force)
     check_writable_dir(os.path.dirname(paths[1]))

@@ -3,43 +3,17 @@
 What a stopped run has finished is not done again; see `results.take_over`.
 """
 
-import json
-from typing import Any, Dict, List, Optional
+import os
+from typing import Any, Dict, List
 
 import numpy as np
 from tqdm import tqdm
 
 import dnnlib
-import pretrained_networks
 from dnnlib import EasyDict, util
-from dnnlib.util import atomic_write
-from metrics import inversion_table
-from projector import METHODS, Projector
+from dnnlib.tflib.network import Network
 from training.inversion import results
-from training.inversion.targets import find_targets
-
-# Attributes of the projector that, beside network and target, decide on a result.
-_SETTINGS = sorted(METHODS['w-lpips']) + [
-    'method',
-    'num_steps',
-    'dlatent_avg_samples',
-    'alpha_learning_rate',
-    'regularize_noise_weight',
-    'class_index',
-]
-
-
-def make_projector(
-    method: str, attributes: Dict[str, Any], vgg16_weights: Optional[str] = None
-) -> Projector:
-    """A projector with some attributes, which works on the network itself, not on a copy."""
-    projector = Projector(method)
-    projector.clone_net = False
-    projector.vgg16_weights = vgg16_weights
-    for name, value in attributes.items():
-        assert hasattr(projector, name), name
-        setattr(projector, name, value)
-    return projector
+from training.inversion.targets import Target
 
 
 def snapshot_steps(num_steps: int, num_snapshots: int) -> List[int]:
@@ -49,57 +23,37 @@ def snapshot_steps(num_steps: int, num_snapshots: int) -> List[int]:
 
 
 def projection_loop(
-    network: str,
-    source: Dict[str, Any],
-    method: str,
-    attributes: Dict[str, Any],
+    Gs: Network,
+    projector: Any,
+    targets: List[Target],
+    facts: Dict[str, Any],
     num_snapshots: int,
     minibatch_size: int,
-    hard_cases: List[str],
-    seed: int,
-    vgg16_weights: Optional[str],
-    trust_network_code: bool,
-    result_dir: str,
-    run_desc: str,
-) -> None:
-    """Project images into the current run folder.
+) -> List[EasyDict]:
+    """Project images into the current run folder; see `results.take_over`.
 
     Args:
-        network: path or URL of the generator. source: arguments of `find_targets`.
-        method, attributes: of the projector.
+        Gs: the generator. projector: a `projector.Projector` with its attributes, no network yet.
+        facts: what results depend on beside attributes and target, such as the seed, as plain data.
         num_snapshots: pictures on the way. minibatch_size: most images at a time.
-        hard_cases: names of images that also get a mean of their own.
-        seed: of all that is random. vgg16_weights: file, None: no perceptual loss.
-        result_dir, run_desc: where stopped runs of the same settings are looked for.
+
+    Returns: the projections of all targets; [] if the user stopped the run.
     """
-    print('Loading networks from "%s"...' % network)
-    Gs = pretrained_networks.load_generator(network, trust_network_code)
-    if source['kind'] == 'dataset':
-        print('Loading images from "%s"...' % source['dataset_args']['tfrecord_dir'])
-    targets = find_targets(Gs, **source)
-    projector = make_projector(method, attributes, vgg16_weights)
     num_minibatches = -(-len(targets) // minibatch_size)
     minibatch_size = -(-len(targets) // num_minibatches)  # all about equally full
     projector.set_network(Gs, minibatch_size)
-
-    settings = {name: getattr(projector, name) for name in _SETTINGS}
-    sha256 = results.file_sha256
-    settings.update(
-        network=network,
-        network_sha256=sha256(network),
-        seed=seed,
-        vgg16_sha256=vgg16_weights and sha256(vgg16_weights),
-    )
+    settings = dict(projector.settings(), **facts)
+    run_dir = dnnlib.make_run_dir_path()
+    result_dir, run_name = os.path.split(run_dir)
     done = results.take_over(
         result_dir,
-        run_desc,
-        dnnlib.make_run_dir_path(),
+        run_name.partition('-')[2],
+        run_dir,
         settings,
         {target.name: target.image for target in targets},
     )
     job = _Job(Gs, projector, targets, settings, num_snapshots, {each.name: each for each in done})
-    if job.run(minibatch_size):
-        _report(settings, [job.done[target.name] for target in targets], hard_cases)
+    return [job.done[target.name] for target in targets] if job.run(minibatch_size) else []
 
 
 class _Job:
@@ -171,7 +125,7 @@ class _Job:
         dlatents, noises = projector.get_dlatents(), projector.get_noises()
         alpha_powers, distances = projector.get_alpha_powers(), projector.get_distances()
         for index in range(len(dlatents)):
-            figures = {name: float(value[index]) for name, value in last.items()}
+            figures: Dict[str, Any] = {name: float(value[index]) for name, value in last.items()}
             figures.update(
                 (name + '_at_start', float(value[index])) for name, value in first.items()
             )
@@ -212,12 +166,3 @@ class _Job:
 
 def _path(target, ending):
     return dnnlib.make_run_dir_path(target.name + ending)
-
-
-def _report(settings, projections, hard_cases):
-    """Write summary.json and print its table."""
-    summary = inversion_table.summarize(projections, hard_cases)
-    with atomic_write(dnnlib.make_run_dir_path('summary.json'), 'w') as file:
-        json.dump(dict(summary, settings=settings, hard_cases=hard_cases), file, indent=4)
-    print()
-    print('\n'.join(inversion_table.table([(inversion_table.label(settings), summary)])))

@@ -203,7 +203,7 @@ def take_over(
 
     Returns: the projections that are done.
     """
-    done = {}
+    done: Dict[str, EasyDict] = {}
     pattern = os.path.join(glob.escape(os.path.expanduser(result_dir)), '[0-9]*-' + run_desc)
     for folder in sorted(glob.glob(pattern), reverse=True):
         if os.path.exists(os.path.join(folder, '_finished.txt')) or os.path.samefile(

@@ -13,7 +13,9 @@ from training.data.image_files import CONVERSIONS, ImageFiles, ImageOptions, Unu
 from training.data.opening import load_dataset
 from training.misc import adjust_dynamic_range
 from training.pictures.generate import Generator
+from training.runs import training_options
 
+NUM_IMAGES = 3  # of a data set, where their number is not given
 _COLOURS = {1: 'gray', 3: 'rgb', 4: 'rgba'}
 
 Target = NamedTuple(
@@ -39,6 +41,47 @@ def find_targets(Gs: Network, kind: str, **options) -> List[Target]:
         UserError: the images do not fit the network, cannot be read or are not there.
     """
     return dict(generated=generated, dataset=from_dataset, folder=from_folder)[kind](Gs, **options)
+
+
+def real_images(
+    run_dir: Optional[str],
+    images: Optional[str],
+    fit: bool,
+    num_images: Optional[int],
+    dataset: Optional[str],
+    data_dir: Optional[str],
+) -> Dict[str, Any]:
+    """Which images to project, as arguments of `find_targets`.
+
+    Args:
+        run_dir: of the network, whose data set is the default; None if it is not known.
+        images: folder or .zip. fit: see `from_folder`. num_images: None: NUM_IMAGES, or all files.
+        dataset, data_dir: a data set in place of the run's.
+
+    Raises:
+        UserError: the arguments contradict each other, or name no images.
+    """
+    if images is not None:
+        if dataset is not None:
+            raise UserError('--images and --dataset are both given; choose one')
+        return dict(kind='folder', path=images, num_images=num_images, fit=fit)
+    if fit:
+        raise UserError('--fit is for --images, which is not given')
+    options = (training_options(run_dir) if run_dir else None) or {}
+    dataset_args = options.get('dataset_args')
+    if dataset is not None:
+        dataset_args = dict(tfrecord_dir=dataset)
+    if dataset_args is None:
+        raise UserError(
+            'no training run tells which images the network was trained on; name the data set '
+            'by --dataset, or image files by --images'
+        )
+    return dict(
+        kind='dataset',
+        dataset_args=dict(dataset_args),
+        data_dir=data_dir or options.get('data_dir') or 'datasets',
+        num_images=num_images or NUM_IMAGES,
+    )
 
 
 def generated(

@@ -2,13 +2,17 @@
 
 import contextlib
 import itertools
-from typing import Iterable, Iterator
+import os
+from typing import Iterable, Iterator, List
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from dnnlib.util import UserError, atomic_write
 from training.misc import convert_to_pil_image
+from training.pictures.generate import Generator, walk
+from training.pictures.images import check_styles
 
 FORMATS = ['mp4', 'gif']
 
@@ -26,6 +30,30 @@ def check_format(video_format: str) -> None:
                 'mp4 cannot be written without ffmpeg (%s); pip install imageio-ffmpeg, or choose '
                 '--format=gif' % reason
             )
+
+
+def save_walk(
+    folder: str,
+    generator: Generator,
+    seeds: List[int],
+    frames: int,
+    fps: float,
+    space: str,
+    format: str,
+) -> None:
+    """Write video.<format>, a walk from seed to seed and back to the first; see `generate.walk`."""
+    total = frames * len(seeds)
+    print('Generating %d frames...' % total)
+    pictures = walk(generator, seeds, frames, space)
+    path = os.path.join(folder, 'video.' + format)
+    write_video(path, tqdm(pictures, total=total, disable=None, leave=False), fps)
+
+
+def check_walk(generator: Generator, network: str, space: str, format: str) -> None:
+    """Raise UserError unless `save_walk` can be done."""
+    check_format(format)
+    if space == 'w':
+        check_styles(generator, network)
 
 
 def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:

@@ -1,0 +1,222 @@
+"""Flags and sub-commands as data, the parser that is made of them, and the flags that several
+programs share. TensorFlow is not imported.
+"""
+
+import argparse
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import dnnlib
+
+from .cli import (
+    MAX_SEED,
+    ArgumentParser,
+    existing_dir,
+    number,
+    parse_int_list,
+    parse_name_list,
+    setting,
+    str_to_bool,
+)
+from .files import UserError
+
+
+class Flag(NamedTuple):
+    """A flag or positional argument; see `flag`."""
+
+    name: str
+    group: str  # what it stands under in --help
+    settings: Dict[str, Any]  # of argparse's add_argument
+
+    @property
+    def dest(self) -> str:
+        """Name of its value."""
+        return self.settings.get('dest') or self.name.lstrip('-').replace('-', '_')
+
+
+class Command(NamedTuple):
+    """A sub-command; each program says what function and check are called with."""
+
+    name: str
+    function: Callable
+    summary: str
+    flags: List[Flag]
+    example: str  # its arguments
+    check: Optional[Callable] = None  # finds what would stop the function
+
+
+_METAVARS = {
+    'int': 'N',
+    'float': 'X',
+    str_to_bool.__name__: 'BOOL',
+    existing_dir.__name__: 'DIR',
+    parse_int_list.__name__: 'LIST',
+    parse_name_list.__name__: 'LIST',
+    setting.__name__: 'PATH=VALUE',
+}
+
+
+def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) -> Flag:
+    """A flag, or a positional argument if the name does not begin with a dash.
+
+    Args:
+        kind: bool: a flag without a value. A list: the values to choose from. Text: what to call a
+            value that is any text, such as 'DIR'. Else a type such as those of `dnnlib.cli`.
+        help: the default is added if it is not told here.
+        settings: of argparse's add_argument.
+    """
+    if kind is bool:
+        settings['action'] = 'store_true'
+    elif isinstance(kind, (list, tuple)):
+        settings['choices'] = list(kind)
+    elif isinstance(kind, str):
+        settings['metavar'] = kind
+    else:
+        settings['type'] = kind
+        if name.startswith('-'):
+            settings.setdefault('metavar', _METAVARS.get(kind.__name__))
+    if default is not None:
+        settings['default'] = default
+    return Flag(name, 'arguments', dict(settings, help=help))
+
+
+def group(title: str, *flags: Flag) -> List[Flag]:
+    """Flags that stand together in --help."""
+    return [each._replace(group=title) for each in flags]
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Wraps the help of flags and adds their defaults; examples stay as they are."""
+
+    def _get_help_string(self, action):
+        told = action.default is None or action.nargs == 0 or '(default' in action.help
+        return action.help + ('' if told else ' (default: %(default)s)')
+
+
+def _add(parser, flags):
+    groups = {}  # type: Dict[str, Any]
+    for each in flags:
+        if each.group not in groups:
+            groups[each.group] = parser.add_argument_group(each.group)
+        groups[each.group].add_argument(each.name, **each.settings)
+
+
+def _parser(prog, description, examples, more):
+    lines = ['examples:'] + [
+        '  # %s\n  python %s %s' % (text, prog, line) for text, line in examples
+    ]
+    parser = ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog='\n'.join(lines if examples else []) + more + '\n ',
+        formatter_class=_Help,
+    )
+    parser.add_argument('--version', action='version', version='%(prog)s ' + dnnlib.full_version())
+    return parser
+
+
+def parse(
+    prog: str,
+    description: str,
+    flags: Sequence[Flag],
+    argv: Optional[Sequence[str]],
+    examples: Sequence[Tuple[str, str]] = (),
+    more: str = '',
+) -> argparse.Namespace:
+    """Parse the command line of a program without sub-commands.
+
+    Args:
+        examples: (comment, arguments) of commands for --help. more: what --help ends with.
+    """
+    parser = _parser(prog, description, examples, more)
+    _add(parser, flags)
+    return parser.parse_args(argv)
+
+
+def parse_command(
+    prog: str,
+    description: str,
+    commands: Sequence[Command],
+    argv: Optional[Sequence[str]],
+    more: str = '',
+) -> Tuple[Command, Dict[str, Any]]:
+    """Parse the command line of a program with sub-commands.
+
+    Returns: (the sub-command, values of its flags by name).
+    """
+    examples = [(each.summary, '%s %s' % (each.name, each.example)) for each in commands]
+    parser = _parser(prog, description, examples, more)
+    choices = parser.add_subparsers(metavar='<command>', title='commands')
+    for each in commands:
+        command = choices.add_parser(
+            each.name,
+            help=each.summary,
+            description=each.summary,
+            epilog='example:\n  python %s %s %s' % (prog, each.name, each.example),
+            formatter_class=_Help,
+        )
+        command.set_defaults(command=each)
+        _add(command, each.flags)
+    options = vars(parser.parse_args(argv))
+    if 'command' not in options:
+        raise UserError(
+            'missing sub-command; choose from %s (see --help)'
+            % ', '.join(each.name for each in commands)
+        )
+    return options.pop('command'), options
+
+
+def table(title: str, summaries: Dict[str, str]) -> str:
+    """Lines of names with a line of explanation each, for the end of --help."""
+    width = max(map(len, summaries))
+    return '\n\n%s:\n' % title + '\n'.join('  %-*s  %s' % (width, *p) for p in summaries.items())
+
+
+RESULT_DIR = flag('--result-dir', 'DIR', 'folder of all runs', 'results')
+REQUIRE_NATIVE_OPS = flag(
+    '--require-native-ops', bool, 'end with an error where compiled ops cannot be had'
+)
+NUM_GPUS = flag('--num-gpus', number(int, 1, 64), 'number of devices', 1)
+MINIBATCH_SIZE = flag('--minibatch-size', number(int, 1, 1 << 20), 'images at a time', 4)
+TRUST_NETWORK_CODE = flag(
+    '--trust-network-code',
+    bool,
+    'run code that is embedded in the network, if you trust its source',
+)
+NETWORK = flag(
+    '--network',
+    'PKL',
+    'network pickle, URL, published network, or folder of a run, for its last snapshot '
+    '(default: last snapshot of the newest run)',
+)
+CLASS = flag(
+    '--class',
+    number(int, 0, 1 << 20),
+    'class of the images, for networks trained with --cond',
+    dest='class_index',
+)
+FEATURE_NETS = flag(
+    '--feature-nets',
+    existing_dir,
+    'folder of pretrained networks that look at images, for machines without internet; code in '
+    'their files runs (default: $STYLEGAN2_FEATURE_NETS)',
+    dest='feature_nets_dir',
+)
+RUN_DATASET = flag('--dataset', 'NAME', "data set in --data-dir (default: the run's)")
+RUN_DATA_DIR = flag('--data-dir', 'DIR', "folder of data sets (default: the run's, or datasets)")
+
+
+def seed(help: str, default: Any) -> Flag:
+    """The seed of all that is random."""
+    return flag('--seed', number(int, 0, MAX_SEED), help, default)
+
+
+def seeds(default: Optional[str], help: str = 'seeds of the images', name: str = '--seeds') -> Flag:
+    """Seeds of images; without a default they must be given."""
+    return flag(name, parse_int_list, help + ', such as 0-9 or 1,5', default, required=not default)
+
+
+def truncation_psi(default: float) -> Flag:
+    """Strength of truncation."""
+    return flag(
+        '--truncation-psi', number(float, -100, 100), 'strength of truncation, 1 for none', default
+    )

@@ -1,0 +1,99 @@
+"""Several networks evaluated one after the other: what run_metrics.py does."""
+
+import hashlib
+import os
+from typing import Any, Dict, List, Optional
+
+import dnnlib
+from dnnlib.util import UserError
+from metrics import paper_tables
+from metrics.evaluation import Evaluation
+from metrics.metric_base import MetricGroup
+from training import misc
+from training.data.opening import load_dataset
+
+
+def check(group: MetricGroup, work: Dict[str, Any]) -> None:
+    """Find out about missing networks, data and classes before any work starts.
+
+    Args:
+        group: the metrics. work: arguments of `run`.
+    """
+    for network in work['networks']:
+        misc.open_file_or_url(network).close()
+    need_reals = group.needing_reals()
+    if work['dataset_args'] is not None:
+        load_dataset(data_dir=work['data_dir'], **work['dataset_args']).close()
+    elif need_reals:
+        raise UserError(
+            '%s needs real images, and no training run tells which; name the data '
+            'set by --dataset' % need_reals[0]
+        )
+    if work['class_index'] is None:
+        return
+    names = ('data_dir', 'dataset_args', 'class_index', 'trust_network_code')
+    with Evaluation(
+        work['networks'][-1], **{name: work[name] for name in names}
+    ) as evaluation, evaluation.graph():
+        evaluation.load_generator()
+        if need_reals:
+            evaluation.real_indices()
+
+
+def run(
+    networks: List[str], metric_kwargs: List[dict], dataset_args: Optional[dict], **options: Any
+) -> None:
+    """Evaluate networks into the current run folder, and print a table.
+
+    Args:
+        options: other arguments of `MetricGroup.run`.
+    """
+    group = MetricGroup(metric_kwargs)
+    seen, rows = set(), []
+    for network in networks:
+        with misc.open_file_or_url(network) as file:
+            digest = hashlib.sha256(file.read()).digest()
+        if digest in seen:
+            print('"%s" is the same as a network before.' % network)
+            continue
+        seen.add(digest)
+        names = ','.join(metric.name for metric in group.metrics)
+        print('Evaluating metrics "%s" for "%s"...' % (names, network))
+        group.run(
+            network,
+            run_dir=dnnlib.make_run_dir_path(),
+            dataset_args=dataset_args or {},
+            **options,
+        )
+        rows.append((network, group.get_results(), group.image_shape))
+    print()
+    print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
+
+
+def _table(rows):
+    """Lines with the figures of all networks."""
+    names = list(rows[0][1])
+    label_width = max(len(_label(network)) for network, _, _ in rows)
+    widths = [max(len(name), 10) for name in names]
+    lines = [' ' * label_width + ''.join('  %*s' % pair for pair in zip(widths, names))]
+    for network, results, _ in rows:
+        cells = ['  %*.4f' % (width, results[name]) for width, name in zip(widths, names)]
+        lines.append('%-*s' % (label_width, _label(network)) + ''.join(cells))
+    return lines
+
+
+def _label(network):
+    return os.path.splitext(os.path.basename(network))[0]
+
+
+def _beside_paper(
+    network: str, results: Dict[str, float], image_shape: Optional[List[int]], dataset_args
+) -> List[str]:
+    """Lines with the paper's figures for the configuration of the run, if it has any."""
+    run_name = os.path.basename(os.path.dirname(os.path.abspath(network)))
+    config = paper_tables.config_of_run(run_name)
+    if config is None or not dataset_args or not image_shape:
+        return []
+    name = os.path.basename(dataset_args['tfrecord_dir'].rstrip('/'))
+    lines = paper_tables.comparison(config, name, image_shape[-1], results)
+    return [''] + lines if lines else []

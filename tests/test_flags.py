@@ -1,0 +1,160 @@
+"""The command lines of all programs: help, version, and numbers that make no sense."""
+
+import re
+import shlex
+
+import pytest
+
+import dataset_tool
+import dnnlib
+import doctor
+import pretrained_networks
+import run_generator
+import run_metrics
+import run_projector
+import run_training
+from dnnlib import flags
+from dnnlib.cli import number, run_cli
+from metrics import metric_defaults
+from training import configs
+
+PROGRAMS = [
+    dataset_tool,
+    doctor,
+    pretrained_networks,
+    run_generator,
+    run_metrics,
+    run_projector,
+    run_training,
+]
+WITH_COMMANDS = {
+    dataset_tool: dataset_tool._COMMANDS,
+    pretrained_networks: pretrained_networks._COMMANDS,
+    run_generator: run_generator.COMMANDS,
+    run_projector: run_projector.COMMANDS,
+}
+
+
+def printed(capsys, main, *argv):
+    """What a program prints that ends with status 0 by itself."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(list(argv))
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize('program', PROGRAMS, ids=lambda program: program.__name__)
+def test_every_program_tells_its_version_and_its_flags(capsys, program):
+    version = printed(capsys, program.main, '--version')
+    assert version == '%s.py %s\n' % (program.__name__, dnnlib.full_version())
+    assert re.match(r'%s( \([0-9a-f]{7}\))?$' % re.escape(dnnlib.__version__), version.split()[1])
+    assert 'usage: %s.py' % program.__name__ in printed(capsys, program.main, '--help')
+
+
+@pytest.mark.parametrize('program', WITH_COMMANDS, ids=lambda program: program.__name__)
+def test_every_sub_command_shows_an_example_that_can_be_parsed(capsys, program):
+    whole = printed(capsys, program.main, '--help')
+    for command in WITH_COMMANDS[program]:
+        line = 'python %s.py %s %s' % (program.__name__, command.name, command.example)
+        assert line in whole and line in printed(capsys, program.main, command.name, '--help')
+        argv = shlex.split(line)[2:]
+        found, _ = flags.parse_command('prog', '', WITH_COMMANDS[program], argv)
+        assert found is command
+
+
+@pytest.mark.parametrize('program', [run_training, run_metrics], ids=lambda p: p.__name__)
+def test_examples_of_programs_without_sub_commands_can_be_parsed(program):
+    for _, line in program._EXAMPLES:
+        flags.parse('prog', '', program._FLAGS, shlex.split(line.replace('\\\n', '')))
+
+
+def test_help_groups_flags_and_tells_defaults(capsys):
+    text = ' '.join(printed(capsys, run_generator.main, 'generate-video', '--help').split())
+    for words in [
+        'network: --network PKL',
+        'sampling: --truncation-psi X strength of truncation, 1 for none (default: 0.5)',
+        '--frames N frames from one seed to the next (default: 60)',
+        'output: --result-dir DIR folder of all runs (default: results)',
+    ]:
+        assert words in text
+    assert text.count('(default: None)') == text.count('(default: False)') == 0
+
+
+def test_every_configuration_and_metric_has_a_line_of_explanation(capsys):
+    assert set(configs.SUMMARIES) == set(configs.CONFIGS)
+    known = set(metric_defaults.metric_defaults) | set(metric_defaults.GROUPS)
+    assert set(metric_defaults.SUMMARIES) == known
+    text = printed(capsys, run_training.main, '--help')
+    assert re.search(r'^  config-e-fr +config-e with fuzzy reparameterization', text, re.MULTILINE)
+    assert re.search(
+        r'^  cond +condition number', printed(capsys, run_metrics.main, '--help'), re.M
+    )
+
+
+@pytest.mark.parametrize('program', [pretrained_networks, run_generator, run_projector])
+def test_a_missing_sub_command_is_one_line_that_names_all(capsys, program):
+    assert run_cli(program.main, []) == 2
+    err = capsys.readouterr().err
+    assert err.startswith('Error: missing sub-command; choose from ') and err.count('\n') == 1
+    assert all(command.name in err for command in WITH_COMMANDS[program])
+
+
+@pytest.mark.parametrize(
+    'program, argv',
+    [
+        (run_training, '--gamma=nan'),
+        (run_training, '--gamma=-1'),
+        (run_training, '--gamma=1e300'),
+        (run_training, '--total-kimg=1e20'),
+        (run_training, '--total-kimg=100000000000000000000'),
+        (run_training, '--num-gpus=1000'),
+        (run_training, '--fmap-base=1000000000000'),
+        (run_training, '--fmap-max=0'),
+        (run_training, '--seed=4294967296'),
+        (run_training, '--minibatch-size=-4'),
+        (run_training, '--snapshot-ticks=0'),
+        (run_training, '--set gamma'),
+        (run_training, '--set D_loss_args.gamma=NaN'),
+        (run_training, '--set D_loss_args.gamma=1e999'),
+        (run_metrics, '--seed=-1'),
+        (run_metrics, '--num-gpus=0'),
+        (run_metrics, '--num-samples=nan'),
+        (run_metrics, '--class=-1'),
+        (run_projector, 'project-real-images --learning-rate=inf'),
+        (run_projector, 'project-real-images --lambda-mse=nan'),
+        (run_projector, 'project-real-images --num-steps=100000000'),
+        (run_projector, 'project-generated-images --seeds=0-4294967296'),
+        (run_generator, 'generate-video --seeds=0,1 --fps=1e-30'),
+        (run_generator, 'generate-video --seeds=0,1 --fps=inf'),
+        (run_generator, 'generate-video --seeds=0,1 --frames=0'),
+        (run_generator, 'generate-images --seeds=0-99999999999'),
+        (run_generator, 'generate-images --seeds=0-4294967295'),
+        (run_generator, 'generate-images --seeds=0 --truncation-psi=nan'),
+        (run_generator, 'generate-images --seeds=0 --noise=seed:4294967296'),
+        (run_generator, 'noise-stddev --num-draws=-1'),
+        (dataset_tool, 'create_from_crops a b --seed=-1'),
+        (dataset_tool, 'create_mnistrgb a b --num-images=0'),
+        (dataset_tool, 'create_lsun a b --max-images=-1'),
+    ],
+)
+def test_numbers_that_make_no_sense_are_one_line_before_any_work(
+    capsys, tmp_path, monkeypatch, program, argv
+):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(program.main, argv.split()) == 2
+    err = capsys.readouterr().err
+    assert err.startswith('Error: ') and err.count('\n') == 1
+    assert re.search(r'--[a-z-]+', err).group() in argv
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_limits_of_a_number_are_told():
+    parser = flags.ArgumentParser()
+    parser.add_argument('--rate', type=number(float, 0, 1, above=True))
+    assert parser.parse_args(['--rate=1']).rate == 1.0
+    for text in ['0', '1.5', 'nan', '-inf']:
+        with pytest.raises(dnnlib.util.UserError) as error:
+            parser.parse_args(['--rate=' + text])
+        line = '--rate is %s; it must be greater than 0 and at most 1 (see --help)' % text
+        assert str(error.value) == line

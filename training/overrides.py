@@ -1,0 +1,177 @@
+"""What a user lays over a configuration: options by --config-file, by --set and by flags.
+
+Such a change maps dotted names to values, as the parts of `training.configs` do.
+"""
+
+import inspect
+import json
+import os
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from dnnlib.cli import parse_json
+from dnnlib.tflib import precision
+from dnnlib.util import UserError
+from training import configs, misc, runs
+from training.data.opening import load_dataset
+from training.schedule import check_minibatches
+from training.training_loop import training_loop
+
+_KINDS: List[Tuple[Any, str]] = [
+    (bool, 'true or false'),
+    ((int, float), 'a number'),
+    (str, 'text'),
+    (dict, 'a group'),
+    ((list, tuple), 'a list'),
+]
+
+
+def read_file(path: str) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The change that a JSON file or the folder of a run describes.
+
+    A run's own JSON, what --dry-run prints, and a folder are whole: they have all options. Of other
+    files a group with a func_name is taken as a whole too, for it may be another function's.
+
+    Returns: (the change, name of the configuration if it is whole, else None).
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        options = runs.training_options(path)
+        if options is None:
+            raise UserError('there is no training run in --config-file=%s' % path)
+        return options, _config_of(os.path.basename(os.path.abspath(path)))
+    try:
+        with open(path, encoding='utf-8') as file:
+            tree = parse_json(file.read())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError('--config-file=%s cannot be read as JSON: %s' % (path, reason))
+    if not isinstance(tree, dict):
+        raise UserError('--config-file=%s must hold options by name: {"G_args": ...}' % path)
+    if isinstance(tree.get('run_func_kwargs'), dict):
+        return tree['run_func_kwargs'], _config_of(str(tree.get('run_name')))
+    if 'version' in tree:
+        facts = {name: tree.pop(name, '') for name in ('config', 'num_gpus', 'version')}
+        return tree, str(facts['config'])
+    change: Dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and 'func_name' not in value:
+            change.update(('%s.%s' % (name, key), each) for key, each in value.items())
+        else:
+            change[name] = value
+    return change, None
+
+
+def _config_of(run_name):
+    """The --config in the name of a run's folder, <number>-<kind>-<dataset>-<N>gpu-<config>."""
+    return re.sub(r'^.*-\d+gpu-', '', run_name)
+
+
+class Choice:
+    """A configuration with what a user lays over it.
+
+    Args:
+        config: its name; None: configs.DEFAULT, or that of a whole `config_file`.
+        config_file: see `read_file`; over the configuration. settings: (dotted name, value) each,
+            over it. from_flags: over all.
+
+    Attributes:
+        config: the name. from_flags: as given.
+
+    Raises:
+        UserError: a file that cannot be read, or a whole one beside a configuration.
+    """
+
+    def __init__(
+        self,
+        config: Optional[str],
+        config_file: Optional[str],
+        settings: List[Tuple[str, Any]],
+        from_flags: Dict[str, Any],
+    ):
+        from_file, whole = read_file(config_file) if config_file else ({}, None)
+        if whole is not None and config is not None:
+            raise UserError('--config-file is a whole configuration; leave --config out')
+        self.config = whole or config or configs.DEFAULT
+        # Whole options have all parts that every configuration has.
+        self._base = self.config if whole is None else configs.DEFAULT
+        self._file = config_file
+        self._changes = [from_file, dict(settings), from_flags]
+        self.from_flags = from_flags
+
+    def sets(self, path: str) -> bool:
+        """Whether the user set an option, by its dotted name, or the group that it is in."""
+        names = {path, path.partition('.')[0]}
+        return any(names.intersection(change) for change in self._changes)
+
+    def options(self, *parts: Dict[str, Any]) -> Dict[str, Any]:
+        """Options of `training_loop`; `parts` are laid between configuration and changes.
+
+        Raises:
+            UserError: an option is of another kind than what it replaces, as text for a number.
+        """
+        options = configs.resolve(self._base, *parts)
+        for number, change in enumerate(self._changes, 1):
+            for path, value in change.items():
+                _check_kind(options, path, value)
+            options = configs.resolve(self._base, *parts, *self._changes[:number])
+        return options
+
+    def check(self, options: Dict[str, Any], num_gpus: int) -> None:
+        """Find what would stop a run with these options, before it makes a folder or trains for
+        hours.
+
+        A grid that the user has not laid out gets one class in each row, if all fit.
+        """
+        if not options['total_kimg'] >= 0:
+            raise UserError('total_kimg is %s; it must be at least 0' % options['total_kimg'])
+        for name in 'GD':
+            precision.check(options[name + '_args'].get('precision', 'float32'))
+        training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
+        check_minibatches(
+            options['sched_args'],
+            training_set.resolution,
+            num_gpus,
+            lambda size: configs.is_legal_on_device(options, size),
+        )
+        if not training_set.label_size and training_set.offers_labels:
+            print('The data set has labels, which are not used; --cond=yes trains on them.')
+        _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
+        fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
+        if fits and not self.sets('grid_args.layout'):
+            options['grid_args']['layout'] = 'row_per_class'
+        training_set.close()
+
+    def __str__(self) -> str:
+        from_file, settings, from_flags = self._changes
+        changes = dict(settings, **from_flags).items()
+        changed = ['%s=%s' % (path, json.dumps(value)) for path, value in changes]
+        if from_file:
+            changed.insert(0, 'all of %s' % self._file)
+        return '%s, changed by the user: %s' % (self.config, ', '.join(changed) or 'nothing')
+
+
+def _check_kind(options, path, value):
+    parameters = inspect.signature(training_loop).parameters
+    name, _, key = path.partition('.')
+    old = options.get(name, parameters[name].default if name in parameters else None)
+    if key:
+        if not isinstance(old, dict):
+            raise UserError('there is no option %s, since %s is no group of options' % (path, name))
+        old = old.get(key)
+    want, got = _kind(old), _kind(value)
+    # Within groups null is no mistake: it stands for a default or for nothing in many places.
+    annotation = parameters[name].annotation if name in parameters else None
+    can_be_none = key or old is None or annotation == Optional[type(old)]
+    if (want and got and want != got) or (got is None and not can_be_none):
+        raise UserError(
+            '%s is %s; it must be %s, such as %s'
+            % (path, json.dumps(value), want, json.dumps(old, default=str))
+        )
+
+
+def _kind(value):
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), None)
