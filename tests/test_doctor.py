@@ -98,12 +98,10 @@ def test_missing_compilers_and_packages_are_named(monkeypatch):
 
 
 def test_a_folder_that_downloads_cannot_be_kept_in_fails(monkeypatch, tmp_path):
-    from training import misc
-
     (tmp_path / 'file').write_text('')
-    monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'new'))
+    monkeypatch.setattr(doctor, 'CACHE_DIR', str(tmp_path / 'new'))
     assert lines_of(doctor.check_caches)[0] == 'ok downloads are kept in %s' % (tmp_path / 'new')
-    monkeypatch.setattr(misc, 'CACHE_DIR', str(tmp_path / 'file'))
+    monkeypatch.setattr(doctor, 'CACHE_DIR', str(tmp_path / 'file'))
     monkeypatch.setenv(native_build.CACHE_VARIABLE, str(tmp_path / 'file'))
     downloads, compiled = lines_of(doctor.check_caches)
     assert downloads.startswith('FAIL downloads') and compiled.startswith('warn compiled ops')
