@@ -239,10 +239,7 @@ def test_sharing_needs_equal_options(session):
     for options, text in [
         (dict(learning_rate=rate, beta1=0.4), 'options'),
         (dict(learning_rate=tf.constant(0.1), beta1=0.5), 'learning_rate'),
-        (
-            dict(learning_rate=rate, beta1=0.5, tf_optimizer='tf.train.RMSPropOptimizer'),
-            'tf_optimizer',
-        ),
+        (dict(learning_rate=rate, tf_optimizer='tf.train.RMSPropOptimizer'), 'tf_optimizer'),
     ]:
         with pytest.raises(AssertionError, match=text):
             Optimizer(share=main, **options)

@@ -19,15 +19,12 @@ from dnnlib.util import UserError
 from training import configs, misc, train_graph
 from training.data.tfrecord_exporter import TFRecordExporter
 
-TINY = {
+TINY_DCGAN = {
     'G_args.fmap_base': 64,
     'G_args.fmap_max': 8,
     'D_args.fmap_base': 64,
     'D_args.fmap_max': 8,
     'G_args.latent_size': 8,
-    'G_args.dlatent_size': 8,
-    'G_args.mapping_fmaps': 8,
-    'G_args.mapping_layers': 2,
     'sched_args.minibatch_size_base': 8,
     'sched_args.minibatch_gpu_base': 4,
     'sched_args.tick_kimg_base': 0.032,
@@ -39,6 +36,10 @@ TINY = {
     'metric_arg_list': [],
     'tf_config': {'rnd.np_random_seed': 1000},
 }
+TINY = dict(
+    TINY_DCGAN,
+    **{'G_args.dlatent_size': 8, 'G_args.mapping_fmaps': 8, 'G_args.mapping_layers': 2},
+)
 
 
 @pytest.fixture(scope='module')
@@ -59,8 +60,9 @@ def train(session, data_dir, tmp_path):
     """
 
     def run(config='config-e-bald', num_gpus=1, dataset='tiny', **changes):
+        tiny = TINY_DCGAN if config.startswith('dcgan') else TINY
         options = configs.resolve(
-            config, TINY, {key.replace('__', '.'): value for key, value in changes.items()}
+            config, tiny, {key.replace('__', '.'): value for key, value in changes.items()}
         )
         options.update(data_dir=data_dir, dataset_args=dict(tfrecord_dir=dataset, seed=0))
         submit_config = dnnlib.SubmitConfig()
