@@ -1,6 +1,6 @@
 """Points in the latent spaces Z and W of a generator, and the images at these points."""
 
-from typing import List, Optional
+from typing import List
 
 import tensorflow.compat.v1 as tf
 
@@ -74,7 +74,7 @@ def crop_face(images: tf.Tensor) -> tf.Tensor:
     return images[:, :, 3 * unit : 7 * unit, 2 * unit : 6 * unit]
 
 
-def limit_size(images: tf.Tensor, size: Optional[int] = 256) -> tf.Tensor:
+def limit_size(images: tf.Tensor, size: int = 256) -> tf.Tensor:
     """Images [N, C, H, W] shrunk by the whole factor H // size if they are larger."""
     factor = images.shape.as_list()[2] // size
     return tflib.box_downscale(images, factor) if factor > 1 else images

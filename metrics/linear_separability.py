@@ -74,14 +74,9 @@ class LS(MetricBase):
             ]
             return dict(outputs, logits=tf.concat(logits, axis=1))
 
+        key = self.evaluation.feature_net_hashes(self.feature_nets)
         store = self.evaluation.collect(
-            self.name,
-            'ls',
-            self._num_samples,
-            batch,
-            make_inputs,
-            make_outputs,
-            key=self.evaluation.feature_net_hashes(self.feature_nets),
+            self.name, 'ls', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
         logits = store.read('logits')[: self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:

@@ -76,16 +76,10 @@ class PPL(MetricBase):
             distance = apply_net(distances[index], images[0::2], images[1::2])
             return dict(distance=tf.reshape(distance, [batch]) * (1 / self._epsilon**2))
 
+        nets = self.evaluation.feature_net_hashes(self.feature_nets)
+        key = dict(self.get_protocol(), nets=nets)
         store = self.evaluation.collect(
-            self.name,
-            'ppl',
-            self._num_samples,
-            batch,
-            make_inputs,
-            make_outputs,
-            key=dict(
-                self.get_protocol(), nets=self.evaluation.feature_net_hashes(self.feature_nets)
-            ),
+            self.name, 'ppl', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
         lengths = store.read('distance')[: self._num_samples]
         self._report_result(mean_without_outliers(lengths))

@@ -5,7 +5,7 @@ appendix D); the losses of Image2StyleGAN are those of Abdal et al. 2019 (arXiv:
 Per-image values are tensors [N], so that images of one minibatch do not touch each other.
 """
 
-from typing import Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -113,7 +113,7 @@ def images_at(
         alpha_powers: t [N, layers]: alpha^t / (alpha^t + (1 - alpha)^t) takes the place of each
             layer's alpha; None: the network as it is.
     """
-    options = dict(randomize_noise=False)
+    options: Dict[str, Any] = dict(randomize_noise=False)
     if anatomy.takes_noise(Gs):
         options['noise_values'] = list(noises)
     if alpha_powers is not None:
