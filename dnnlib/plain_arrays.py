@@ -54,6 +54,6 @@ def make(
     if dtype.kind == 'b':
         flat = np.frombuffer(data, np.uint8) != 0 if size else np.zeros([0], np.bool_)
     else:
-        # A bytearray is an aligned copy, and writable; NumPy's own copies start slower (huge pages).
+        # An aligned copy that can be written to; NumPy's own start slower (huge pages).
         flat = np.frombuffer(bytearray(data), dtype) if size else np.zeros([0], dtype)
     return flat.reshape(shape, order='F' if fortran_order else 'C')
