@@ -5,7 +5,7 @@ Images have levels of detail: lod 0 = full resolution, each next lod half the si
 
 import contextlib
 import hashlib
-from typing import Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -42,7 +42,11 @@ class Dataset:
     Attributes:
         num_images, shape = [C, R, R], resolution, resolution_log2, dtype = 'uint8',
         dynamic_range = [0, 255], label_size, label_dtype = 'float32', seed.
+        lods: levels of detail that there are. offers_labels: there are labels, used or not.
     """
+
+    lods: List[int]
+    offers_labels: bool
 
     def __init__(
         self,
@@ -73,10 +77,10 @@ class Dataset:
         self._shuffle = shuffle
         self._prefetch_bytes = prefetch_mb << 20
         self._num_threads = num_threads
-        self._iterator = None
-        self._fetch_np = None
-        self._configured = None
-        self._errors = []  # (position, UserError) of minibatches that could not be read
+        self._iterator: Any = None
+        self._fetch_np: Any = None
+        self._configured: Optional[Tuple[int, int]] = None
+        self._errors: List[Tuple[int, UserError]] = []  # positions that could not be read
 
     def close(self) -> None:
         """Let go of open files; reading goes on no further."""

@@ -1,18 +1,17 @@
 """Names of very many files in little memory: one array of bytes, in place of a list of texts."""
 
-import collections.abc
 import fnmatch
 import hashlib
 import itertools
 import os
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 _AT_A_TIME = 1 << 14
 
 
-class NameTable(collections.abc.Sequence):
+class NameTable:
     """A sequence of names (str) that takes, for each of them, the bytes of the longest.
 
     Args:
@@ -20,11 +19,8 @@ class NameTable(collections.abc.Sequence):
     """
 
     def __init__(self, names: Iterable[str]):
-        names, parts = iter(names), []
-        while True:
-            part = [_encode(name) for name in itertools.islice(names, _AT_A_TIME)]
-            if not part:
-                break
+        encoded, parts = map(_encode, names), []
+        for part in iter(lambda: list(itertools.islice(encoded, _AT_A_TIME)), []):
             parts.append(np.array(part))
         self._names = np.concatenate(parts) if parts else np.empty([0], 'S1')
 
@@ -33,6 +29,9 @@ class NameTable(collections.abc.Sequence):
 
     def __getitem__(self, index: int) -> str:
         return _decode(self._names[index])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(_decode, self._names)
 
     def sort(self) -> np.ndarray:
         """Sort the names as texts are sorted; returns the former number of each, int64 [N]."""
@@ -85,7 +84,8 @@ def class_folders(names: NameTable) -> Optional[Tuple[Optional[np.ndarray], List
     """
     first, last = names[0].split('/')[:-1], names[-1].split('/')[:-1]
     shared = len(os.path.commonprefix([first, last]))  # what these share, all between do
-    depths, found = set(), {}
+    depths = set()
+    found: Dict[str, int] = {}
     numbers = np.zeros([len(names)], np.int32)
     for index, name in enumerate(names):
         parts = name.split('/')[shared:]

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import zipfile
-from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Deque, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -74,7 +74,9 @@ class ImageFiles:
 
     def labels(self) -> Optional[OneHotLabels]:
         """One-hot class of every file, [num_files, num_classes]; None without classes."""
-        return OneHotLabels(self._class_numbers, len(self.classes)) if self.classes else None
+        if self._class_numbers is None:
+            return None
+        return OneHotLabels(self._class_numbers, len(self.classes))
 
     def open(self, index: int) -> Image.Image:
         """Return file `index` as a decoded Pillow image; UnusableImage if it is none."""
@@ -104,16 +106,17 @@ class ImageFiles:
     @contextlib.contextmanager
     def _opened(self, index):
         try:
-            with (
-                open(os.path.join(self.path, self.names[index]), 'rb')
-                if self._zip is None
-                else io.BytesIO(self._zip.read(index))
-            ) as file:
+            with self._content(index) as file:
                 yield Image.open(file)
         except UnusableImage:
             raise
         except Exception as error:  # broken files make Pillow raise nearly anything
             raise UnusableImage('cannot be read as an image (%s)' % ' '.join(str(error).split()))
+
+    def _content(self, index) -> BinaryIO:
+        if self._zip is not None:
+            return io.BytesIO(self._zip.read(index))
+        return open(os.path.join(self.path, self.names[index]), 'rb')
 
 
 def scan(
@@ -139,13 +142,15 @@ def scan(
         except UnusableImage as error:
             return str(error)
 
-    good, num_bad, shape, first = array.array('q'), 0, None, None
+    good, num_bad = array.array('q'), 0
+    shape, first = (0, 0, 0), ''
     results = threaded_map(examine, range(len(files.names)))
     for index, result in enumerate(
         tqdm(results, 'Checking images', len(files.names), unit='img', disable=None, leave=False)
     ):
         if not isinstance(result, str):
-            shape, first = shape or result, first or files.names[index]
+            if not good:
+                shape, first = result, files.names[index]
             if result == shape:
                 good.append(index)
                 continue
@@ -168,7 +173,7 @@ def threaded_map(function: Callable[[Any], Any], items: Iterable) -> Iterator:
     """Yield function(item) in the order of the items; threads work a few items ahead."""
     num_threads = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
-        pending = collections.deque()
+        pending: Deque[concurrent.futures.Future] = collections.deque()
         for item in items:
             pending.append(pool.submit(function, item))
             if len(pending) >= 4 * num_threads:

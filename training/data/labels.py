@@ -2,7 +2,7 @@
 
 import glob
 import os
-from typing import Optional, Sequence, Union
+from typing import Optional, Union
 
 import numpy as np
 
@@ -17,8 +17,8 @@ class OneHotLabels:
         num_classes: label size.
     """
 
-    def __init__(self, numbers: Sequence[int], num_classes: int):
-        self._numbers = np.asarray(numbers)
+    def __init__(self, numbers: np.ndarray, num_classes: int):
+        self._numbers = numbers
         self.shape = (len(self._numbers), num_classes)
 
     def __len__(self) -> int:
@@ -38,8 +38,12 @@ class OneHotLabels:
 
 
 def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
-    """Return the path of a label file: the one given, alone or relative to the folder, else the
-    first *.labels file of the folder, else None.
+    """Find the label file of a data set.
+
+    Args:
+        folder: of the data set.
+        label_file: path as it stands or from the folder on; None = the first *.labels file of the
+            folder, if it has one.
 
     Raises:
         UserError: a file was given and is not there.

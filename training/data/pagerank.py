@@ -8,7 +8,7 @@ et al. 2004, "Ranking on data manifolds"), and outliers, to which nothing links,
 import contextlib
 import os
 import tempfile
-from typing import Iterator, Optional
+from typing import Iterable, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -72,8 +72,9 @@ def select_by_pagerank(
     _check_arguments(source, tfrecord_dir, features, a, damping, force)
     with contextlib.closing(_open(source, num, k)) as dataset:
         if features == 'vgg16':
-            weights = vgg16_net.load_weights(vgg16_net.find_weights(vgg16))
-            blocks = _vgg16_features(dataset, weights)
+            weights_path = vgg16_net.find_weights(vgg16)
+            assert weights_path is not None  # what is missing was downloaded
+            blocks = _vgg16_features(dataset, vgg16_net.load_weights(weights_path))
         else:
             blocks = _pixel_features(dataset)
         indices, squares = nearest_neighbors(_store(blocks, dataset.num_images), k)
@@ -187,7 +188,7 @@ def _open(source, num, k):
     return load_dataset(tfrecord_dir=source, max_label_size='full')
 
 
-def _images(dataset: Dataset, lod: int = 0) -> Iterator[np.ndarray]:
+def _images(dataset: Dataset, lod: int = 0) -> Iterable[np.ndarray]:
     """All images, in order, with a progress bar."""
     images = threaded_map(lambda index: dataset.get_image(index, lod), range(dataset.num_images))
     return tqdm(images, 'Features', dataset.num_images, unit='img', disable=None)

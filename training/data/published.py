@@ -62,14 +62,16 @@ def create_cifar10(tfrecord_dir: str, cifar10_dir: str, force: bool = False) -> 
     check_target(tfrecord_dir, force)
     batches = [_read_pickle(cifar10_dir, 'data_batch_%d' % i) for i in range(1, 6)]
     images, labels = _join_cifar(cifar10_dir, batches, 'labels')
-    _export(tfrecord_dir, *_check('cifar10', cifar10_dir, images, labels, 10), force=force)
+    _check('cifar10', cifar10_dir, images, labels, 10)
+    _export(tfrecord_dir, images, labels, 10, force)
 
 
 def create_cifar100(tfrecord_dir: str, cifar100_dir: str, force: bool = False) -> None:
     """CIFAR-100 (Krizhevsky), Python version: file train, with its fine labels."""
     check_target(tfrecord_dir, force)
     images, labels = _join_cifar(cifar100_dir, [_read_pickle(cifar100_dir, 'train')], 'fine_labels')
-    _export(tfrecord_dir, *_check('cifar100', cifar100_dir, images, labels, 100), force=force)
+    _check('cifar100', cifar100_dir, images, labels, 100)
+    _export(tfrecord_dir, images, labels, 100, force)
 
 
 def create_svhn(tfrecord_dir: str, svhn_dir: str, force: bool = False) -> None:
@@ -84,7 +86,8 @@ def create_svhn(tfrecord_dir: str, svhn_dir: str, force: bool = False) -> None:
             'The files train_1.pkl to train_3.pkl in %r do not hold pairs of images '
             'and labels.' % svhn_dir
         )
-    _export(tfrecord_dir, *_check('svhn', svhn_dir, images, labels, 10), force=force)
+    _check('svhn', svhn_dir, images, labels, 10)
+    _export(tfrecord_dir, images, labels, 10, force)
 
 
 def create_celeba(
@@ -310,24 +313,19 @@ def _join_cifar(folder, batches, label_key):
 
 
 def _check(collection, folder, images, labels, num_classes):
-    """Return (images, labels, num_classes) if they are what was published."""
+    """Raise UserError unless these images and labels are what was published."""
     shape = (NUM_IMAGES[collection], 3, 32, 32)
     if images.dtype != np.uint8 or images.shape != shape:
         raise UserError(
             'The images in %r are %s %s, expected uint8 %s; download them again.'
             % (folder, images.dtype, list(images.shape), list(shape))
         )
-    if (
-        labels.dtype.kind not in 'iu'
-        or labels.shape != shape[:1]
-        or labels.min() < 0
-        or labels.max() >= num_classes
-    ):
+    numbers = labels.dtype.kind in 'iu' and labels.shape == shape[:1]
+    if not numbers or labels.min() < 0 or labels.max() >= num_classes:
         raise UserError(
             'The labels in %r are not %d class numbers from 0 to %d; download them '
             'again.' % (folder, shape[0], num_classes - 1)
         )
-    return images, labels, num_classes
 
 
 def _optional_package(name):

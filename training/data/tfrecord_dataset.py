@@ -2,7 +2,7 @@
 
 import glob
 import os
-from typing import Optional, Union
+from typing import Dict, Optional, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -30,8 +30,7 @@ class TFRecordDataset(Dataset):
         buffer_mb: of no effect: records are read one by one, at random places.
 
     Attributes (beside those of `Dataset`):
-        tfrecord_dir, label_file (None without labels), lods: levels of detail that there are,
-        offers_labels: whether there are labels, used or not.
+        tfrecord_dir, label_file (None without labels).
 
     Raises:
         UserError: files or labels are missing, broken or do not fit together.
@@ -126,7 +125,7 @@ def _open_files(folder, resolution):
         raise UserError(
             'There are no *.tfrecords files in %r; make them with dataset_tool.py.' % folder
         )
-    by_side = {}
+    by_side: Dict[int, RecordFile] = {}
     for path in paths:
         file = RecordFile(path)
         channels, height, width = file.shape

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from typing import Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -50,12 +50,12 @@ class TFRecordExporter:
         self.tfrecord_dir = os.path.abspath(os.path.expanduser(tfrecord_dir))
         self.expected_images = expected_images
         self.cur_images = 0
-        self.shape = None  # (C, R, R) of the first image
+        self.shape: Optional[Tuple[int, int, int]] = None  # (C, R, R) of the first image
         self._print_progress = print_progress
         self._force = force
         self._name = os.path.basename(self.tfrecord_dir)
-        self._writers = []  # by level of detail
-        self._labels = None
+        self._writers: List[Any] = []  # by level of detail
+        self._labels: Union[np.ndarray, OneHotLabels, None] = None
         check_target(self.tfrecord_dir, force)
         self._temp_dir = self._hidden_name('tmp')
         with _writing_errors(self.tfrecord_dir):
@@ -91,7 +91,8 @@ class TFRecordExporter:
             UserError: the image differs in shape, or the disk is full.
         """
         if self.shape is None:
-            self._open_writers(image.shape)
+            self._open_writers(*image.shape)
+            self.shape = image.shape
         if image.shape != self.shape:
             raise UserError(
                 'Image %d has shape %s, the first one %s; all must be alike.'
@@ -136,14 +137,12 @@ class TFRecordExporter:
                 writer.close()
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
-    def _open_writers(self, shape):
-        channels, height, width = shape
+    def _open_writers(self, channels, height, width):
         if height != width or height & (height - 1) or height < 4 or channels not in (1, 3, 4):
             raise UserError(
                 'Images have shape %s; they must be [C, R, R] with C 1, 3 or 4 and R a '
-                'power of two from 4.' % list(shape)
+                'power of two from 4.' % [channels, height, width]
             )
-        self.shape = shape
         with _writing_errors(self.tfrecord_dir):
             for log2 in range(height.bit_length() - 1, 1, -1):
                 name = '%s-r%02d.tfrecords' % (self._name, log2)
@@ -201,7 +200,7 @@ def _save_labels(file, labels):
         file.write(np.asarray(labels[begin : begin + _LABELS_AT_A_TIME], '<f4').tobytes())
 
 
-def image_levels(image: np.ndarray, last_side: int = 4):
+def image_levels(image: np.ndarray, last_side: int = 4) -> Iterator[np.ndarray]:
     """Yield an image [C, R, R] as uint8 at every level of detail, from full size to `last_side`."""
     level = np.asarray(image, np.float32)
     while True:
@@ -213,7 +212,7 @@ def image_levels(image: np.ndarray, last_side: int = 4):
 
 
 @contextlib.contextmanager
-def _writing_errors(path: str):
+def _writing_errors(path: str) -> Iterator[None]:
     """Turn what files and TensorFlow's writer raise, a full disk above all, into UserError."""
     try:
         yield

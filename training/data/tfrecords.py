@@ -9,7 +9,7 @@ import array
 import os
 import struct
 import weakref
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import google_crc32c
 import numpy as np
@@ -75,21 +75,21 @@ class RecordFile:
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:
-            raise UserError('Cannot open %r: %s.' % (path, os.strerror(error.errno)))
+            raise UserError('Cannot open %r: %s.' % (path, error.strerror))
         self.close = weakref.finalize(self, os.close, self._file)
         self._size = os.fstat(self._file).st_size
         if self._size == 0:
             raise UserError('%r is empty: it holds no images. Make the data set again.' % path)
-        self._layouts = ()
-        self._offsets = None
+        self._layouts: Tuple[Tuple[bytes, bytes], ...] = ()
+        self._offsets: Optional[np.ndarray] = None
         self._stride = self._record_size(0, 0)
         self.shape = self._parse(0, self.payload(0)).shape
         self._layouts = _image_layouts(self.shape)
         if not self._has_constant_stride():
             self._offsets = self._scan_offsets()
-        self.num_records = (
-            self._size // self._stride if self._offsets is None else len(self._offsets)
-        )
+            self.num_records = len(self._offsets)
+        else:
+            self.num_records = self._size // self._stride
 
     def __enter__(self) -> 'RecordFile':
         return self
@@ -141,7 +141,7 @@ class RecordFile:
         try:
             data = os.pread(self._file, size, offset)
         except OSError as error:
-            raise self._broken(index, os.strerror(error.errno), offset)
+            raise self._broken(index, error.strerror, offset)
         if len(data) < size:
             raise self._broken(index, 'the file ends inside it (truncated?)', offset)
         return data
@@ -220,7 +220,7 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _features(shape, data: bytes) -> tf.train.Example:
+def _features(shape: Optional[Sequence[int]], data: Optional[bytes]) -> tf.train.Example:
     example = tf.train.Example()
     feature = example.features.feature
     if shape is not None:
