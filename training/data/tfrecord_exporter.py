@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
-from training.data.tfrecords import serialize_image
+from training.data.side_file import update_side_file
+from training.data.tfrecords import RecordFile, serialize_image
 
+MAX_IMAGES = 10**8
 _DATASET_SUFFIXES = ('.tfrecords', '.labels')
 _LABELS_AT_A_TIME = 1 << 12
 
@@ -123,6 +125,7 @@ class TFRecordExporter:
                     with open(path, 'wb') as file:
                         _save_labels(file, self._labels)
             self._install()
+            self._note_number()
         except BaseException:
             self.abort()
             raise
@@ -162,6 +165,14 @@ class TFRecordExporter:
             else:
                 os.rename(self._temp_dir, self.tfrecord_dir)
 
+    def _note_number(self):
+        """Note the number of images, so that a file that is cut between two of them is found."""
+        name = '%s-r%02d.tfrecords' % (self._name, self.shape[1].bit_length() - 1)
+        with RecordFile(os.path.join(self.tfrecord_dir, name)) as records:
+            update_side_file(
+                self.tfrecord_dir, num_images={records.first_checksum(): self.cur_images}
+            )
+
     def _hidden_name(self, suffix):
         """A new name beside the data set."""
         return os.path.join(
@@ -173,6 +184,8 @@ class TFRecordExporter:
 def check_target(tfrecord_dir: str, force: bool = False) -> None:
     """Raise UserError unless a data set may be made at this path; worth a call before long work."""
     path = os.path.expanduser(tfrecord_dir)
+    if '\0' in path:
+        raise UserError('%r is no name of a folder.' % tfrecord_dir)
     if not os.path.isdir(path):
         if os.path.lexists(path):
             raise UserError('%r is a file; name a folder for the data set.' % tfrecord_dir)
@@ -188,6 +201,20 @@ def check_target(tfrecord_dir: str, force: bool = False) -> None:
         raise UserError(
             '%r already holds a data set; use --force to replace it, or name another '
             'folder.' % tfrecord_dir
+        )
+
+
+def check_space(tfrecord_dir: str, num_images: int, shape: Tuple[int, int, int]) -> None:
+    """Raise UserError if images of a shape are more than a data set or the disk can hold."""
+    folder = os.path.abspath(os.path.expanduser(tfrecord_dir))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    needed, free = num_images * int(np.prod(shape)), shutil.disk_usage(folder).free
+    if num_images > MAX_IMAGES or needed > free:
+        raise UserError(
+            '%d images of %dx%d pixels need %.3g GB, there are %.3g free for %r; a data set may '
+            'have up to %d images.'
+            % (num_images, shape[2], shape[1], needed / 1e9, free / 1e9, tfrecord_dir, MAX_IMAGES)
         )
 
 

@@ -6,6 +6,7 @@ masked CRC-32C of the payload. The payload is a tf.train.Example with `shape` = 
 """
 
 import array
+import hashlib
 import os
 import struct
 import weakref
@@ -17,11 +18,13 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from tqdm import trange
 
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular
+from training.data.decoding import MAX_SIDE
 
 _HEADER = struct.Struct('<QI')  # length of the payload, checksum of these 8 bytes
 _CHECKSUM = struct.Struct('<I')
 _FRAME_SIZE = _HEADER.size + _CHECKSUM.size
+_LARGEST_RECORD = 4 * MAX_SIDE**2 + (1 << 20)
 
 
 def serialize_image(image: np.ndarray) -> bytes:
@@ -72,11 +75,9 @@ class RecordFile:
 
     def __init__(self, path: str):
         self.path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise UserError('Cannot open %r: %s.' % (path, error.strerror))
-        self.close = weakref.finalize(self, os.close, self._file)
+        file = open_regular(path)
+        self._file = file.fileno()
+        self.close = weakref.finalize(self, file.close)
         self._size = os.fstat(self._file).st_size
         if self._size == 0:
             raise UserError('%r is empty: it holds no images. Make the data set again.' % path)
@@ -127,6 +128,19 @@ class RecordFile:
             raise self._broken(index, 'its checksum does not fit its content')
         return payload
 
+    def first_checksum(self) -> str:
+        """Checksum of the first record, in hexadecimal digits: tells files apart."""
+        offset, size = self._span(0)
+        return self._pread(0, offset + size - _CHECKSUM.size, _CHECKSUM.size).hex()
+
+    def sha256(self) -> str:
+        """Hash of the checksums of all records; they are read, the images are not."""
+        digest = hashlib.sha256()
+        for index in range(self.num_records):
+            offset, size = self._span(index)
+            digest.update(self._pread(index, offset + size - _CHECKSUM.size, _CHECKSUM.size))
+        return digest.hexdigest()
+
     def _span(self, index):
         """Byte offset and size of a record with its frame."""
         if self._offsets is None:
@@ -163,6 +177,8 @@ class RecordFile:
         """Size of the record at an offset, its frame included; all of it must be in the file."""
         header = self._pread(index, offset, _HEADER.size)
         size = self._check_header(index, header, offset=offset) + _FRAME_SIZE
+        if size > _LARGEST_RECORD:
+            raise self._broken(index, 'with %d bytes it is larger than any image' % size, offset)
         if offset + size > self._size:
             raise self._broken(index, 'the file ends inside it (truncated?)', offset)
         return size

@@ -9,7 +9,8 @@ import numpy as np
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
-from training.data.image_files import CONVERSIONS, ImageFiles, ImageOptions, UnusableImage
+from training.data.decoding import CONVERSIONS, ImageOptions, UnusableImage
+from training.data.image_files import ImageFiles
 from training.data.opening import load_dataset
 from training.misc import adjust_dynamic_range
 from training.pictures.generate import Generator
@@ -156,13 +157,11 @@ def from_folder(
         for index in range(len(files.names))[:num_images]:
             file_name = files.names[index]
             try:
-                options = ImageOptions()
+                options = ImageOptions(convert=colours if colours == 'rgba' else None)
                 if fit:
                     options = ImageOptions(resolution, True, colours)
                 else:
-                    _check_image(files.open(index), resolution, colours)
-                    if colours == 'rgba':
-                        options = ImageOptions(convert=colours)
+                    _check_image(files, index, options, resolution, colours)
                 image = files.decode(index, options)
             except UnusableImage as error:
                 raise UserError('%s in %r %s' % (file_name, path, error))
@@ -172,13 +171,15 @@ def from_folder(
                     '%r has two images whose results would be called %s; rename one' % (path, name)
                 )
             targets[name] = Target(name, file_name, 'image %d/%d', _to_float(image), None)
+        files.report()
         return list(targets.values())
     finally:
         files.close()
 
 
-def _check_image(image, resolution, colours):
+def _check_image(files, index, options, resolution, colours):
     """Raise UnusableImage unless the network can make such an image."""
+    image = files.open(index, options)
     if image.size != (resolution, resolution):
         raise UnusableImage(
             'is %dx%d pixels, the network makes %dx%d; --fit cuts out the middle '
