@@ -44,7 +44,8 @@ class Hdf5Images:
             if not arrays:
                 raise UserError('%r has no array data* of images [N, C, R, R].' % self.path)
             self._images = max(arrays, key=lambda array: array.shape[3])
-        channels, height, width = self.shape = tuple(map(int, self._images.shape[1:]))
+        channels, height, width = map(int, self._images.shape[1:])
+        self.shape = channels, height, width
         if self._images.dtype.kind not in 'uif':
             raise UserError('%r holds %s, not numbers.' % (self.path, self._images.dtype))
         is_power = height >= 4 and not height & (height - 1) and height <= MAX_SIDE

@@ -68,7 +68,8 @@ class ImageFiles:
         self.labels: Optional[Labels] = None
         if labels_file is not None:
             with reading(os.path.join(path, LABELS_NAME), 'labels of images'):
-                self.labels = labels_from_json(*labels_file, self.names)
+                content, folder = labels_file
+                self.labels = labels_from_json(content, folder, self.names)
         else:
             self._find_classes(skip_bad)
 

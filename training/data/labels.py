@@ -9,6 +9,7 @@ import numpy as np
 
 from dnnlib.util import UserError, open_regular, reading
 
+_MAGIC = b'\x93NUMPY'
 _MAX_CLASSES = 100000
 _ROWS_AT_A_TIME = 1 << 14
 
@@ -85,7 +86,7 @@ def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
 
 def load_labels(
     path: Optional[str], max_label_size: Union[int, str], num_images: int, source: str
-) -> Optional[np.ndarray]:
+) -> Optional[Labels]:
     """Open labels without loading them into memory.
 
     Args:
@@ -122,8 +123,11 @@ def open_labels(path: str) -> np.ndarray:
     Raises:
         UserError: it is no .npy stream of finite numbers of that shape, or has class numbers.
     """
-    open_regular(path).close()
-    with reading(path, 'a label file, a .npy stream of numbers'):
+    with open_regular(path) as file:
+        is_stream = file.read(len(_MAGIC)) == _MAGIC
+    if not is_stream:
+        raise UserError('%r is no label file: it must be a .npy stream of numbers.' % path)
+    with reading(path, 'a label file'):
         labels = np.load(path, mmap_mode='r', allow_pickle=False)
     if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'fiub':
         raise UserError('%r must hold one array of numbers [images, label size].' % path)

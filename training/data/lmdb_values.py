@@ -67,11 +67,13 @@ class LmdbValues:
         return number
 
     def _read(self, size):
-        data = self._child.stdout.read(size) if 0 <= size <= MAX_FILE_SIZE else b''
+        stdout, stderr = self._child.stdout, self._child.stderr
+        assert stdout is not None and stderr is not None
+        data = stdout.read(size) if 0 <= size <= MAX_FILE_SIZE else b''
         if len(data) < size:
-            raise UserError('Cannot read %r as an LMDB folder: %s.' % (self.path, self._reason()))
+            lines = stderr.read(_LONGEST_ERROR).decode('utf-8', 'replace').splitlines()
+            raise UserError(
+                '%r cannot be read as an LMDB folder (%s); copy it again from its source.'
+                % (self.path, lines[-1] if lines else 'its reader crashed')
+            )
         return data
-
-    def _reason(self):
-        lines = self._child.stderr.read(_LONGEST_ERROR).decode('utf-8', 'replace').splitlines()
-        return lines[-1] if lines else 'its file data.mdb is broken; copy it again from its source'

@@ -146,7 +146,7 @@ def create_from_hdf5(
         with TFRecordExporter(tfrecord_dir, len(images), force=force) as exporter:
             order = exporter.choose_shuffled_order() if shuffle else np.arange(len(images))
             for index in order:
-                exporter.add_image(images.read(index))
+                exporter.add_image(images.read(int(index)))
             if labels is not None:
                 exporter.add_labels(labels[order])
 
@@ -259,7 +259,10 @@ def _read_gzip(folder, name, offset, shape):
         with gzip.open(packed, 'rb') as file:
             data = file.read(offset + size + 1)[offset:]
     if len(data) != size:
-        raise UserError('%r holds other than %d bytes of data; download it again.' % (path, size))
+        raise UserError(
+            '%r holds %s%d bytes of data, expected %d; download it again.'
+            % (path, 'more than ' if len(data) > size else '', min(len(data), size), size)
+        )
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 

@@ -167,6 +167,7 @@ class TFRecordExporter:
 
     def _note_number(self):
         """Note the number of images, so that a file that is cut between two of them is found."""
+        assert self.shape is not None
         name = '%s-r%02d.tfrecords' % (self._name, self.shape[1].bit_length() - 1)
         with RecordFile(os.path.join(self.tfrecord_dir, name)) as records:
             update_side_file(
