@@ -65,7 +65,8 @@ def reason_of(error: Exception) -> str:
 
 def check_not_same(source: str, target: str) -> None:
     """Raise UserError if an output would take the place of its own input."""
-    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+    paths = [os.path.expanduser(path) for path in (source, target)]
+    if all(map(os.path.exists, paths)) and os.path.samefile(*paths):
         raise UserError('%r is both input and output; name another output.' % target)
 
 
