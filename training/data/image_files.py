@@ -97,8 +97,9 @@ class ImageFiles:
 
     def report(self) -> None:
         """Say on stderr, one line for each kind, what was done to the images opened so far."""
-        for note, rows in sorted(self._notes.items()):
-            _report(note, rows, [self.names[row] for row in sorted(rows)[:4]])
+        for note, numbers in sorted(self._notes.items()):
+            rows = sorted(set(numbers))  # threads may have opened one twice
+            _report(note, rows, [self.names[row] for row in rows[:4]])
         self._notes.clear()
 
     def fingerprint(self) -> str:
@@ -241,7 +242,10 @@ def threaded_map(function: Callable[[Any], Any], items: Iterable) -> Iterator:
 
 def has_files(path: str) -> bool:
     """Whether a folder has files that count as images, whatever they are called."""
-    return os.path.isdir(path) and any(True for _ in files_under(path, IGNORED_NAMES))
+    try:
+        return os.path.isdir(path) and any(True for _ in files_under(path, IGNORED_NAMES))
+    except OSError:
+        return True  # opening it will say what is wrong
 
 
 def _names_in_folder(folder, left_out):
