@@ -27,14 +27,17 @@ def open_regular(path: str) -> BinaryIO:
         UserError: it cannot be opened, or is no regular file.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        file = open(path, 'rb', opener=_open_at_once)
     except (OSError, ValueError) as error:
         raise UserError('Cannot open %r: %s.' % (path, reason_of(error)))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UserError('Cannot open %r: it is no regular file, but a folder or device.' % path)
-    return os.fdopen(descriptor, 'rb')
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UserError('Cannot open %r: it is no regular file, but a pipe or device.' % path)
+    return file
+
+
+def _open_at_once(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK)  # else a pipe waits for somebody to write into it
 
 
 @contextlib.contextmanager

@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 
 import dataset_tool
+from dnnlib import EasyDict
 from dnnlib.cli import run_cli
 from training.data.decoding import ImageOptions, UnusableImage, opened_image, plain_image
 from training.data.image_folder import ImageFolderDataset
 from training.dataset import TFRecordDataset
+from training.inversion.targets import from_folder
 
 RND = np.random.RandomState(0)
 PIXELS = RND.randint(256, size=[16, 16, 4]).astype(np.uint8)
@@ -144,3 +146,13 @@ def test_a_plain_folder_gives_the_images_that_the_tool_stores(folder, tmp_path, 
     assert 'blended with the background: alpha.png' in capsys.readouterr().err
     for i in range(2):
         assert np.array_equal(stored.get_image(i), direct.get_image(i))
+
+
+def test_images_to_project_are_decoded_alike(folder, capsys):
+    (folder / 'deep.png').unlink()
+    alpha, turned = from_folder(EasyDict(output_shape=[None, 3, 16, 16]), str(folder))
+    assert 'turned.png' in capsys.readouterr().err
+    want = blended((255, 255, 255)).transpose(2, 0, 1) / 127.5 - 1
+    np.testing.assert_allclose(alpha.image, want, atol=1 / 127)
+    want = PIXELS[::-1, ::-1, :3].transpose(2, 0, 1) / 127.5 - 1
+    np.testing.assert_allclose(turned.image, want, atol=1e-5)

@@ -364,3 +364,25 @@ def test_a_truncated_npz_is_named_as_such(toys):
             file.write(data)
         with pytest.raises(UserError, match='cut.npz is no whole file of exported networks'):
             pretrained_networks.main(['import', 'cut.npz', 'back.pkl'])
+
+
+def test_an_npz_that_unpacks_to_far_more_than_its_size_is_refused(toys):
+    np.savez_compressed('bomb.npz', header=np.zeros(1 << 25))
+    with pytest.raises(UserError, match='bomb.npz .*it unpacks to 256 MiB'):
+        pretrained_networks.main(['import', 'bomb.npz', 'back.pkl'])
+
+
+def test_outputs_never_replace_their_own_input(toys, capsys):
+    pickles.save(toys, 'toys.pkl')
+    os.symlink('toys.pkl', 'link.npz')
+    before = open('toys.pkl', 'rb').read()
+    for command in (['export', 'toys.pkl', 'toys.pkl'], ['export', 'toys.pkl', 'link.npz']):
+        assert 'both input and output' in refuse(command, capsys)
+    assert 'both input and output' in refuse(['import', 'toys.pkl', './toys.pkl'], capsys)
+    assert open('toys.pkl', 'rb').read() == before
+
+
+def test_pipes_and_devices_are_no_networks(toys, capsys):
+    os.mkfifo('pipe.pkl')
+    for name in ['pipe.pkl', '/dev/zero', '.', 'a\0b']:
+        assert 'Cannot open' in refuse(['info', name], capsys)

@@ -36,6 +36,15 @@ def refuse(argv, capsys):
     return lines[0]
 
 
+@pytest.mark.parametrize('name', ['a [b] c', 'Käse*', '猫 1'])
+def test_the_folder_of_a_data_set_may_have_any_name(in_tmp, monkeypatch, name):
+    os.rename('datasets/tiny', os.path.join('datasets', name))
+    runs = []
+    monkeypatch.setattr(dnnlib, 'submit_run', lambda config, *args, **kwargs: runs.append(config))
+    assert run_cli(run_training.main, ['--metrics=none', '--dataset=' + name]) == 0
+    assert dnnlib.submission.submit._RUN_DESC_PATTERN.fullmatch(runs[0].run_desc)
+
+
 @pytest.mark.parametrize(
     'argv, words',
     [

@@ -8,6 +8,7 @@ dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:
 import importlib
 import inspect
 import json
+import os
 from typing import Any, BinaryIO, Dict
 from zipfile import BadZipFile
 
@@ -21,6 +22,7 @@ from dnnlib.util import UserError, atomic_write
 _FORMAT, _VERSION = 'stylegan2 weights', 1
 _ROLES = ('G', 'D', 'Gs')
 # What reading a file may raise that is cut off, or no .npz of this format.
+_MOST_UNPACKED = 100  # times the size of the file
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile)
 
 
@@ -90,6 +92,7 @@ def import_npz(file: BinaryIO) -> Any:
     where = getattr(file, 'name', 'the file')
     try:
         with np.load(file, allow_pickle=False) as arrays:
+            _check_size(arrays, os.fstat(file.fileno()).st_size)
             header = json.loads(str(arrays['header']))
             if header['format'] != _FORMAT or header['version'] != _VERSION:
                 raise UserError(
@@ -103,6 +106,13 @@ def import_npz(file: BinaryIO) -> Any:
             '%s is no whole file of exported networks (%s: %s); export it again'
             % (where, type(error).__name__, error)
         )
+
+
+def _check_size(arrays, file_size):
+    """Raise ValueError if the arrays of an .npz file unpack to far more than numbers do."""
+    size = sum(entry.file_size for entry in arrays.zip.infolist())
+    if size > _MOST_UNPACKED * file_size:
+        raise ValueError('it unpacks to %d MiB' % (size >> 20))
 
 
 def _build(entry, key, arrays):

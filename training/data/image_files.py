@@ -107,9 +107,10 @@ class ImageFiles:
         if self._zip is not None:
             return self._zip.sha256()
         digest = hashlib.sha256(self.names.sha256().encode())
-        for index in range(len(self.names)):
-            status = os.stat(self._path_of(index))
-            digest.update(b'%d %d\n' % (status.st_size, status.st_mtime_ns))
+        with reading(self.path, 'a folder of images'):
+            for index in range(len(self.names)):
+                status = os.stat(self._path_of(index))
+                digest.update(b'%d %d\n' % (status.st_size, status.st_mtime_ns))
         return digest.hexdigest()
 
     def close(self) -> None:
