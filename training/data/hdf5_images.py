@@ -13,6 +13,7 @@ from training.misc import adjust_dynamic_range
 VALUES = {'0..255': (0, 255), '0..1': (0, 1), '-1..1': (-1, 1)}  # --values
 _KIND = 'an HDF5 file of images'
 _BYTES_AT_A_TIME = 64 << 20
+_SAMPLE = 64  # images that are looked at before all are
 _OVERSHOOT = 0.02  # part of the range, as resizing leaves it
 
 
@@ -87,7 +88,12 @@ class Hdf5Images:
         """Raise UserError unless all values are in their range, and do not look like another."""
         if self._images.dtype == np.uint8 and self._range == (0, 255):
             return
-        low, high = self._extremes()
+        with reading(self.path, _KIND):
+            sample = self._images[:: -(-len(self) // _SAMPLE)]
+        self._check_extremes(float(sample.min()), float(sample.max()))
+        self._check_extremes(*self._extremes())
+
+    def _check_extremes(self, low, high):
         slack = (self._range[1] - self._range[0]) * _OVERSHOOT
         if (
             not self._range[0] - slack <= low <= high <= self._range[1] + slack
