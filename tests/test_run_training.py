@@ -102,7 +102,8 @@ def test_an_option_that_nobody_takes_is_one_line_and_leaves_nothing(
     for more in [['--dataset=tiny'], []]:  # without a data set, the demo's would be made
         line = refuse(['--metrics=none'] + argv + more, capsys)
         assert all(word in line for word in words)
-    assert os.listdir('.') == ['datasets'] and os.listdir('datasets') == ['tiny']
+    assert os.listdir('.') == ['datasets']
+        assert sorted(os.listdir('datasets')) == ['.tiny.dataset.json', 'tiny']
 
 
 def dry_run(argv, capsys):
