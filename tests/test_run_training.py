@@ -103,7 +103,7 @@ def test_an_option_that_nobody_takes_is_one_line_and_leaves_nothing(
         line = refuse(['--metrics=none'] + argv + more, capsys)
         assert all(word in line for word in words)
     assert os.listdir('.') == ['datasets']
-        assert sorted(os.listdir('datasets')) == ['.tiny.dataset.json', 'tiny']
+    assert sorted(os.listdir('datasets')) == ['.tiny.dataset.json', 'tiny']
 
 
 def dry_run(argv, capsys):
