@@ -70,11 +70,9 @@ def _find_gpu():
 def _build(nvcc, capability):
     """The kernels as a ctypes.CDLL that has the functions of the CUDA runtime as well."""
     toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
-    rpaths = [
-        option
-        for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
-        for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
-    ]
+    rpaths = []
+    for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']:
+        rpaths += ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
     target = '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability)
     compile_with = [nvcc, '-c', '-std=c++14', '-O3', '-Xcompiler', '-fPIC', target]
     link_with = [nvcc, '-shared', '-cudart', 'shared', target] + rpaths
@@ -289,18 +287,13 @@ def main(argv: Optional[List[str]] = None) -> int:
         print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
     for dtype in TYPES:
         for shape in _SHAPES:
-            print(
-                '\n%s %s\n%-28s %10s %9s %9s %9s'
-                % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
-            )
+            titles = '', 'ms', 'GB/s', 'of copy', 'PyTorch'
+            print('\n%s %s\n' % (dtype, list(shape)) + '%-28s %10s %9s %9s %9s' % titles)
             for r in _measure(kernels, memory, shape, dtype, args.repeats):
                 records.append(r)
                 other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
-                print(
-                    '%-28s %10.4f %9.0f %9.2f %9s'
-                    % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
-                    flush=True,
-                )
+                line = '%(op)-28s %(ms)10.4f %(gb_per_s)9.0f %(of_copy)9.2f' % r
+                print(line + ' %9s' % other, flush=True)
     if args.json:
         with atomic_write(args.json, 'w') as file:
             json.dump(dict(gpu=gpu, capability=capability, results=records), file, indent=2)

@@ -48,13 +48,10 @@ class _Generation:
 
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = measure.network_arguments(
-        'Time generation, and compare with the peak of plain convolutions on this machine.',
-        repeats=5,
-    )
-    parser.add_argument(
-        '--noise-injection', metavar='FORM', help='form of the noise (default: by --config)'
-    )
+    text = 'Time generation, and compare with the peak of plain convolutions on this machine.'
+    parser = measure.network_arguments(text, repeats=5)
+    add = parser.add_argument
+    add('--noise-injection', metavar='FORM', help='form of the noise (default: by --config)')
     args = parser.parse_args(argv)
 
     tflib.init_tf({'rnd.np_random_seed': 0})

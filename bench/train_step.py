@@ -166,10 +166,8 @@ def _print_table(records):
 
 def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
-    parser = measure.network_arguments(
-        'Time training steps, and compare with the peak of plain convolutions on this machine.',
-        repeats=3,
-    )
+    text = 'Time training steps, and compare with the peak of plain convolutions on this machine.'
+    parser = measure.network_arguments(text, repeats=3)
     parser.add_argument(
         '--noise-injection',
         type=parse_name_list,

@@ -156,13 +156,10 @@ class TrainGraph:
         Raises:
             UserError: a record of the data set is broken.
         """
-        feed = {
-            self._lod: sched.lod,
-            self._lrates['G']: sched.G_lrate,
-            self._lrates['D']: sched.D_lrate,
-            self._minibatch_size: sched.minibatch_size,
-            self._minibatch_gpu: sched.minibatch_gpu,
-        }
+        feed = {self._lod: sched.lod, self._minibatch_size: sched.minibatch_size}
+        feed[self._minibatch_gpu] = sched.minibatch_gpu
+        for name, lrate in self._lrates.items():
+            feed[lrate] = getattr(sched, name + '_lrate')
         rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 

@@ -54,8 +54,14 @@ def is_at_hand(name: str, folder: Optional[str] = None) -> bool:
     folder = active_folder(folder)
     if folder:
         return os.path.isfile(os.path.join(folder, name))
-    md5 = hashlib.md5(url(name).encode('utf-8')).hexdigest()
-    return len(glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))) == 1
+    return cached(url(name)) is not None
+
+
+def cached(address: str) -> Optional[str]:
+    """Path of what was downloaded from an address, None if it is not in the cache."""
+    md5 = hashlib.md5(address.encode('utf-8')).hexdigest()
+    found = glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))
+    return found[0] if len(found) == 1 else None
 
 
 def ensure(names: Iterable[str], folder: Optional[str] = None) -> None:
