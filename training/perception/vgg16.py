@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import util
-from dnnlib.download import cache_dir
+from dnnlib.download import cache_dir, cached_file
 from dnnlib.tflib import layout
 from dnnlib.util import UserError
 from training.perception import feature_nets
