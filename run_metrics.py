@@ -41,6 +41,12 @@ _FLAGS = (
         flag(
             '--mirror-augment', cli.str_to_bool, 'flip real images at random (default: as the run)'
         ),
+        flag(
+            '--reals',
+            ['first', 'random'],
+            'real images that are taken where not all are (default: the first of .tfrecords, as '
+            'official code does, random ones of folders and zips)',
+        ),
         flags.FEATURE_NETS,
     )
     + flags.group('speed', flags.NUM_GPUS, flags.REQUIRE_NATIVE_OPS)
@@ -102,6 +108,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         find_networks(args),
         metric_kwargs=group.metric_kwarg_list,
         feature_nets_dir=args.feature_nets_dir,
+        reals=args.reals,
         num_gpus=args.num_gpus,
         seed=args.seed,
         class_index=args.class_index,

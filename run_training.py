@@ -13,7 +13,7 @@ from dnnlib import cli, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine, precision
-from metrics.metric_defaults import default_metrics, make_group
+from metrics.metric_defaults import default_metrics, make_group, metric_defaults
 from training import configs, option_groups
 from training.data import demo
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS
@@ -153,7 +153,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
-    args.choice = Choice(args.config, args.config_file, args.settings or [], options)
+    metrics = {kwargs['func_name'] for kwargs in metric_defaults.values()}
+    args.choice = Choice(args.config, args.config_file, args.settings or [], options, metrics)
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
 

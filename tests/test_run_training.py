@@ -235,6 +235,27 @@ def test_precision_and_labels_of_a_file_can_be_taken_back(in_tmp, capsys):
 
 
 @pytest.mark.parametrize(
+    'tree',
+    [
+        {'G_args': {'func_name': 'payload.f'}},
+        {'G_args.func_name': 'training.networks_stylegan2.np.load'},
+        {'D_loss_args': {'func_name': 'os.system'}},
+        {'G_opt_args': {'tf_optimizer': 'payload.f'}},
+        {'dataset_args': {'tfrecord_dir': 'tiny', 'class_name': 'payload.f'}},
+        {'metric_arg_list': [{'func_name': 'payload.f', 'name': 'x'}]},
+        {'version': '1', 'G_args': {'func_name': ['payload.f']}},
+    ],
+)
+def test_a_file_of_options_imports_and_calls_nothing_of_others(in_tmp, capsys, monkeypatch, tree):
+    monkeypatch.syspath_prepend(str(in_tmp))
+    (in_tmp / 'payload.py').write_text('open("ran", "w")\ndef f(**kwargs): pass\n')
+    write_json('options.json', tree)
+    line = refuse(['--metrics=none', '--dataset=tiny', '--config-file=options.json'], capsys)
+    assert 'options.json' in line and 'none of this project' in line and '--set' in line
+    assert not (in_tmp / 'ran').exists()
+
+
+@pytest.mark.parametrize(
     'argv, words',
     [
         (['--config-file=none.json'], ['none.json', 'No such file']),

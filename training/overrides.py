@@ -7,12 +7,12 @@ import inspect
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Container, Dict, List, Optional, Tuple
 
 from dnnlib.cli import parse_json
 from dnnlib.tflib import precision
 from dnnlib.util import UserError
-from training import configs, misc, runs
+from training import configs, misc, run_options, runs
 from training.data.opening import load_dataset
 from training.schedule import check_minibatches
 from training.training_loop import training_loop
@@ -76,7 +76,7 @@ class Choice:
     Args:
         config: its name; None: configs.DEFAULT, or that of a whole `config_file`.
         config_file: see `read_file`; over the configuration. settings: (dotted name, value) each,
-            over it. from_flags: over all.
+            over it. from_flags: over all. metrics: classes of metrics that a file may name.
 
     Attributes:
         config: the name. from_flags: as given.
@@ -91,8 +91,15 @@ class Choice:
         config_file: Optional[str],
         settings: List[Tuple[str, Any]],
         from_flags: Dict[str, Any],
+        metrics: Container[str] = (),
     ):
         from_file, whole = read_file(config_file) if config_file else ({}, None)
+        try:
+            run_options.check_names(from_file, metrics)
+        except ValueError as error:
+            raise UserError(
+                '--config-file=%s: %s; if you trust it, give it by --set' % (config_file, error)
+            )
         if whole is not None and config is not None:
             raise UserError('--config-file is a whole configuration; leave --config out')
         self.config = whole or config or configs.DEFAULT

@@ -4,7 +4,7 @@ A run's folder may come from anybody, so a class of data sets is one of those he
 import. `load_dataset(class_name=...)` takes any class, from the user's own code.
 """
 
-from typing import Any
+from typing import Any, Container, Dict, Iterator, Tuple
 
 _RECORDS = 'training.dataset.TFRecordDataset'
 _IMAGES = 'training.data.image_folder.ImageFolderDataset'
@@ -13,6 +13,17 @@ DATASET_CLASSES = {
     'training.data.tfrecord_dataset.TFRecordDataset': _RECORDS,
     'training.image_folder.ImageFolderDataset': _IMAGES,
     _IMAGES: _IMAGES,
+}
+
+_NETWORKS = ('training.networks_stylegan2', 'training.networks_stylegan', 'dcgan.networks')
+# Modules of the functions and classes that a file of options may name, by group.
+_MODULES = {
+    'G_args.func_name': _NETWORKS,
+    'D_args.func_name': _NETWORKS,
+    'G_loss_args.func_name': ('training.loss',),
+    'D_loss_args.func_name': ('training.loss',),
+    'G_opt_args.tf_optimizer': ('tf.train',),
+    'D_opt_args.tf_optimizer': ('tf.train',),
 }
 
 _LARGEST = {
@@ -43,6 +54,40 @@ def check(train: Any) -> dict:
     if not _is_path(train.get('data_dir', '')) and train['data_dir'] is not None:
         raise ValueError('data_dir is no path')
     return train
+
+
+def check_names(change: Dict[str, Any], metrics: Container[str]) -> None:
+    """Let a file of options name functions and classes of this project alone.
+
+    Args:
+        change: options or groups by their dotted names, from a file. metrics: names of the classes
+            of metrics.
+
+    Raises:
+        ValueError: another one; its option is named.
+    """
+    for path, name in _names(change):
+        if name is None:
+            continue
+        if path in _MODULES:
+            is_known = str(name).rpartition('.')[0] in _MODULES[path]
+        else:
+            is_known = str(name) in (metrics if path == 'metric_arg_list' else DATASET_CLASSES)
+        if type(name) is not str or not is_known:
+            raise ValueError('%s is %.100r, which is none of this project' % (path, name))
+
+
+def _names(change: Dict[str, Any]) -> Iterator[Tuple[str, Any]]:
+    """(dotted name of an option, the function or class that it names)."""
+    paths = [*_MODULES, 'dataset_args.class_name']
+    for path in paths:
+        group, _, key = path.partition('.')
+        values = change.get(group)
+        yield path, change.get(path)
+        yield path, values.get(key) if isinstance(values, dict) else None
+    metrics = change.get('metric_arg_list')
+    for kwargs in metrics if isinstance(metrics, (list, tuple)) else ():
+        yield 'metric_arg_list', kwargs.get('func_name') if isinstance(kwargs, dict) else kwargs
 
 
 def _checked_dataset_args(args):
