@@ -17,7 +17,7 @@ import numpy as np
 import dnnlib
 from dnnlib import flags, native_build
 from dnnlib.cli import run_cli
-from dnnlib.download import CACHE_DIR
+from dnnlib.download import cache_dir
 
 PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
 PYTHONS = [(3, 6), (3, 7), (3, 10), (3, 11), (3, 12), (3, 13)]
@@ -149,7 +149,7 @@ def check_custom_ops() -> Iterator[Verdict]:
 def check_caches() -> Iterator[Verdict]:
     """Where downloads and compiled ops are kept, and whether they can be."""
     for what, folder, verdict in [
-        ('downloads', CACHE_DIR, fail),
+        ('downloads', cache_dir(), fail),
         ('compiled ops', native_build.cache_dir(), warn),
     ]:
         path = os.path.abspath(folder)

@@ -50,8 +50,8 @@ def get_path_or_url(path_or_gdrive_path: str) -> str:
     return gdrive_urls.get(path_or_gdrive_path, path_or_gdrive_path)
 
 
-def open_network_file(path_or_gdrive_path: str):
-    """Open a published network, a URL or a file for binary reading.
+def open_network_file(path_or_gdrive_path: str, is_trusted: bool = False):
+    """Open a published network, a URL or a file for binary reading; see `misc.open_file_or_url`.
 
     Raises:
         UserError: there is no such file, or no published network of that name.
@@ -62,7 +62,7 @@ def open_network_file(path_or_gdrive_path: str):
             '%r is not a published network; did you mean %s? (pretrained_networks.py '
             '--help lists all)' % (path_or_gdrive_path, ' or '.join(similar))
         )
-    return misc.open_file_or_url(get_path_or_url(path_or_gdrive_path))
+    return misc.open_file_or_url(get_path_or_url(path_or_gdrive_path), is_trusted)
 
 
 def find(network: Optional[str], result_dir: str) -> Found:
@@ -113,7 +113,8 @@ def _load(path_or_gdrive_path, trust_network_code):
     tflib.init_tf()
     key = (get_path_or_url(path_or_gdrive_path), trust_network_code, tf.get_default_graph())
     if key not in _loaded:
-        with open_network_file(path_or_gdrive_path) as file, tf.device(engine.device(0)):
+        opened = open_network_file(path_or_gdrive_path, trust_network_code)
+        with opened as file, tf.device(engine.device(0)):
             _loaded[key] = pickles.load(file, trust_network_code)
     return _loaded[key]
 

@@ -74,7 +74,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
     """What to evaluate on what data, by flags and the run of the networks."""
     found = pretrained_networks.find(args.network, args.result_dir)
-    options = (runs.training_options(found.run_dir) if found.run_dir else None) or {}
+    is_needed = args.dataset is None
+    options = (runs.training_options(found.run_dir, is_needed) if found.run_dir else None) or {}
     dataset_args = options.get('dataset_args')
     if args.dataset is not None:
         dataset_args = dict(tfrecord_dir=args.dataset)

@@ -22,7 +22,8 @@ from urllib3.exceptions import MaxRetryError
 
 from .files import UserError, atomic_write
 
-CACHE_DIR = '.stylegan2-cache'  # downloads and what metrics keep, in the working directory
+CACHE_VARIABLE = 'STYLEGAN2_CACHE_DIR'
+_OLD_CACHE_DIR = '.stylegan2-cache'  # in the working directory, so anybody may have written it
 
 _FIRST_DELAY = 0.25  # seconds before the second attempt, doubled for each one after it ...
 _LONGEST_DELAY = 4.0  # ... up to this
@@ -39,6 +40,28 @@ class _AttemptFailed(Exception):
     def __init__(self, reason, next_url=None):
         super().__init__(reason)
         self.next_url = next_url
+
+
+def cache_dir() -> str:
+    """Folder of downloads and of what metrics keep: $STYLEGAN2_CACHE_DIR, else stylegan2 among the
+    user's caches.
+    """
+    caches = os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache')
+    return os.path.expanduser(os.environ.get(CACHE_VARIABLE) or os.path.join(caches, 'stylegan2'))
+
+
+def cached_file(url: str, folder: str) -> Optional[str]:
+    """Path of a URL's file in a folder of downloads, None if it is not there."""
+    md5 = hashlib.md5(url.encode('utf-8')).hexdigest()
+    found = glob.glob(os.path.join(glob.escape(folder), md5 + '_*'))
+    return found[0] if len(found) == 1 else None
+
+
+def open_data_url(url: str) -> IO[bytes]:
+    """Open a URL of what is read as data alone: also from the working directory's cache, where
+    earlier versions kept downloads.
+    """
+    return open_url(url, _OLD_CACHE_DIR if cached_file(url, _OLD_CACHE_DIR) else cache_dir())
 
 
 def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
@@ -79,9 +102,9 @@ def open_url(
     url_md5 = hashlib.md5(url.encode('utf-8')).hexdigest()
     if cache_dir is not None:
         cache_dir = os.path.expanduser(cache_dir)
-        cached = glob.glob(os.path.join(glob.escape(cache_dir), url_md5 + '_*'))
-        if len(cached) == 1:
-            return _open_local(cached[0])
+        cached = cached_file(url, cache_dir)
+        if cached:
+            return _open_local(cached)
         _make_cache_dir(cache_dir)
 
     def path_in(folder, name):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
-from dnnlib.download import CACHE_DIR
+from dnnlib.download import cache_dir
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
@@ -251,5 +251,5 @@ class Evaluation:
         )
         text = json.dumps(facts, sort_keys=True, default=str)
         return os.path.join(
-            CACHE_DIR, 'metrics-work', hashlib.sha256(text.encode('utf-8')).hexdigest()[:32]
+            cache_dir(), 'metrics-work', hashlib.sha256(text.encode('utf-8')).hexdigest()[:32]
         )

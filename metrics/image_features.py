@@ -9,7 +9,7 @@ from typing import Dict
 import numpy as np
 
 from dnnlib import tflib
-from dnnlib.download import CACHE_DIR
+from dnnlib.download import cache_dir
 from dnnlib.util import UserError, atomic_write
 from metrics.features import Feature, copies_on_devices
 from metrics.sample_store import ArrayStore, Samples
@@ -60,7 +60,7 @@ class ImageFeatures:
             seed=evaluation.seed if evaluation.mirror_augment else None,
         )
         path = os.path.join(
-            CACHE_DIR,
+            cache_dir(),
             'reals-%s-%s-%s.npz' % (evaluation.dataset.fingerprint(), feature.key, _digest(facts)),
         )
         address = (path, metric.minibatch_per_gpu)
@@ -204,6 +204,6 @@ def _load(path):
 
 
 def _save(path, samples):
-    os.makedirs(CACHE_DIR, exist_ok=True)
+    os.makedirs(cache_dir(), exist_ok=True)
     with atomic_write(path) as file:
         np.savez(file, **{name: samples.read(name) for name in samples.names()})

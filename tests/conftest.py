@@ -6,7 +6,7 @@ import warnings
 import pytest
 import tensorflow.compat.v1 as tf
 
-from dnnlib import native_build, tflib
+from dnnlib import download, native_build, tflib
 from dnnlib.tflib import custom_ops, engine, layout
 
 
@@ -17,6 +17,12 @@ def ops_cache():
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # without a compiler the tests use plain TensorFlow
         custom_ops.implementation_of('FusedBiasAct')
+
+
+@pytest.fixture(autouse=True)
+def download_cache(monkeypatch):
+    """Downloads and what metrics keep stay in the test's working directory."""
+    monkeypatch.setenv(download.CACHE_VARIABLE, '.stylegan2-cache')
 
 
 @pytest.fixture

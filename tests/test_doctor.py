@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import doctor
-from dnnlib import native_build
+from dnnlib import download, native_build
 from dnnlib.tflib import custom_ops, engine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -99,9 +99,9 @@ def test_missing_compilers_and_packages_are_named(monkeypatch):
 
 def test_a_folder_that_downloads_cannot_be_kept_in_fails(monkeypatch, tmp_path):
     (tmp_path / 'file').write_text('')
-    monkeypatch.setattr(doctor, 'CACHE_DIR', str(tmp_path / 'new'))
+    monkeypatch.setenv(download.CACHE_VARIABLE, str(tmp_path / 'new'))
     assert lines_of(doctor.check_caches)[0] == 'ok downloads are kept in %s' % (tmp_path / 'new')
-    monkeypatch.setattr(doctor, 'CACHE_DIR', str(tmp_path / 'file'))
+    monkeypatch.setenv(download.CACHE_VARIABLE, str(tmp_path / 'file'))
     monkeypatch.setenv(native_build.CACHE_VARIABLE, str(tmp_path / 'file'))
     downloads, compiled = lines_of(doctor.check_caches)
     assert downloads.startswith('FAIL downloads') and compiled.startswith('warn compiled ops')

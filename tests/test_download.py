@@ -11,6 +11,8 @@ import pytest
 
 from dnnlib import download, util
 from dnnlib.util import UserError, is_url, open_url
+from training import misc
+from training.perception import feature_nets
 
 BINARY = bytes(range(256)) * 4
 
@@ -229,3 +231,31 @@ def test_a_cache_that_cannot_be_made_is_told_before_the_download(server, tmp_pat
 
 def test_open_url_is_part_of_util():
     assert util.open_url is download.open_url
+
+
+def test_downloads_are_kept_among_the_users_caches(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    monkeypatch.delenv(download.CACHE_VARIABLE)
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    assert download.cache_dir() == '/home/me/.cache/stylegan2'
+    monkeypatch.setenv('XDG_CACHE_HOME', '/caches')
+    assert download.cache_dir() == '/caches/stylegan2'
+    monkeypatch.setenv(download.CACHE_VARIABLE, '~/nets')
+    assert download.cache_dir() == '/home/me/nets'
+
+
+def test_what_may_run_is_not_taken_from_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(download.CACHE_VARIABLE, str(tmp_path / 'mine'))
+    monkeypatch.setattr(download, '_download', lambda url, *_: ('net.pkl', b'published'))
+    url = 'https://example.com/net.pkl'
+    strangers = tmp_path / '.stylegan2-cache'
+    strangers.mkdir()
+    (strangers / (md5(url) + '_net.pkl')).write_bytes(b'of a stranger')
+    inception = md5(feature_nets.url(feature_nets.INCEPTION_FEATURES)) + '_net.pkl'
+    (strangers / inception).write_bytes(b'of a stranger')
+
+    assert not feature_nets.is_at_hand(feature_nets.INCEPTION_FEATURES)
+    assert feature_nets._open(feature_nets.INCEPTION_FEATURES).read() == b'published'
+    assert misc.open_file_or_url(url).read() == b'of a stranger'  # read as data
+    assert misc.open_file_or_url(url, is_trusted=True).read() == b'published'

@@ -146,7 +146,7 @@ def test_commands_write_pictures_of_the_noise(networks):
     for command, flags in [('noise-layers', []), ('noise-stddev', ['--num-draws=3'])]:
         path = run(networks, command, flag(networks, 'fr'), '--seeds=1,2', *flags)
         pictures = [name for name in os.listdir(path) if not name.endswith('.txt')]
-        assert sorted(pictures) == [command + '.png', 'submit_config.pkl']
+        assert sorted(pictures) == [command + '.png', 'submit_config.json', 'submit_config.pkl']
         with PIL.Image.open(os.path.join(path, command + '.png')) as picture:
             assert picture.width > 4 * 64 and picture.height > 2 * 64 and picture.mode[:3] == 'RGB'
 

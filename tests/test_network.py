@@ -189,6 +189,8 @@ def altered(affine, monkeypatch):
         np.zeros([0, 3]),
         np.arange(6.0).reshape(2, 3).T,
         np.arange(4, dtype='>i4'),
+        np.float32(1.5),
+        np.bool_(True),
     ],
 )
 def test_arrays_of_every_shape_and_order_come_back(array, tmp_path):

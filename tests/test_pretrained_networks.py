@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -339,7 +340,7 @@ def rewritten(change):
         ),
         (
             lambda header, content: header['networks']['D']['static_kwargs'].update(size=4),
-            'Layer/bias is .3,. in the file and .4,. here',
+            'Layer/weight is .3,. in the file and .4,. here',
         ),
         (
             lambda header, content: content.update({'D:Layer/bias': np.array([None])}),
@@ -364,3 +365,102 @@ def test_a_truncated_npz_is_named_as_such(toys):
             file.write(data)
         with pytest.raises(UserError, match='cut.npz is no whole file of exported networks'):
             pretrained_networks.main(['import', 'cut.npz', 'back.pkl'])
+
+
+def flip(data, at, bits):
+    return data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
+
+
+def in_directory(data, offset, bits):
+    """The archive with bits flipped in the directory's first entry, and in the entry itself."""
+    start = data.index(b'PK\x01\x02')
+    return flip(flip(data, start + offset, bits), data.index(b'PK\x03\x04') + offset - 2, bits)
+
+
+@pytest.mark.parametrize(
+    'damage, message',
+    [
+        (lambda data: in_directory(data, 8, 1), 'RuntimeError.*encrypted'),
+        (lambda data: in_directory(data, 10, 64), 'NotImplementedError.*compression'),
+        (lambda data: flip(data, data.index(b'\x93NUMPY'), 255), 'BadZipFile'),
+        (lambda data: flip(data, data.index(b'PK\x01\x02'), 1), 'BadZipFile'),
+    ],
+)
+def test_damaged_archives_are_one_line(toys, damage, message):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    with open('weights.npz', 'rb') as file:
+        data = damage(file.read())
+    with open('changed.npz', 'wb') as file:
+        file.write(data)
+    with pytest.raises(UserError, match='changed.npz is no whole file .*' + message):
+        pretrained_networks.main(['import', 'changed.npz', 'back.pkl'])
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda header: header.update(networks={}), 'neither .G, D, Gs. nor one network'),
+        (lambda header: header.update(is_single=True), 'neither .G, D, Gs. nor one network'),
+        (lambda header: header.update(networks=3), 'no whole file'),
+        (lambda header: header['networks']['D'].update(name='../../x'), 'name of a network is'),
+        (lambda header: header['networks']['D'].update(build_func_name='tf'), "'tf', which is not"),
+        (lambda header: header['networks']['D'].update(variables=3), 'no whole file'),
+        (
+            lambda header: header['networks']['D']['variables'].append(
+                header['networks']['D']['variables'][0]
+            ),
+            'there twice',
+        ),
+        (
+            lambda header: header['networks']['D'].update(static_kwargs={'size': 'x'}),
+            'cannot build',
+        ),
+        (
+            lambda header: header['networks']['D'].update(static_kwargs={'a b': 1}),
+            "an option of D is 'a b'",
+        ),
+        (
+            lambda header: header['networks']['D'].update(components={'../x': None}),
+            'no whole file',
+        ),
+    ],
+)
+def test_headers_that_no_export_writes_are_one_line(toys, change, message):
+    pickles.save(toys, 'toys.pkl')
+    pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
+    rewritten(lambda header, content: change(header))
+    with pytest.raises(UserError, match='changed.npz.*' + message):
+        pretrained_networks.main(['import', 'changed.npz', 'back.pkl'])
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('[' * 100000, 'nested too deep'),
+        ('{"format": ' + '9' * 2000 + '}', 'more than 1000 digits'),
+        ('[]', 'TypeError'),
+        ('{}', 'KeyError'),
+    ],
+)
+def test_headers_that_are_no_json_of_ours_are_one_line(text, message):
+    np.savez('weights.npz', header=np.array(text))
+    with pytest.raises(UserError, match='weights.npz is no whole file.*' + message):
+        pretrained_networks.main(['import', 'weights.npz', 'back.pkl'])
+
+
+def test_archives_that_unpack_to_much_more_are_refused_before_they_are_unpacked():
+    np.savez_compressed('weights.npz', header=np.array('x'), D=np.zeros(1 << 25))
+    with pytest.raises(UserError, match='weights.npz: its .* bytes unpack to 2684'):
+        pretrained_networks.main(['import', 'weights.npz', 'back.pkl'])
+
+
+def test_array_headers_are_not_evaluated():
+    np.savez('weights.npz', header=np.array('x'))
+    for new in [b"{'descr': " + b'(' * 60, b"{'descr': '|O',", b"{'descr': os.sys}"]:
+        with zipfile.ZipFile('changed.npz', 'w') as archive, zipfile.ZipFile('weights.npz') as old:
+            body = old.read('header.npy')
+            start = body.index(b'{')
+            archive.writestr('header.npy', body[:start] + new + body[start + len(new) :])
+        with pytest.raises(UserError, match='changed.npz is no whole file.*plain header'):
+            pretrained_networks.main(['import', 'changed.npz', 'back.pkl'])

@@ -79,6 +79,7 @@ def test_a_run_leaves_its_configuration_log_and_results(config, capsys):
         'log.txt',
         'result.txt',
         'run.txt',
+        'submit_config.json',
         'submit_config.pkl',
         'submit_config.txt',
     ]

@@ -1,34 +1,44 @@
 """Network files, image grids and other small things around training."""
 
 import os
+import stat
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
 
 from dnnlib import util
-from dnnlib.download import CACHE_DIR
-from dnnlib.submission.submit import load_submit_config
+from dnnlib.download import cache_dir, open_data_url
+from dnnlib.submission.submit import load_run_func_kwargs
 from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write
+from training import run_options
 
 _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680, 4320, 7, 4)}
 _GRID_MAX = 32
 
 
-def open_file_or_url(file_or_url: str):
-    """Open a file, or a URL through the download cache, for binary reading."""
+def open_file_or_url(file_or_url: str, is_trusted: bool = False):
+    """Open a file, or a URL through the download cache, for binary reading.
+
+    is_trusted: the content may run; it is not taken from a cache that may be a stranger's.
+    """
     if util.is_url(file_or_url):
-        return util.open_url(file_or_url, cache_dir=CACHE_DIR)
+        return util.open_url(file_or_url, cache_dir()) if is_trusted else open_data_url(file_or_url)
+    path = os.path.expanduser(file_or_url)
     try:
-        return open(os.path.expanduser(file_or_url), 'rb')
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError('cannot open %s: it is no regular file' % file_or_url)
+        return open(path, 'rb')
     except OSError as error:
         raise UserError('cannot open %s: %s' % (file_or_url, error.strerror))
+    except ValueError as error:  # a NUL in the name
+        raise UserError('cannot open %r: %s' % (file_or_url, error))
 
 
 def load_pkl(file_or_url: str, trust_network_code: bool = False):
     """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
-    with open_file_or_url(file_or_url) as file:
+    with open_file_or_url(file_or_url, trust_network_code) as file:
         return pickles.load(file, trust_network_code)
 
 
@@ -100,13 +110,17 @@ def apply_mirror_augment(minibatch: np.ndarray) -> np.ndarray:
 
 
 def parse_config_for_previous_run(run_dir: str) -> dict:
-    """The training options of a run: dict(train=..., dataset=...).
+    """The training options of a run: dict(train=..., dataset=...), as plain data.
 
     Raises:
-        pickle.UnpicklingError: its submit_config.pkl is broken, or holds more than plain data.
+        FileNotFoundError: the folder does not tell.
+        UserError: its submit_config is broken, or not that of a training run.
     """
-    train = load_submit_config(run_dir)['run_func_kwargs']
-    return dict(train=train, dataset=train.get('dataset_args', {}))
+    try:
+        train = run_options.check(load_run_func_kwargs(run_dir))
+    except ValueError as error:
+        raise UserError('the configuration in %r cannot be used: %s' % (run_dir, error))
+    return dict(train=train, dataset=train.get('dataset_args') or {})
 
 
 def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:

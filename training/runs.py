@@ -3,7 +3,6 @@
 import glob
 import json
 import os
-import pickle
 import re
 from typing import List, Optional
 
@@ -73,17 +72,20 @@ def last_snapshot(run_dir: str) -> str:
     return snapshots(run_dir)[-1]
 
 
-def training_options(run_dir: str) -> Optional[dict]:
-    """Options of `training_loop` that a run was started with; None if the folder does not tell."""
+def training_options(run_dir: str, is_needed: bool = True) -> Optional[dict]:
+    """Options of `training_loop` that a run was started with; None if the folder does not tell.
+
+    Raises:
+        UserError: what tells is broken; if the options are not needed, None takes its place.
+    """
     try:
-        options = parse_config_for_previous_run(os.path.expanduser(run_dir))['train']
+        return parse_config_for_previous_run(os.path.expanduser(run_dir))['train']
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
-        raise UserError(
-            'submit_config.pkl in %r cannot be read; name the data set by --dataset' % run_dir
-        )
-    return dict(options)
+    except (OSError, UserError) as error:
+        if not is_needed:
+            return None
+        raise UserError('%s; name the data set by --dataset' % error)
 
 
 def _network_files(run_dir):

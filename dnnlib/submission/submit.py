@@ -11,6 +11,7 @@ import re
 from typing import Any, Optional
 
 import dnnlib
+from dnnlib import pickle_reader, plain_data
 
 from ..files import UserError, atomic_write
 from ..util import EasyDict
@@ -18,6 +19,8 @@ from .internal import local
 
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
 _PICKLE_PROTOCOL = 4  # the newest one that Python 3.6 reads
+_JSON_NAME = 'submit_config.json'
+_LONGEST_JSON = 16 << 20
 
 _RUN_DIR_IGNORE = '__pycache__ *.pyproj *.sln *.suo .cache .idea .vs .vscode _cudacache'
 _user_name_override: Optional[str] = None
@@ -119,8 +122,8 @@ def submit_run(
 ) -> SubmitConfig:
     """Make a run folder, run a function in it and return the completed configuration.
 
-    The folder gets `submit_config.pkl`, `submit_config.txt`, `log.txt`, `run.txt` and, in the end,
-    `_finished.txt`; see `internal.local.run`.
+    The folder gets `submit_config.json`, the same as `.pkl` and `.txt`, `log.txt`, `run.txt` and,
+    in the end, `_finished.txt`; see `internal.local.run`.
 
     Args:
         submit_config: the run; left unchanged.
@@ -159,6 +162,8 @@ def submit_run(
     config.run_name = os.path.basename(config.run_dir)
     config.task_name = '%s-%s' % (_task_user(config.user_name), config.run_name)
 
+    with atomic_write(os.path.join(config.run_dir, _JSON_NAME), 'w') as file:
+        file.write(plain_data.to_json(config))
     with atomic_write(os.path.join(config.run_dir, 'submit_config.pkl')) as file:
         pickle.dump(config, file, protocol=_PICKLE_PROTOCOL)
     with atomic_write(os.path.join(config.run_dir, 'submit_config.txt'), 'w') as file:
@@ -168,33 +173,34 @@ def submit_run(
     return config
 
 
-class _SubmitConfigUnpickler(pickle.Unpickler):
-    """Reads plain data alone: a run's folder may come from somebody else."""
+def load_run_func_kwargs(run_dir: str) -> Any:
+    """The arguments that the function of an earlier run got, as plain data.
 
-    _CLASSES = {
-        'SubmitConfig': SubmitConfig,
-        'SubmitTarget': SubmitTarget,
-        'PlatformExtras': PlatformExtras,
-        'TargetOptions': local.TargetOptions,
-        'EasyDict': EasyDict,
-    }
-
-    def find_class(self, module, name):
-        if module.startswith('dnnlib.') and name in self._CLASSES:
-            return self._CLASSES[name]
-        if (module, name) == ('builtins', 'getattr'):  # how Python 3.11 names an enum's member
-            return lambda _, member: SubmitTarget[member]
-        raise pickle.UnpicklingError('a configuration has no need of %s.%s' % (module, name))
-
-
-def load_submit_config(run_dir: str) -> SubmitConfig:
-    """Read the configuration that `submit_run` left in a run's folder.
+    They are read from submit_config.json, in folders without it (official StyleGAN2's, older ones)
+    from submit_config.pkl; nothing that the files name is imported or called.
 
     Raises:
-        pickle.UnpicklingError: the file is broken, or holds more than plain data.
+        FileNotFoundError: the folder has neither.
+        UserError: the file is broken, or holds no configuration.
     """
-    with open(os.path.join(run_dir, 'submit_config.pkl'), 'rb') as file:
-        return _SubmitConfigUnpickler(file).load()
+    path = os.path.join(run_dir, _JSON_NAME)
+    if os.path.isfile(path):
+        try:
+            with open(path, encoding='utf-8') as file:
+                config = plain_data.from_json(file.read(_LONGEST_JSON))
+        except (OSError, ValueError) as error:
+            raise UserError('%s cannot be read: %.200s' % (path, error))
+    else:
+        path = os.path.join(run_dir, 'submit_config.pkl')
+        if not os.path.isfile(path):
+            raise FileNotFoundError(path)
+        with open(path, 'rb') as file:
+            config = pickle_reader.load(file, 'configuration of a run', objects=None)
+        if isinstance(config, pickle_reader.Call):  # a SubmitConfig
+            config = config.items
+    if type(config) is not dict or 'run_func_kwargs' not in config:
+        raise UserError('%s holds no configuration of a run' % path)
+    return config['run_func_kwargs']
 
 
 def _task_user(user_name):

@@ -4,6 +4,7 @@ A build function makes ops from input tensors; it is called once for the templat
 creates the variables, and again, sharing them, for every `get_output_for`.
 """
 
+import functools
 import re
 from collections import OrderedDict
 from typing import Any, Callable, List, Optional, Tuple, Union
@@ -16,6 +17,7 @@ from dnnlib.options import named
 from dnnlib.tflib import layout, network_code, network_options, network_run, network_table, tfutil
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
+_restoring = []  # type: List[str]  # names of networks that are built from files by local code
 
 
 def import_handler(handler: Callable[[dict], dict]) -> Callable[[dict], dict]:
@@ -58,6 +60,8 @@ class Network:
         if not isinstance(func_name, str):
             assert func_name is not None and util.is_top_level_function(func_name)
             func_name = util.get_top_level_function_name(func_name)
+        if _restoring:
+            raise util.UserError('a component of network %r is not in the file' % _restoring[-1])
         module, local_name = util.get_module_from_obj_name(func_name)
         code = network_code.of_module(module, local_name)
         what = 'network %r' % (name or code.func_name)
@@ -65,16 +69,25 @@ class Network:
         self._setup(name, code, static_kwargs, {})
         self.reset_own_vars()
 
-    def _setup(self, name, code, static_kwargs, components):
+    def _setup(self, name, code, static_kwargs, components, saved=None):
+        """Build the template; `saved`: local name -> array that the own variables must fit."""
         self._code = code
         self.name = code.func_name if name is None else name
         assert re.match(r'^[A-Za-z0-9_.\-]*$', self.name), 'illegal network name: ' + self.name
         self.static_kwargs = util.EasyDict(static_kwargs)
         self.components = util.EasyDict(components)
         self._run_cache = {}
-        self._build_template()
+        if saved is None:
+            self._build_template()
+            return
+        _restoring.append(self.name)
+        try:
+            self._build_template(functools.partial(self._fitting_variable, saved))
+        finally:
+            _restoring.pop()
+        self._check_fit(saved)
 
-    def _build_template(self):
+    def _build_template(self, custom_getter=None):
         self.input_names = network_options.input_names(self._code.func)
         self.num_inputs = len(self.input_names)
         assert self.num_inputs >= 1, 'a build function needs at least one input'
@@ -83,7 +96,7 @@ class Network:
 
         # Never run, only looked at: so in the layout of the interfaces on every device.
         with tf.control_dependencies(None), layout.use('NCHW'), tfutil.absolute_variable_scope(
-            self.scope
+            self.scope, custom_getter=custom_getter
         ), tfutil.absolute_name_scope(self.scope):
             self.input_templates = [tf.placeholder(tf.float32, name=n) for n in self.input_names]
             outputs = self._call_build_func(self.input_templates, {}, is_template_graph=True)
@@ -311,31 +324,47 @@ class Network:
                 'loaded' % (state.get('name'), state.get('version'))
             )
         code = network_code.of_state(state)
-        self._setup(state['name'], code, state['static_kwargs'], state.get('components', {}))
         values = OrderedDict(state['variables'])
-        if not code.from_pickle:
-            self._check_fit(values)
+        self._setup(
+            state['name'],
+            code,
+            state['static_kwargs'],
+            state.get('components', {}),
+            None if code.from_pickle else values,
+        )
         self.reset_own_vars()
         tfutil.set_vars({self.own_vars[name]: value for name, value in values.items()})
 
-    def _check_fit(self, values):
+    def _fitting_variable(self, saved, getter, name, shape=None, *args, **kwargs):
+        """A variable of the template, which the file must have, before more of it is built."""
+        if shape is not None and name.startswith(self.scope + '/'):
+            local_name = name[len(self.scope) + 1 :]
+            shape_here = tuple(tf.TensorShape(shape).as_list())
+            if local_name not in saved or np.shape(saved[local_name]) != shape_here:
+                self._refuse(local_name, saved, shape_here)
+        return getter(name, shape, *args, **kwargs)
+
+    def _check_fit(self, saved):
         """The local build function stands in for the saved code only if all variables fit."""
         have = {name: tuple(var.shape.as_list()) for name, var in self.own_vars.items()}
-        want = {name: np.shape(value) for name, value in values.items()}
+        want = {name: np.shape(value) for name, value in saved.items()}
         if have != want:
             name = sorted(set(have.items()) ^ set(want.items()))[0][0]
-            raise util.UserError(
-                'network %r does not fit the local %s: variable %s is %s in the file and %s here; '
-                'to run the code saved in the file, if you trust its source, pass '
-                '--trust-network-code'
-                % (
-                    self.name,
-                    self._code.func_name,
-                    name,
-                    want.get(name, 'absent'),
-                    have.get(name, 'absent'),
-                )
+            self._refuse(name, saved, have.get(name, 'absent'))
+
+    def _refuse(self, name, saved, shape_here):
+        raise util.UserError(
+            'network %r does not fit the local %s: variable %s is %s in the file and %s here; '
+            'to run the code saved in the file, if you trust its source, pass '
+            '--trust-network-code'
+            % (
+                self.name,
+                self._code.func_name,
+                name,
+                np.shape(saved[name]) if name in saved else 'absent',
+                shape_here,
             )
+        )
 
 
 def _copy_vars(sources, targets):

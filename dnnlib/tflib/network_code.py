@@ -90,9 +90,17 @@ def local_namesake(source: str, func_name: str) -> Optional[types.ModuleType]:
         except ImportError:
             continue
         shared = len(saved.intersection(_function_names(_source_of(module))))
-        if callable(getattr(module, func_name, None)) and shared > best_shared:
+        if is_build_function(module, func_name) and shared > best_shared:
             best, best_shared = module, shared
     return best
+
+
+def is_build_function(module: types.ModuleType, func_name: str) -> bool:
+    """Whether a module has a public function of that name, of its own package."""
+    func = vars(module).get(func_name)
+    if not inspect.isfunction(func) or func_name.startswith('_'):
+        return False
+    return func.__module__.split('.')[0] == module.__name__.split('.')[0]
 
 
 @functools.lru_cache(maxsize=None)

@@ -8,20 +8,30 @@ dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:
 import importlib
 import inspect
 import json
+import os
+import re
+import struct
+import zipfile
+from collections import OrderedDict
 from typing import Any, BinaryIO, Dict
-from zipfile import BadZipFile
 
 import numpy as np
 
-from dnnlib.tflib import network_code
+from dnnlib import plain_arrays, plain_data
+from dnnlib.tflib import network_code, network_state
 from dnnlib.tflib.network import Network
-from dnnlib.tflib.pickles import NetworkRecord
+from dnnlib.tflib.network_state import NetworkRecord
 from dnnlib.util import UserError, atomic_write
 
 _FORMAT, _VERSION = 'stylegan2 weights', 1
 _ROLES = ('G', 'D', 'Gs')
-# What reading a file may raise that is cut off, or no .npz of this format.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile)
+_MAX_DEPTH = 8  # of components in components
+_SLACK = 64 << 20
+_LONGEST_HEADER = 10000  # of one array, in bytes
+_NPY_HEADER = re.compile(
+    rb"\{'descr': '([<>|][a-zA-Z?][0-9]+)', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}(?:, ?|(?=\))))*)\),? *\} *\n?\Z"
+)
 
 
 def by_role(loaded: Any) -> Dict[str, Any]:
@@ -89,53 +99,96 @@ def import_npz(file: BinaryIO) -> Any:
     """
     where = getattr(file, 'name', 'the file')
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays['header']))
-            if header['format'] != _FORMAT or header['version'] != _VERSION:
-                raise UserError(
-                    '%s has the format %r, version %r; only %r, version %r can be read'
-                    % (where, header['format'], header['version'], _FORMAT, _VERSION)
-                )
-            networks = [_build(entry, key, arrays) for key, entry in header['networks'].items()]
-            return networks[0] if header['is_single'] else tuple(networks)
-    except _BROKEN as error:
+        with zipfile.ZipFile(file) as archive:
+            _check_size(archive, file)
+            records = _read_networks(archive)
+    except UserError as error:
+        raise UserError('cannot import %s: %s' % (where, error))
+    except Exception as error:  # what zipfile and its decoders raise for broken files is no list
         raise UserError(
-            '%s is no whole file of exported networks (%s: %s); export it again'
-            % (where, type(error).__name__, error)
+            '%s is no whole file of exported networks (%s: %.200s); export it again'
+            % (where, type(error).__name__, ' '.join(str(error).split()))
         )
+    try:
+        return network_state.build(records)
+    except UserError as error:
+        raise UserError('cannot import %s: %s' % (where, error)) from error
 
 
-def _build(entry, key, arrays):
-    """The network that an entry of the header describes."""
+def _check_size(archive, file):
+    """Refuse an archive that unpacks to much more than weights do."""
+    size = sum(entry.file_size for entry in archive.infolist())
+    packed = file.seek(0, os.SEEK_END)
+    if size > 8 * packed + _SLACK:
+        raise UserError('its %d bytes unpack to %d, which weights do not' % (packed, size))
+
+
+def _read_networks(archive):
+    """The records that the header describes."""
+    shape, type_name, _, data = _read_entry(archive, 'header')
+    if shape != () or not type_name.startswith('<U'):
+        raise ValueError('the header is no text')
+    header = plain_data.from_json(bytes(data).decode('utf-32-le').rstrip('\0'))
+    if header['format'] != _FORMAT or header['version'] != _VERSION:
+        raise UserError(
+            'it has the format %.40r, version %.40r; only %r, version %r can be read'
+            % (header['format'], header['version'], _FORMAT, _VERSION)
+        )
+    networks = header['networks']
+    if (len(networks) != 1) if header['is_single'] else (tuple(networks) != _ROLES):
+        raise UserError('it holds neither (G, D, Gs) nor one network')
+    records = [_read_network(archive, key, entry, 0) for key, entry in networks.items()]
+    return records[0] if header['is_single'] else tuple(records)
+
+
+def _read_network(archive, key, entry, depth):
+    """The record of one network's entry in the header."""
+    func_name = entry['build_func_name']
     if entry['module'] not in network_code.LOCAL_MODULES:
         raise UserError(
-            'network %r needs the build function %r, which is not known here'
-            % (entry['name'], entry['build_func_name'])
+            'network %.100r needs the build function %.100r, which is not known here'
+            % (entry['name'], func_name)
         )
-    variables = []
-    for name, shape, dtype in entry['variables']:
-        value = arrays[key + ':' + name]
-        if list(value.shape) != shape or value.dtype.str != dtype:
+    if depth == _MAX_DEPTH:
+        raise UserError('its networks are nested more than %d deep' % _MAX_DEPTH)
+    variables = OrderedDict()
+    for name, shape, type_name in entry['variables']:
+        if name in variables:
+            raise UserError('variable %.100s of %.100r is there twice' % (name, entry['name']))
+        found_shape, found_type, fortran_order, data = _read_entry(archive, key + ':' + name)
+        if list(found_shape) != shape or found_type != type_name:
             raise UserError(
-                'variable %s of %r is not what the header says; export it again'
+                'variable %.100s of %.100r is not what the header says; export it again'
                 % (name, entry['name'])
             )
-        variables.append((name, value))
+        dtype = plain_arrays.number_type(type_name)
+        variables[name] = plain_arrays.make(shape, dtype, data, fortran_order)
+    state = dict(
+        version=4,
+        name=entry['name'],
+        static_kwargs=entry['static_kwargs'],
+        build_module_src=inspect.getsource(importlib.import_module(entry['module'])),
+        build_func_name=func_name,
+        variables=list(variables.items()),
+    )
     components = {
-        name: _build(component, key + '.' + name, arrays)
+        name: _read_network(archive, key + '.' + name, component, depth + 1)
         for name, component in entry['components'].items()
     }
-    module = importlib.import_module(entry['module'])
-    net = object.__new__(Network)
-    net.__setstate__(
-        dict(
-            version=4,
-            name=entry['name'],
-            static_kwargs=entry['static_kwargs'],
-            components=components,
-            build_module_src=inspect.getsource(module),
-            build_func_name=entry['build_func_name'],
-            variables=variables,
-        )
-    )
-    return net
+    return NetworkRecord(state, components)
+
+
+def _read_entry(archive, name):
+    """(shape, name of the type, whether in Fortran order, bytes) of an array."""
+    data = archive.read(name + '.npy')
+    if data[:6] != b'\x93NUMPY' or data[6] not in (1, 2, 3):
+        raise ValueError('%.100s is no array' % name)
+    code = '<H' if data[6] == 1 else '<I'
+    start = 8 + struct.calcsize(code)
+    (length,) = struct.unpack(code, data[8:start])
+    found = _NPY_HEADER.match(data[start : start + length][:_LONGEST_HEADER])
+    if not found:
+        raise ValueError('%.100s is an array without a plain header' % name)
+    type_name, order, sizes = (part.decode('ascii') for part in found.groups())
+    shape = tuple(int(size) for size in sizes.replace(',', ' ').split())
+    return shape, type_name, order == 'True', memoryview(data)[start + length :]

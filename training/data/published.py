@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dnnlib.tflib import pickles
+from dnnlib import pickle_reader
 from dnnlib.util import UserError
 from training.data.from_images import check_side
 from training.data.image_files import UnusableImage, threaded_map
@@ -279,13 +279,8 @@ def _read_gzip(folder, name, offset, shape):
 
 
 def _read_pickle(folder, name):
-    """Unpickle arrays and plain containers; nothing else is let in."""
-    path = _input_file(folder, name)
-    with open(path, 'rb') as file:
-        try:
-            return pickles.load(file)
-        except UserError as error:
-            raise UserError('%r is no pickle of arrays: %s' % (path, error))
+    with open(_input_file(folder, name), 'rb') as file:
+        return pickle_reader.load(file, 'pickle of arrays')
 
 
 def _input_file(folder, name):

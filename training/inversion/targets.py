@@ -67,7 +67,7 @@ def real_images(
         return dict(kind='folder', path=images, num_images=num_images, fit=fit)
     if fit:
         raise UserError('--fit is for --images, which is not given')
-    options = (training_options(run_dir) if run_dir else None) or {}
+    options = (training_options(run_dir, dataset is None) if run_dir else None) or {}
     dataset_args = options.get('dataset_args')
     if dataset is not None:
         dataset_args = dict(tfrecord_dir=dataset)

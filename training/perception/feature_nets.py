@@ -2,20 +2,19 @@
 
 They are those that official StyleGAN publishes: pickled Networks for images [N, C, H, W]. They are
 looked for in the folder given, else in that of the environment variable STYLEGAN2_FEATURE_NETS, if
-there is one, else in the download cache, else downloaded.
+there is one, else in the user's download cache, else downloaded.
 
 The code of these networks is inside their files and runs when they are loaded. That is allowed for
 the published addresses, and for files of the same names in the folder: put nothing there that you
-do not trust.
+do not trust. Nothing in the working directory is taken unasked: it may be a stranger's.
 """
 
-import glob
 import hashlib
 import os
 from typing import Iterable, Optional
 
 from dnnlib import util
-from dnnlib.download import CACHE_DIR
+from dnnlib.download import cache_dir, cached_file
 from dnnlib.tflib import pickles
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
@@ -54,8 +53,7 @@ def is_at_hand(name: str, folder: Optional[str] = None) -> bool:
     folder = active_folder(folder)
     if folder:
         return os.path.isfile(os.path.join(folder, name))
-    md5 = hashlib.md5(url(name).encode('utf-8')).hexdigest()
-    return len(glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))) == 1
+    return cached_file(url(name), cache_dir()) is not None
 
 
 def ensure(names: Iterable[str], folder: Optional[str] = None) -> None:
@@ -92,7 +90,7 @@ def active_folder(folder: Optional[str] = None) -> Optional[str]:
 def _open(name, folder):
     folder = active_folder(folder)
     if not folder:
-        return util.open_url(url(name), cache_dir=CACHE_DIR)
+        return util.open_url(url(name), cache_dir=cache_dir())
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         raise UserError(

@@ -4,7 +4,6 @@ The weights are those that Keras publishes for ImageNet without the dense layers
 graph is built here of plain operations. Layers are called conv1_1 to conv5_3, after the paper.
 """
 
-import glob
 import hashlib
 import os
 import re
@@ -15,7 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import util
-from dnnlib.download import CACHE_DIR
+from dnnlib.download import cache_dir, cached_file
 from dnnlib.tflib import layout
 from dnnlib.util import UserError
 from training.perception import feature_nets
@@ -75,7 +74,7 @@ def find_weights(
         if path is None:
             if not download:
                 return None
-            util.open_url(URL, cache_dir=CACHE_DIR).close()
+            util.open_url(URL, cache_dir=cache_dir()).close()
             path = _cached()
     _check_hash(path)
     return path
@@ -195,9 +194,7 @@ def _read_layer(file, name, path):
 
 def _cached():
     """Path of the file in the download cache, None if it is not there."""
-    md5 = hashlib.md5(URL.encode('utf-8')).hexdigest()
-    found = glob.glob(os.path.join(glob.escape(CACHE_DIR), md5 + '_*'))
-    return found[0] if len(found) == 1 else None
+    return cached_file(URL, cache_dir())
 
 
 def _check_hash(path):

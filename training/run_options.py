@@ -1,0 +1,77 @@
+"""What later programs take from an earlier run's options: its data set and mirroring, checked.
+
+A run's folder may come from anybody, so a class of data sets is one of those here, never a name to
+import. `load_dataset(class_name=...)` takes any class, from the user's own code.
+"""
+
+from typing import Any
+
+_RECORDS = 'training.dataset.TFRecordDataset'
+_IMAGES = 'training.data.image_folder.ImageFolderDataset'
+DATASET_CLASSES = {
+    _RECORDS: _RECORDS,
+    'training.data.tfrecord_dataset.TFRecordDataset': _RECORDS,
+    'training.image_folder.ImageFolderDataset': _IMAGES,
+    _IMAGES: _IMAGES,
+}
+
+_LARGEST = {
+    'resolution': 1 << 16,
+    'max_label_size': 1 << 31,
+    'max_images': 1 << 40,
+    'shuffle_mb': 1 << 31,
+    'prefetch_mb': 1 << 31,
+    'buffer_mb': 1 << 31,
+    'num_threads': 1024,
+    'seed': (1 << 32) - 1,
+}
+
+
+def check(train: Any) -> dict:
+    """Options of a run, if what is used of them can be used.
+
+    Raises:
+        ValueError: what of them cannot.
+    """
+    if not isinstance(train, dict) or not all(type(key) is str for key in train):
+        raise ValueError('the options of the run are no dictionary')
+    train = dict(train)
+    if train.get('dataset_args') is not None:
+        train['dataset_args'] = _checked_dataset_args(train['dataset_args'])
+    if type(train.get('mirror_augment')) not in (bool, int, type(None)):
+        raise ValueError('mirror_augment is neither true nor false')
+    if not _is_path(train.get('data_dir', '')) and train['data_dir'] is not None:
+        raise ValueError('data_dir is no path')
+    return train
+
+
+def _checked_dataset_args(args):
+    if not isinstance(args, dict):
+        raise ValueError('dataset_args is no dictionary')
+    args = dict(args)
+    if args and not _is_path(args.get('tfrecord_dir')):
+        raise ValueError('tfrecord_dir is no path')
+    if args.get('class_name') is not None:
+        if type(args['class_name']) is not str or args['class_name'] not in DATASET_CLASSES:
+            raise ValueError('%.100r is no class of data sets' % (args['class_name'],))
+        args['class_name'] = DATASET_CLASSES[args['class_name']]
+    for name, value in args.items():
+        if not _is_fit(name, value):
+            raise ValueError('%.100r is no option of data sets, or not %.100r' % (name, value))
+    return args
+
+
+def _is_fit(name, value):
+    if value is None or name in ('tfrecord_dir', 'class_name'):
+        return True
+    if name in ('repeat', 'verbose'):
+        return type(value) is bool
+    if name == 'label_file':
+        return _is_path(value)
+    if (name, value) == ('max_label_size', 'full'):
+        return True
+    return type(value) is int and 0 <= value <= _LARGEST.get(name, -1)
+
+
+def _is_path(text):
+    return type(text) is str and len(text) < 4096 and '\0' not in text
