@@ -57,7 +57,7 @@ def cached_file(url: str, folder: str) -> Optional[str]:
     return found[0] if len(found) == 1 else None
 
 
-def open_data_url(url: str) -> IO[bytes]:
+def open_data_url(url: str) -> BinaryIO:
     """Open a URL of what is read as data alone: also from the working directory's cache, where
     earlier versions kept downloads.
     """

@@ -42,7 +42,6 @@ _D_CHANGES = {
     'options-of-no-dictionary': lambda D: D.update(static_kwargs=[1]),
     'option-of-a-type': lambda D: D['static_kwargs'].update(x=np.dtype('f4')),
     'option-of-an-input': lambda D: D['static_kwargs'].update(images_in=1),
-    'option-of-components': lambda D: D['static_kwargs'].update(components=1),
     'unknown-architecture': lambda D: D['static_kwargs'].update(architecture='no'),
     'resolution-33': lambda D: D['static_kwargs'].update(resolution=33),
     'resolution-of-text': lambda D: D['static_kwargs'].update(resolution='16'),
