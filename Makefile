@@ -32,14 +32,12 @@ quick:
 test:
 	@python=$$(tools/make_env.sh $(ENGINE)) && $$python -m pytest $(ARGS)
 
-# clang-format and its style arrive with .clang-format.
 lint:
 	@python=$$(tools/make_env.sh lint) && bin=$$(dirname $$python) && \
 	$$bin/ruff check . && \
 	$$bin/ruff format --check . && \
 	$$bin/vermin --quiet --no-tips --violations -t=3.6- . && \
-	{ ! [ -e .clang-format ] || \
-	  $$bin/clang-format --dry-run -Werror $$(git ls-files '*.cc' '*.h' '*.cu' '*.cuh'); } && \
+	$$bin/clang-format --dry-run -Werror $$(git ls-files '*.cc' '*.h' '*.cu' '*.cuh') && \
 	$$bin/mypy
 
 bench:

@@ -41,8 +41,12 @@ gdrive_urls = {_PREFIX + path: _URL + path for path in _published_paths()}
 
 _loaded: Dict[Tuple, Any] = {}  # (path or URL, trusted, graph) -> content of the file
 
-# paths: paths or URLs. run_dir: the folder that they are in, None of a URL.
-Found = NamedTuple('Found', [('paths', List[str]), ('run_dir', Optional[str])])
+
+class Found(NamedTuple):
+    """What --network stands for."""
+
+    paths: List[str]  # or URLs
+    run_dir: Optional[str]  # the folder that they are in, None of a URL
 
 
 def get_path_or_url(path_or_gdrive_path: str) -> str:

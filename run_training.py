@@ -157,19 +157,6 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
-# Options that not every network or loss takes, and the flags that set them.
-_FLAG_OF = {
-    'D_loss_args.gamma': '--gamma',
-    'G_args.noise_injection': '--noise-injection',
-    'G_args.fmap_base': '--fmap-base',
-    'D_args.fmap_base': '--fmap-base',
-    'G_args.fmap_max': '--fmap-max',
-    'D_args.fmap_max': '--fmap-max',
-    'G_args.precision': '--precision',
-    'D_args.precision': '--precision',
-}
-
-
 def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     """Options of `training_loop`: --config, demo, --config-file, --set and flags, in this order."""
     demo_parts = configs.demo_parts(args.choice.config) if args.is_demo else []

@@ -26,11 +26,6 @@ OFFICIAL = {
     ('training.training_loop', 'metrics.metric_base'),
     ('dnnlib.doctor', 'doctor'),  # python -m dnnlib.doctor
 }
-# To be mended: the loop is to be handed what it takes from above.
-OFFICIAL |= {
-    ('training.inversion.loop', name)
-    for name in ('metrics.inversion_table', 'pretrained_networks', 'projector')
-}
 
 
 def read_tree():
@@ -208,7 +203,7 @@ OFFICIAL_NAMES = {
     'pretrained_networks': 'gdrive_urls get_path_or_url load_networks',
     'projector': 'Projector',
     'run_generator': 'main',
-    'run_metrics': 'run main',
+    'run_metrics': 'main',
     'run_projector': 'main',
     'run_training': 'main',
 }

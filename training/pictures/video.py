@@ -72,6 +72,8 @@ def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
 
 
 def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
+    # Older versions of Pillow would take 216 fixed colours.
+    pictures = (picture.convert('P', palette=Image.ADAPTIVE) for picture in pictures)
     duration = max(int(round(100 / fps)), 1) * 10  # milliseconds
     next(pictures).save(
         file, 'GIF', save_all=True, append_images=pictures, duration=duration, loop=0
