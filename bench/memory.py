@@ -48,7 +48,9 @@ _TINY = {
 def main(argv=None):
     """Train, and print what stats.jsonl tells of the memory."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--snapshots', type=measure.positive_int, default=20, help='their number, from 4')
+    parser.add_argument(
+        '--snapshots', type=measure.positive_int, default=20, help='their number, from 4'
+    )
     parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:

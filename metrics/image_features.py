@@ -224,7 +224,7 @@ def _load(path):
     if not os.path.isfile(path):
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return Samples(ArrayStore(arrays), len(next(iter(arrays.values()))))
     except Exception:  # zip files that are broken raise nearly anything

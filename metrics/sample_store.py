@@ -188,7 +188,7 @@ def _delete(folder):
 
 def _is_whole(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
             return bool(file.files)
     except Exception:  # zip files that are broken raise nearly anything
         return False
