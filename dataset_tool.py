@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Make data sets for training and look into them."""
 
+import argparse
 import sys
+
+from PIL import ImageColor
 
 from dnnlib import flags
 from dnnlib.cli import MAX_SEED, number, run_cli
 from dnnlib.flags import Command, flag
+from training.data.decoding import CONVERSIONS
 from training.data.from_images import create_from_crops, create_from_images
-from training.data.image_files import CONVERSIONS
+from training.data.hdf5_images import VALUES
 from training.data.inspection import compare, display, extract, info, verify
 from training.data.pagerank import FEATURES, select_by_pagerank
 from training.data.published import (
@@ -65,6 +69,14 @@ _SEED = number(int, 0, MAX_SEED)
 _PIXELS = number(int, 0, 1 << 16)
 
 
+def _colour(text):
+    """Flag type: a colour by name or as #rrggbb, as (red, green, blue)."""
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise argparse.ArgumentTypeError('%r is no colour such as white or #ff8000' % text)
+
+
 def _command(function, summary, positionals, options, example):
     """The sub-command of a function's name."""
     paths = [flag(name, str, _POSITIONALS[name]) for name in positionals]
@@ -77,6 +89,7 @@ def _zero_or_one(name, default, help):
 
 _FORCE = flag('--force', bool, 'replace a data set that is in the folder')
 _SHUFFLE = _zero_or_one('--shuffle', 1, '1 = always the same random order, 0 = source order')
+_BACKGROUND = flag('--background', _colour, 'what transparent pixels are blended with', 'white')
 _MAX_IMAGES = flag('--max-images', _COUNT, 'stop after so many images (default: all)')
 
 _COMMANDS = [
@@ -107,6 +120,7 @@ _COMMANDS = [
             flag('--crop', bool, 'cut out the middle square'),
             flag('--convert', sorted(CONVERSIONS), 'convert all images to this kind'),
             flag('--skip-bad', bool, 'leave out files that cannot be used'),
+            _BACKGROUND,
             _FORCE,
         ],
         'datasets/photos my/photos --crop --resize=256',
@@ -121,6 +135,7 @@ _COMMANDS = [
             flag('--seed', _SEED, 'determines the crops', 0),
             flag('--min-scale', float, "smallest crop, as part of a photograph's short side", 0.25),
             flag('--max-scale', float, 'largest crop, likewise', 1.0),
+            _BACKGROUND,
             _FORCE,
         ],
         'datasets/crops my/photos --num-images=10000',
@@ -198,7 +213,7 @@ _COMMANDS = [
         create_from_hdf5,
         'make a data set of an HDF5 file',
         ['tfrecord_dir', 'hdf5_filename'],
-        [_SHUFFLE, _FORCE],
+        [_SHUFFLE, flag('--values', list(VALUES), 'range of its values', '0..255'), _FORCE],
         'datasets/celebahq my/celebahq.h5',
     ),
     _command(

@@ -3,6 +3,7 @@
 `ok`, `warn` (works, but not as it could) or `FAIL`; the exit status is 1 if anything fails.
 """
 
+import contextlib
 import importlib
 import os
 import platform
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import warnings
+from functools import partial
 from typing import Callable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
@@ -34,33 +36,18 @@ class Verdict(NamedTuple):
     text: str
 
 
-def ok(text: str) -> Verdict:
-    """All is well."""
-    return Verdict('ok', text)
-
-
-def warn(text: str) -> Verdict:
-    """It works, though not as it could."""
-    return Verdict('warn', text)
-
-
-def fail(text: str) -> Verdict:
-    """It does not work; the text says what to do."""
-    return Verdict('FAIL', text)
+ok, warn, fail = [partial(Verdict, level) for level in ('ok', 'warn', 'FAIL')]
 
 
 def check_python() -> Iterator[Verdict]:
     """The interpreter's version against those that the pinned packages exist for."""
     yield ok('version %s' % dnnlib.full_version())
     text = 'Python %s, %s' % (platform.python_version(), sys.executable)
-    known = sys.version_info[:2] in PYTHONS
-    yield (
-        ok(text)
-        if known
-        else warn(
-            '%s: the packages are pinned for %s' % (text, ', '.join('%d.%d' % v for v in PYTHONS))
-        )
-    )
+    if sys.version_info[:2] in PYTHONS:
+        yield ok(text)
+    else:
+        pinned = ', '.join('%d.%d' % version for version in PYTHONS)
+        yield warn('%s: the packages are pinned for %s' % (text, pinned))
 
 
 def check_tensorflow() -> Iterator[Verdict]:
@@ -173,13 +160,11 @@ def check_generator() -> Iterator[Verdict]:
         got = generate(device, 'float32')
         difference = float(np.max(np.abs(got - want)) / np.max(np.abs(want)))
         text = 'FR generator on %s: differs from float64 by %.1e' % (device, difference)
-        yield (
-            ok(text)
-            if difference <= TOLERANCE
-            else fail(
-                '%s, more than %g; please report it with all of this output' % (text, TOLERANCE)
-            )
-        )
+        if difference <= TOLERANCE:
+            yield ok(text)
+        else:
+            text += ', more than %g; please report it with all of this output' % TOLERANCE
+            yield fail(text)
 
 
 def generate(device: str, dtype: str) -> np.ndarray:
@@ -202,10 +187,7 @@ def generate(device: str, dtype: str) -> np.ndarray:
             func_name=G_main,
             num_channels=3,
             resolution=8,
-            fmap_max=16,
-            latent_size=16,
-            dlatent_size=16,
-            mapping_fmaps=16,
+            **dict.fromkeys(['fmap_max', 'latent_size', 'dlatent_size', 'mapping_fmaps'], 16),
             mapping_layers=2,
             mapping_lrmul=1,
             noise_injection='fr',
@@ -257,17 +239,10 @@ def _describe(error):
 def _output(command):
     """What a command prints, or None where there is none that works."""
     try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            universal_newlines=True,
-            timeout=60,
-            check=True,
-        )
+        output = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=60)
+        return output.decode().strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
 
 
 def _gpu_cards():
@@ -279,11 +254,9 @@ def _gpu_cards():
 
 
 def _cpu_model():
-    try:
-        with open('/proc/cpuinfo') as file:
-            models = re.findall(r'^model name\s*: (.*)$', file.read(), re.MULTILINE)
-    except OSError:
-        models = []
+    models = []
+    with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
+        models = re.findall(r'^model name\s*: (.*)$', file.read(), re.MULTILINE)
     return models[0] if models else platform.machine()
 
 

@@ -14,7 +14,7 @@ from dnnlib import cli, tflib, util
 from dnnlib.flags import Command, flag, parse_command
 from dnnlib.tflib import engine, network_code, pickles, weights
 from dnnlib.tflib.network import Network
-from dnnlib.util import UserError
+from dnnlib.util import UserError, check_not_same
 from training import misc, runs
 
 _URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/'
@@ -185,6 +185,7 @@ def _total(record):
 
 def export_weights(network: str, file: str) -> None:
     """Write the networks of a pickle to an .npz file; nothing of it is run."""
+    check_not_same(network, file)
     with open_network_file(network) as stream:
         weights.export_npz(pickles.load_records(stream), os.path.expanduser(file))
     print('Wrote "%s".' % file)
@@ -192,6 +193,7 @@ def export_weights(network: str, file: str) -> None:
 
 def import_weights(file: str, network: str) -> None:
     """Build the networks of an .npz file by local code and save them as a pickle."""
+    check_not_same(file, network)
     with misc.open_file_or_url(
         file
     ) as stream, tf.Graph().as_default(), tflib.create_session().as_default():

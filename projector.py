@@ -21,49 +21,31 @@ from training.data.labels import check_class
 from training.inversion import arithmetic
 from training.perception import feature_nets, vgg16
 
-# Attributes of a Projector by method. A ramp of length 0 is none; a weight of 0 is that of a
-# loss that is only reported.
+# Attributes of a Projector by method: those of Karras et al. 2019, appendix D, as in official
+# StyleGAN2, and those of Abdal et al. 2019. A ramp of length 0 is none; a weight of 0 is that of a
+# loss that is only reported; optimize_alpha None: if the network has an alpha.
+_BY_METHOD = [
+    ('space', 'w', 'wplus'),
+    ('optimize_noise', True, False),
+    ('optimize_alpha', False, None),
+    ('initial_learning_rate', 0.1, 0.01),
+    ('initial_noise_factor', 0.05, 0.0),
+    ('lr_rampdown_length', 0.25, 0.0),
+    ('lr_rampup_length', 0.05, 0.0),
+    ('noise_ramp_length', 0.75, 0.0),
+    ('lambda_mse', 0.0, 0.5),
+    ('lambda_perceptual', 0.0, 0.5),
+    ('lambda_lpips', 1.0, 0.0),
+]
 METHODS: Dict[str, Dict[str, Any]] = {
-    # Karras et al. 2019, appendix D, as in official StyleGAN2.
-    'w-lpips': dict(
-        space='w',
-        optimize_noise=True,
-        optimize_alpha=False,
-        initial_learning_rate=0.1,
-        initial_noise_factor=0.05,
-        lr_rampdown_length=0.25,
-        lr_rampup_length=0.05,
-        noise_ramp_length=0.75,
-        lambda_mse=0.0,
-        lambda_perceptual=0.0,
-        lambda_lpips=1.0,
-    ),
-    # Abdal et al. 2019; optimize_alpha None: if the network has an alpha.
-    'wplus-alpha': dict(
-        space='wplus',
-        optimize_noise=False,
-        optimize_alpha=None,
-        initial_learning_rate=0.01,
-        initial_noise_factor=0.0,
-        lr_rampdown_length=0.0,
-        lr_rampup_length=0.0,
-        noise_ramp_length=0.0,
-        lambda_mse=0.5,
-        lambda_perceptual=0.5,
-        lambda_lpips=0.0,
-    ),
+    'w-lpips': {name: value for name, value, _ in _BY_METHOD},
+    'wplus-alpha': {name: value for name, _, value in _BY_METHOD},
 }
 
-
 # Other attributes that, beside network and target, decide on a result.
-_OTHER_SETTINGS = [
-    'method',
-    'num_steps',
-    'dlatent_avg_samples',
-    'alpha_learning_rate',
-    'regularize_noise_weight',
-    'class_index',
-]
+_OTHER_SETTINGS = (
+    'method num_steps dlatent_avg_samples alpha_learning_rate regularize_noise_weight class_index'
+).split()
 
 
 class Projector:
@@ -164,10 +146,8 @@ class Projector:
         arithmetic.check_space(Gs, self.space)
         num_alphas = anatomy.num_alphas(Gs)
         if self.optimize_alpha and not num_alphas:
-            raise UserError(
-                '--optimize-alpha is true, but the noise injection of network %r has '
-                'no alpha in (0, 1)' % Gs.name
-            )
+            where = 'the noise injection of network %r' % Gs.name
+            raise UserError('--optimize-alpha is true, but %s has no alpha in (0, 1)' % where)
         if self.optimize_alpha is None:
             self.optimize_alpha = num_alphas > 0
         label_size = anatomy.label_size(Gs)
@@ -225,24 +205,19 @@ class Projector:
         if self.vgg16_weights is not None:
             weights = vgg16.load_weights(self.vgg16_weights)
             self._features = vgg16.features(limit_size(self._images), weights)
-            self._target_features = [
+            self._target_features = targets = [
                 _variable('target_features', feature.shape.as_list()) for feature in self._features
             ]
-            self._losses['perceptual'] = arithmetic.perceptual_distance(
-                self._features, self._target_features
-            )
+            self._losses['perceptual'] = arithmetic.perceptual_distance(self._features, targets)
         if self.lambda_lpips:
             net = feature_nets.load(feature_nets.LPIPS, self.feature_nets_dir)
             pair = [to_rgb(limit_size((x + 1) * (255 / 2))) for x in (self._images, self._targets)]
             self._losses['lpips'] = tf.reshape(net.get_output_for(*pair), [self._minibatch_size])
-        weights = dict(
-            mse=self.lambda_mse, perceptual=self.lambda_perceptual, lpips=self.lambda_lpips
-        )
-        self._dist = tf.add_n(
-            [weights[name] * loss for name, loss in self._losses.items() if weights[name]]
-        )
+        losses = self._losses
+        weights = {name: getattr(self, 'lambda_' + name) for name in losses}
+        self._dist = tf.add_n([weights[name] * losses[name] for name in losses if weights[name]])
         self._watched = {
-            name: loss for name, loss in self._losses.items() if weights[name] or name == 'mse'
+            name: loss for name, loss in losses.items() if weights[name] or name == 'mse'
         }
 
     def _build_step(self):
@@ -266,15 +241,14 @@ class Projector:
         for rate, group in [(self._lr, [self._points] + noises), (self._alpha_lr, alphas)]:
             if group:
                 optimizer = SimpleAdam('ProjectorAdam', rate)
-                updates.append(
-                    optimizer.apply_gradients([(gradients[id(var)], var) for var in group])
-                )
+                pairs = [(gradients[id(var)], var) for var in group]
+                updates.append(optimizer.apply_gradients(pairs))
                 self._optimizers.append(optimizer)
         with tf.control_dependencies(updates):
-            self._step_op = tf.group(
-                *updates
-                + [noise.assign(arithmetic.normalize_noise(noise.read_value())) for noise in noises]
-            )
+            for noise in noises:
+                white = arithmetic.normalize_noise(noise.read_value())
+                updates.append(noise.assign(white))
+            self._step_op = tf.group(*updates)
 
     def start(
         self,
@@ -304,9 +278,8 @@ class Projector:
         self._random = [np.random.RandomState(seed) for seed in self._fill(seeds)]
         if noises is None:
             noises = self._first_noises()
-        tflib.run(
-            [var.initializer for optimizer in self._optimizers for var in optimizer.variables()]
-        )
+        for optimizer in self._optimizers:
+            tflib.run([var.initializer for var in optimizer.variables()])
         values = {
             self._targets: self._fill(targets),
             self._points: np.broadcast_to(self._mean, self._points.shape.as_list()),
@@ -322,19 +295,13 @@ class Projector:
 
     def _first_noises(self):
         if not self.optimize_noise:
-            return [
-                np.repeat(value, self._num_images, axis=0)
-                for value in tflib.run(self._stored_noises)
-            ]
-        return [
-            np.stack(
-                [
-                    random.randn(*var.shape.as_list()[1:])
-                    for random in self._random[: self._num_images]
-                ]
-            )
-            for var in self._noises
-        ]
+            stored = tflib.run(self._stored_noises)
+            return [np.repeat(value, self._num_images, axis=0) for value in stored]
+        return [self._draw(var)[: self._num_images] for var in self._noises]
+
+    def _draw(self, like):
+        """Noise of the shape of a tensor, of each image from its own generator."""
+        return np.stack([random.randn(*like.shape.as_list()[1:]) for random in self._random])
 
     def _fill(self, values):
         """Repeat the last value until the minibatch is full."""
@@ -348,33 +315,23 @@ class Projector:
         if self._cur_step == 0:
             self._info('%-8s%-12s%-12s' % ('Step', 'Dist', 'Loss'))
         t = self._cur_step / self.num_steps
-        level = arithmetic.noise_level(
-            t, self._std, self.initial_noise_factor, self.noise_ramp_length
-        )
+        noise = self.initial_noise_factor, self.noise_ramp_length
+        level = arithmetic.noise_level(t, self._std, *noise)
         ramps = self.lr_rampdown_length, self.lr_rampup_length
         feed = {
             self._lr: arithmetic.learning_rate(t, self.initial_learning_rate, *ramps),
             self._alpha_lr: arithmetic.learning_rate(t, self.alpha_learning_rate, *ramps),
         }
         if level > 0:
-            feed[self._offset] = level * np.stack(
-                [random.randn(*self._offset.shape.as_list()[1:]) for random in self._random]
-            )
-        _, dist, values = tflib.run(
-            [self._step_op, self._dist, dict(self._watched, loss=self._loss)], feed
-        )
+            feed[self._offset] = level * self._draw(self._offset)
+        watched = dict(self._watched, loss=self._loss)
+        _, dist, values = tflib.run([self._step_op, self._dist, watched], feed)
         for name, value in values.items():
             self._curves[name].append(value)
         self._cur_step += 1
         if self._cur_step % 10 == 0 or self._cur_step == self.num_steps:
-            self._info(
-                '%-8d%-12g%-12g'
-                % (
-                    self._cur_step,
-                    np.sum(dist[: self._num_images]),
-                    np.sum(values['loss'][: self._num_images]),
-                )
-            )
+            sums = [np.sum(x[: self._num_images]) for x in (dist, values['loss'])]
+            self._info('%-8d%-12g%-12g' % (self._cur_step, *sums))
 
     def run(self, target_images: np.ndarray, **kwargs) -> EasyDict:
         """Take all steps for targets; arguments are those of `start`.
@@ -384,9 +341,8 @@ class Projector:
         self.start(target_images, **kwargs)
         while self._cur_step < self.num_steps:
             self.step()
-        return EasyDict(
-            dlatents=self.get_dlatents(), noises=self.get_noises(), images=self.get_images()
-        )
+        latents, noises = self.get_dlatents(), self.get_noises()
+        return EasyDict(dlatents=latents, noises=noises, images=self.get_images())
 
     def get_cur_step(self) -> Optional[int]:
         """Number of steps taken."""
@@ -457,15 +413,11 @@ def find_vgg16(args: Any) -> Optional[str]:
     if path is not None:
         vgg16.load_weights(path)
     elif args.lambda_perceptual:
-        raise UserError(
-            "--lambda-perceptual needs VGG16's weights; name their file by --vgg16, or "
-            'get them by --vgg16=download'
-        )
+        advice = 'name their file by --vgg16, or get them by --vgg16=download'
+        raise UserError("--lambda-perceptual needs VGG16's weights; " + advice)
     elif args.method == 'wplus-alpha':
-        print(
-            "VGG16's weights are not there: the loss is the mean squared error alone "
-            '(--vgg16=download gets them).'
-        )
+        print("VGG16's weights are not there: the loss is the mean squared error alone.")
+        print('--vgg16=download gets them.')
     return path
 
 

@@ -12,7 +12,8 @@ from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops
 from dnnlib.util import UserError
-from metrics import metric_defaults, several_networks
+from metrics import metric_defaults
+from metrics.several_networks import check, run  # noqa: F401 - run by its official name
 from training import runs
 
 _FLAGS = (
@@ -110,10 +111,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         class_index=args.class_index,
         trust_network_code=args.trust_network_code,
     )
-    several_networks.check(group, work)
+    check(group, work)
     group.ensure_feature_nets(args.feature_nets_dir)
-    function = 'metrics.several_networks.run'
-    cli.submit(args.result_dir, 'run-metrics', function, args.num_gpus, **work)
+    cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)
 
 
 if __name__ == '__main__':

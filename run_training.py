@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from typing import Any, Dict, List, Optional
 
@@ -206,6 +207,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             % (options['total_kimg'], demo.NAME)
         )
     dataset_name = os.path.basename(dataset.rstrip('/'))
+    dataset_name = re.sub('[^A-Za-z0-9_.-]+', '_', dataset_name)  # it becomes part of a file name
     run_desc = 'stylegan2-%s-%dgpu-%s' % (dataset_name, args.num_gpus, choice.config)
     function = 'training.training_loop.training_loop'
     cli.submit(args.result_dir, run_desc, function, args.num_gpus, **options)

@@ -53,14 +53,8 @@ def _measure(size, channels, stride, dtype, repeats):
         session.run(tf.global_variables_initializer())
         for name in _MAPS:
             milliseconds = 1e3 * measure.best_times(runs[name], repeats)
-            yield dict(
-                map=name,
-                stride=stride,
-                size=size,
-                channels=channels,
-                dtype=dtype.name,
-                **dict(zip(_WAYS, np.round(milliseconds, 2))),
-            )
+            facts = dict(map=name, stride=stride, size=size, channels=channels, dtype=dtype.name)
+            yield dict(facts, **dict(zip(_WAYS, np.round(milliseconds, 2))))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

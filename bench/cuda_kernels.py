@@ -44,14 +44,10 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # device attributes of the driver
 
 def _find_nvcc():
     places = [os.path.join(os.environ.get(name, ''), 'bin') for name in ['CUDA_HOME', 'CUDA_PATH']]
-    nvcc = shutil.which(
-        'nvcc',
-        path=os.pathsep.join([os.environ.get('PATH', '')] + places + ['/usr/local/cuda/bin']),
-    )
+    places = [os.environ.get('PATH', ''), *places, '/usr/local/cuda/bin']
+    nvcc = shutil.which('nvcc', path=os.pathsep.join(places))
     if not nvcc:
-        raise UserError(
-            'there is no nvcc here; install the CUDA toolkit, or name its folder in CUDA_HOME'
-        )
+        raise UserError('there is no nvcc; install the CUDA toolkit, or name its folder: CUDA_HOME')
     return nvcc
 
 
@@ -74,11 +70,9 @@ def _find_gpu():
 def _build(nvcc, capability):
     """The kernels as a ctypes.CDLL that has the functions of the CUDA runtime as well."""
     toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
-    rpaths = [
-        option
-        for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']
-        for option in ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
-    ]
+    rpaths = []
+    for name in ['lib64', 'lib', 'targets/x86_64-linux/lib']:
+        rpaths += ['-Xlinker', '-rpath=' + os.path.join(toolkit, name)]
     target = '-gencode=arch=compute_%d,code=sm_%d' % (capability, capability)
     compile_with = [nvcc, '-c', '-std=c++14', '-O3', '-Xcompiler', '-fPIC', target]
     link_with = [nvcc, '-shared', '-cudart', 'shared', target] + rpaths
@@ -113,13 +107,8 @@ class CudaMemory:
         """A copy on the GPU."""
         array = np.ascontiguousarray(array)
         copy = _Copy(self.runtime, array.nbytes, like=array)
-        self._call(
-            'cudaMemcpy',
-            copy.address,
-            ctypes.c_void_p(array.ctypes.data),
-            ctypes.c_size_t(array.nbytes),
-            _TO_DEVICE,
-        )
+        size = ctypes.c_size_t(array.nbytes)
+        self._call('cudaMemcpy', copy.address, _address_of(array), size, _TO_DEVICE)
         return copy
 
     def empty(self, size: int) -> _Copy:
@@ -129,13 +118,8 @@ class CudaMemory:
     def get(self, copy: _Copy) -> np.ndarray:
         """The array that a copy holds now."""
         array = np.empty_like(copy.like)
-        self._call(
-            'cudaMemcpy',
-            ctypes.c_void_p(array.ctypes.data),
-            copy.address,
-            ctypes.c_size_t(array.nbytes),
-            _TO_HOST,
-        )
+        size = ctypes.c_size_t(array.nbytes)
+        self._call('cudaMemcpy', _address_of(array), copy.address, size, _TO_HOST)
         return array
 
     def address(self, copy: _Copy) -> Optional[int]:
@@ -161,22 +145,17 @@ class CudaMemory:
     def seconds_of_copy(self, size: int, repeats: int) -> float:
         """The best time of copying so many bytes within the GPU."""
         to, source = self.empty(size), self.empty(size)
-        return self.seconds(
-            lambda: self._call(
-                'cudaMemcpyAsync',
-                to.address,
-                source.address,
-                ctypes.c_size_t(size),
-                _DEVICE_TO_DEVICE,
-                None,
-            ),
-            repeats,
-        )
+        args = to.address, source.address, ctypes.c_size_t(size), _DEVICE_TO_DEVICE, None
+        return self.seconds(lambda: self._call('cudaMemcpyAsync', *args), repeats)
 
     def _call(self, name, *args):
         status = getattr(self.runtime, name)(*args)
         if status:
             raise RuntimeError('%s returns %d' % (name, status))
+
+
+def _address_of(array):
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 def _torch_ops():
@@ -189,18 +168,16 @@ def _torch_ops():
         return {}
     functional = torch.nn.functional
 
+    def zeros(shape, dtype):
+        return torch.zeros(shape, dtype=getattr(torch, dtype), device='cuda')
+
     def bias_act(shape, dtype):
-        x = torch.zeros(shape, dtype=getattr(torch, dtype), device='cuda')
-        b = torch.zeros([1, shape[1], 1, 1], dtype=x.dtype, device='cuda')
+        x, b = zeros(shape, dtype), zeros([1, shape[1], 1, 1], dtype)
         return lambda: functional.leaky_relu(x + b, 0.2).mul_(np.sqrt(2))
 
     def resampling(up, down):
         def make(shape, dtype):
-            x = torch.zeros(
-                [shape[0] * shape[1], 1] + list(shape[2:]),
-                device='cuda',
-                dtype=getattr(torch, dtype),
-            )
+            x = zeros([shape[0] * shape[1], 1] + list(shape[2:]), dtype)
             k = torch.tensor(_FILTER[None, None], dtype=x.dtype, device='cuda')
             if up > 1:
                 return lambda: functional.conv_transpose2d(x, k, stride=up, padding=1)
@@ -231,42 +208,31 @@ def _kernel_ops(kernels, memory, shape, dtype):
 
     plain, full = inputs('bias'), inputs('bias', 'style', 'scale', 'shift')
     grads = Grads(dx=y.address, dbias=vectors['bias'].address)
-    workspace = memory.empty(
-        kernels.function('bias_act_workspace')(ctypes.byref(spec), ctypes.byref(grads))
-    )
+    size = kernels.function('bias_act_workspace')(ctypes.byref(spec), ctypes.byref(grads))
+    workspace = memory.empty(size)
+
     ref = ctypes.byref
-    ops = {
-        'bias_act lrelu': (
-            lambda: kernels.run('bias_act', ref(spec), ref(plain), 0, None, y.address),
-            2 * image,
-        ),
-        'bias_act with style, noise': (
-            lambda: kernels.run('bias_act', ref(spec), ref(full), 0, None, y.address),
-            2 * image + 8 * pixels,
-        ),
-        'bias_act gradients': (
-            lambda: kernels.run(
-                'bias_act_backward',
-                ref(spec),
-                ref(plain),
-                dy.address,
-                x.address,
-                ref(grads),
-                workspace.address,
-            ),
-            3 * image,
-        ),
-        'channel_sum': (
-            lambda: kernels.run(
-                'channel_sum', ref(spec), x.address, vectors['style'].address, vectors['m'].address
-            ),
-            image + 4 * pixels,
-        ),
-    }
+
+    def bias_act(inputs):
+        return lambda: kernels.run('bias_act', ref(spec), ref(inputs), 0, None, y.address)
+
+    def backward():
+        args = ref(spec), ref(plain), dy.address, x.address, ref(grads), workspace.address
+        kernels.run('bias_act_backward', *args)
+
+    def channel_sum():
+        style, m = vectors['style'].address, vectors['m'].address
+        kernels.run('channel_sum', ref(spec), x.address, style, m)
 
     def resampling(how):
         return lambda: kernels.run('upfirdn_2d', ref(how), x.address, k.address, large.address)
 
+    ops = {
+        'bias_act lrelu': (bias_act(plain), 2 * image),
+        'bias_act with style, noise': (bias_act(full), 2 * image + 8 * pixels),
+        'bias_act gradients': (backward, 3 * image),
+        'channel_sum': (channel_sum, image + 4 * pixels),
+    }
     for name, up, down, pad in _RESAMPLINGS:
         how = Upfirdn(n * c, h, w, 1, 4, 4, up, up, down, down, *(pad + pad + (code,)))
         made = [(size * up + sum(pad) - 4) // down + 1 for size in (h, w)]
@@ -321,18 +287,13 @@ def main(argv: Optional[List[str]] = None) -> int:
         print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
     for dtype in TYPES:
         for shape in _SHAPES:
-            print(
-                '\n%s %s\n%-28s %10s %9s %9s %9s'
-                % (dtype, list(shape), '', 'ms', 'GB/s', 'of copy', 'PyTorch')
-            )
+            titles = '', 'ms', 'GB/s', 'of copy', 'PyTorch'
+            print('\n%s %s\n' % (dtype, list(shape)) + '%-28s %10s %9s %9s %9s' % titles)
             for r in _measure(kernels, memory, shape, dtype, args.repeats):
                 records.append(r)
                 other = '%8.2fx' % (r['torch_ms'] / r['ms']) if r['torch_ms'] else ''
-                print(
-                    '%-28s %10.4f %9.0f %9.2f %9s'
-                    % (r['op'], r['ms'], r['gb_per_s'], r['of_copy'], other),
-                    flush=True,
-                )
+                line = '%(op)-28s %(ms)10.4f %(gb_per_s)9.0f %(of_copy)9.2f' % r
+                print(line + ' %9s' % other, flush=True)
     if args.json:
         with atomic_write(args.json, 'w') as file:
             json.dump(dict(gpu=gpu, capability=capability, results=records), file, indent=2)

@@ -30,9 +30,8 @@ class _Generation:
         with tf.device(engine.device(0)):
             G = tflib.Network('G', num_channels=3, resolution=resolution, label_size=0, **options)
             latents = tf.placeholder(tf.float32, [None] + G.input_shape[1:])
-            images = tflib.convert_images_to_uint8(
-                G.get_output_for(latents, None, is_validation=True)
-            )
+            images = G.get_output_for(latents, None, is_validation=True)
+            images = tflib.convert_images_to_uint8(images)
         feed = {latents: np.random.RandomState(0).randn(minibatch, *G.input_shape[1:])}
         self._run = partial(tflib.run, images, feed)
         self._run()
@@ -49,13 +48,10 @@ class _Generation:
 
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
-    parser = measure.network_arguments(
-        'Time generation, and compare with the peak of plain convolutions on this machine.',
-        repeats=5,
-    )
-    parser.add_argument(
-        '--noise-injection', metavar='FORM', help='form of the noise (default: by --config)'
-    )
+    text = 'Time generation, and compare with the peak of plain convolutions on this machine.'
+    parser = measure.network_arguments(text, repeats=5)
+    add = parser.add_argument
+    add('--noise-injection', metavar='FORM', help='form of the noise (default: by --config)')
     args = parser.parse_args(argv)
 
     tflib.init_tf({'rnd.np_random_seed': 0})
@@ -70,46 +66,28 @@ def main(argv=None) -> int:
     for _ in range(args.repeats):
         for each in [peak] + generations:
             each.sample()
-    print(
-        'TensorFlow %s; %s, %dx%d, minibatch %d; peak of convolutions %.0f GFLOP/s'
-        % (
-            tf.__version__,
-            args.config,
-            args.resolution,
-            args.resolution,
-            args.minibatch,
-            peak.flops_per_s / 1e9,
-        )
-    )
-    print(
-        '%-10s %10s %10s %10s %8s %10s'
-        % ('precision', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB')
-    )
+    size = args.resolution, args.resolution, args.minibatch
+    print('TensorFlow %s; %s' % (tf.__version__, args.config) + ', %dx%d, minibatch %d' % size)
+    print('peak of convolutions %.0f GFLOP/s' % (peak.flops_per_s / 1e9))
+    titles = 'precision', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'
+    print('%-10s %10s %10s %10s %8s %10s' % titles)
     results = []
     for precision, each in zip(args.precision, generations):
         rate = args.minibatch / each.seconds
-        flops_per_s = rate * each.flops_per_image
+        gflop = each.flops_per_image / 1e9
+        share = rate * each.flops_per_image / peak.flops_per_s
         results.append(
             dict(
                 precision=precision,
                 images_per_s=rate,
                 seconds=each.seconds,
-                gflop_per_image=each.flops_per_image / 1e9,
+                gflop_per_image=gflop,
                 peak_memory_bytes=each.memory,
-                share_of_peak=flops_per_s / peak.flops_per_s,
+                share_of_peak=share,
             )
         )
-        print(
-            '%-10s %10.2f %10.1f %10.0f %7.0f%% %10s'
-            % (
-                precision,
-                rate,
-                each.flops_per_image / 1e9,
-                flops_per_s / 1e9,
-                100 * flops_per_s / peak.flops_per_s,
-                '' if each.memory is None else each.memory >> 20,
-            )
-        )
+        row = precision, rate, gflop, rate * gflop, 100 * share, measure.megabytes(each.memory)
+        print('%-10s %10.2f %10.1f %10.0f %7.0f%% %10s' % row)
     measure.write_json(args.json, results, peak=peak.flops_per_s)
     return 0
 

@@ -86,18 +86,15 @@ class ConvolutionPeak:
                 layout.for_device()
             ):
                 shape = layout.arrange(n, channels, height, width)
-                x = tf.Variable(tf.cast(tf.random_normal(shape), dtype), use_resource=True)
-                w = tf.Variable(
-                    tf.cast(tf.random_normal([3, 3, channels, channels]), dtype), use_resource=True
-                )
-                y = tf.nn.conv2d(
-                    x, w, strides=[1, 1, 1, 1], padding='SAME', data_format=layout.current()
-                )
+                x, w = [
+                    tf.Variable(tf.cast(tf.random_normal(size), dtype), use_resource=True)
+                    for size in (shape, [3, 3, channels, channels])
+                ]
+                y = tf.nn.conv2d(x, w, [1, 1, 1, 1], 'SAME', data_format=layout.current())
                 session = tf.Session()
                 session.run([x.initializer, w.initializer])
-            self._runs.append(
-                (2 * 9 * n * height * width * channels**2, partial(session.run, y.op))
-            )
+            flops = 2 * 9 * n * height * width * channels**2
+            self._runs.append((flops, partial(session.run, y.op)))
 
     def sample(self) -> None:
         """Measure once more."""
@@ -134,12 +131,8 @@ def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
     counts this process's resident memory.
     """
     metadata = tf.RunMetadata()
-    tflib.run(
-        fetches,
-        feed_dict,
-        run_metadata=metadata,
-        options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE),
-    )
+    options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+    tflib.run(fetches, feed_dict, run_metadata=metadata, options=options)
     in_use = [
         memory.allocator_bytes_in_use
         for device in metadata.step_stats.dev_stats
@@ -158,6 +151,11 @@ def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
         return _status('VmHWM') - before
     except (OSError, AttributeError, TypeError):  # not Linux, not glibc
         return None
+
+
+def megabytes(number: Optional[int]) -> str:
+    """What a table says of a number of bytes; nothing where it could not be told."""
+    return '' if number is None else str(number >> 20)
 
 
 def _status(field):

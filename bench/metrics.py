@@ -22,13 +22,13 @@ from bench import measure, metric_toys
 from dnnlib import tflib
 from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
 from dnnlib.util import UserError
-from metrics import sliced_wasserstein
+from metrics import sliced_wasserstein as swd
 from metrics.evaluation import Evaluation
 from metrics.features import Feature
 from metrics.frechet_inception_distance import frechet_distance, gaussian_of
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_distance
-from metrics.metric_base import FeatureMetric, MetricGroup
+from metrics.metric_base import FeatureMetric
 from metrics.metric_defaults import make_group, metric_defaults
 from metrics.precision_recall import knn_precision_recall_features
 from training import runs
@@ -87,20 +87,12 @@ class Generation(FeatureMetric):
 def _sampling(network, name, num_samples):
     """Seconds per sample: all, and those on the host after the graph."""
     if name == _GENERATION:
-        kwargs = dict(
-            func_name='bench.metrics.Generation',
-            num_images=num_samples,
-            name=name,
-            minibatch_per_gpu=metric_defaults.fid50k.minibatch_per_gpu,
-        )
-        group = MetricGroup([kwargs])
+        size = metric_defaults.fid50k.minibatch_per_gpu
+        metric = Generation(num_images=num_samples, minibatch_per_gpu=size, name=name)
     else:
-        group = make_group([name], num_samples)
-    (metric,) = group.metrics
-    dataset_args = dict(tfrecord_dir='reals')
-    with _TimedEvaluation(
-        network, dataset_args=dataset_args, feature_nets_dir='nets'
-    ) as evaluation:
+        (metric,) = make_group([name], num_samples).metrics
+    reals = dict(tfrecord_dir='reals')
+    with _TimedEvaluation(network, dataset_args=reals, feature_nets_dir='nets') as evaluation:
         metric.evaluate(evaluation, log_results=False)
         return evaluation.seconds, evaluation.host_seconds
 
@@ -127,11 +119,9 @@ def _pr(number):
 
 def _swd(number):
     """One level of RGB images; there are log2(resolution) - 3."""
-    patches = _features(
-        number * sliced_wasserstein.PATCHES_PER_IMAGE, 3 * sliced_wasserstein.PATCH_SIZE**2
-    )
-    a, b = (sliced_wasserstein.normalize_patches(x) for x in (patches, patches.copy()))
-    sliced_wasserstein.sliced_distance(a, b, np.random.RandomState(0))
+    patches = _features(number * swd.PATCHES_PER_IMAGE, 3 * swd.PATCH_SIZE**2)
+    a, b = (swd.normalize_patches(x) for x in (patches, patches.copy()))
+    swd.sliced_distance(a, b, np.random.RandomState(0))
 
 
 # metric: (function of a number of images, number to time, number of the metric, power of growth)
@@ -194,19 +184,10 @@ def main(argv=None) -> int:
             print('%-18s %12s %12s %12s' % ('sampling', 'samples/s', 'ms each', 'on the host'))
             for name in [_GENERATION] + args.metrics:
                 seconds, host_seconds = _sampling(network, name, args.num_samples)
-                records.append(
-                    dict(
-                        metric=name,
-                        samples_per_s=1 / seconds,
-                        ms_per_sample=1e3 * seconds,
-                        host_ms=1e3 * host_seconds,
-                    )
-                )
-                print(
-                    '%-18s %12.0f %12.2f %12.2f'
-                    % (name, 1 / seconds, 1e3 * seconds, 1e3 * host_seconds),
-                    flush=True,
-                )
+                r = dict(metric=name, samples_per_s=1 / seconds, ms_per_sample=1e3 * seconds)
+                r.update(host_ms=1e3 * host_seconds)
+                print('%-18s %12.0f %12.2f %12.2f' % tuple(r.values()), flush=True)
+                records.append(r)
             print('\n%-18s %12s' % ('statistics', 'seconds'))
             for name in _STATISTICS:
                 seconds = _statistics(name)

@@ -65,12 +65,9 @@ def _copy(session, bytes_moved):
 
 
 def _variable(shape, dtype):
-    new = tf.get_variable(
-        'v%d' % len(tf.global_variables()),
-        dtype=dtype,
-        initializer=tf.cast(tf.random_normal(shape), dtype),
-    )
-    return new.read_value()
+    name = 'v%d' % len(tf.global_variables())
+    initializer = tf.cast(tf.random_normal(shape), dtype)
+    return tf.get_variable(name, dtype=dtype, initializer=initializer).read_value()
 
 
 def _measure(shape, dtype, data_format, implementations, repeats):
@@ -87,23 +84,17 @@ def _measure(shape, dtype, data_format, implementations, repeats):
 
         def record(name, impl, **calls):
             """calls: key -> (bytes to be moved, function, function of what it does besides)."""
-            functions = [
-                function
-                for moved, *pair in calls.values()
-                for function in pair + [_copy(session, moved)]
-            ]
+            functions = []
+            for moved, *pair in calls.values():
+                functions += [*pair, _copy(session, moved)]
             times = measure.best_times(functions, repeats)
             result = dict(shape=x_shape, dtype=dtype.name, op=name, impl=impl)
             for i, (key, (moved, _, _)) in enumerate(calls.items()):
                 whole, base, copy = times[3 * i : 3 * i + 3]
                 seconds = max(whole - base, 1e-5)  # what is less cannot be told from noise
-                result.update(
-                    {
-                        key + '_ms': 1e3 * seconds,
-                        key + '_share': copy / seconds,
-                        key + '_gb_per_s': moved / seconds / 1e9,
-                    }
-                )
+                result[key + '_ms'] = 1e3 * seconds
+                result[key + '_share'] = copy / seconds
+                result[key + '_gb_per_s'] = moved / seconds / 1e9
             return result
 
         inputs = {'x': _variable(x_shape, dtype)}
@@ -119,23 +110,14 @@ def _measure(shape, dtype, data_format, implementations, repeats):
                 y_bytes = y.dtype.size * int(np.prod(y.shape.as_list()))
                 dy = tf.raw_ops.DeepCopy(x=_variable(y.shape.as_list(), y.dtype))
                 session.run(tf.global_variables()[-1].initializer)
-                grads = [
-                    g
-                    for g in tf.gradients(y, [temporary] + list(chosen.values()), dy)
-                    if g is not None
-                ]
+                grads = tf.gradients(y, [temporary, *chosen.values()], dy)
+                grads = [grad for grad in grads if grad is not None]
                 moved = x_bytes + y_bytes
                 extra = x_bytes + y_bytes * (1 if 'sum' in name or '2d' in name else 2)
-                yield record(
-                    name,
-                    impl,
-                    forward=(moved, runs(y), runs(temporary)),
-                    both=(
-                        moved + extra + (x_bytes if reads_x else 0),
-                        runs(y, *grads),
-                        runs(temporary, dy),
-                    ),
-                )
+                moved_by_both = moved + extra + x_bytes * reads_x
+                forward = moved, runs(y), runs(temporary)
+                both = moved_by_both, runs(y, *grads), runs(temporary, dy)
+                yield record(name, impl, forward=forward, both=both)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -157,23 +139,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     records = []
     for dtype in [tf.float32] + [tf.bfloat16] * engine.uses_bfloat16():
         for shape in _SHAPES:
-            print(
-                '\n%-32s %10s %7s %6s %17s %7s %6s'
-                % (
-                    '%s, %s' % (shape, dtype.name),
-                    'forward ms',
-                    'GB/s',
-                    'share',
-                    'with gradients ms',
-                    'GB/s',
-                    'share',
-                )
-            )
+            titles = ['forward ms', 'GB/s', 'share', 'with gradients ms', 'GB/s', 'share']
+            what = '%s, %s' % (shape, dtype.name)
+            print('\n%-32s %10s %7s %6s %17s %7s %6s' % (what, *titles))
             for r in _measure(shape, dtype, args.data_format, implementations, args.repeats):
-                line = (
-                    '%(op)-24s %(impl)-7s %(forward_ms)10.2f %(forward_gb_per_s)7.1f '
-                    '%(forward_share)6.2f' % r
-                )
+                line = '%(op)-24s %(impl)-7s' % r
+                line += ' %(forward_ms)10.2f %(forward_gb_per_s)7.1f %(forward_share)6.2f' % r
                 if 'both_ms' in r:
                     line += ' %(both_ms)17.2f %(both_gb_per_s)7.1f %(both_share)6.2f' % r
                 print(line, flush=True)

@@ -31,13 +31,7 @@ from training import configs
 from training.train_graph import TrainGraph
 from training.training_loop import training_loop
 
-_NAMES = {
-    'TrainG': 'G',
-    'RegG': 'G path lengths',
-    'UpdateGs': 'moving average',
-    'TrainD': 'D',
-    'RegD': 'D R1',
-}
+_NAMES = dict(TrainG='G', RegG='G path lengths', UpdateGs='moving average', TrainD='D', RegD='D R1')
 # Lazy regularization's intervals; see `TrainGraph`.
 _SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
 
@@ -73,10 +67,8 @@ class _Training:
         if noise_injection:
             flags['G_args.noise_injection'] = noise_injection
         options = configs.resolve(config, flags)
-        if not all(
-            options[name]['func_name'].endswith(what)
-            for name, what in [('G_args', 'stylegan2.G_main'), ('D_args', 'D_stylegan2')]
-        ):
+        names = [options[network]['func_name'] for network in ('G_args', 'D_args')]
+        if not (names[0].endswith('stylegan2.G_main') and names[1].endswith('D_stylegan2')):
             raise UserError(
                 "--config is %r; allowed are those of StyleGAN2's networks, config-e "
                 'and config-f with their variants' % config
@@ -103,13 +95,8 @@ class _Training:
 
     def steps(self):
         """name -> (operation of the step, what to feed it); also the moving average of G."""
-        sched = EasyDict(
-            lod=0,
-            G_lrate=0.002,
-            D_lrate=0.002,
-            minibatch_size=self._minibatch,
-            minibatch_gpu=self._minibatch,
-        )
+        sched = EasyDict(lod=0, G_lrate=0.002, D_lrate=0.002)
+        sched.minibatch_size = sched.minibatch_gpu = self._minibatch
         return {
             _NAMES[step.name]: (step.op, step.feed)
             for step in self._graph.steps(sched, 0)
@@ -119,13 +106,8 @@ class _Training:
     def flops(self):
         """name -> FLOP of a step."""
         G, D = [self._minibatch * measure.forward_flops(net) for net in (self.G, self.D)]
-        return {
-            'G': 3 * G + 2 * D,
-            'D': G + 6 * D,
-            'G path lengths': 3 * G,
-            'D R1': 6 * D,
-            'moving average': 0,
-        }
+        flops = {'G': 3 * G + 2 * D, 'D': G + 6 * D, 'G path lengths': 3 * G, 'D R1': 6 * D}
+        return {**flops, 'moving average': 0}
 
 
 def measure_trainings(trainings: list, repeats: int, peaks: list) -> list:
@@ -154,62 +136,38 @@ def measure_trainings(trainings: list, repeats: int, peaks: list) -> list:
 def _records(training, minibatch, seconds, memory, peak):
     """A record per step, and one of the mix of them that training is."""
     flops = training.flops()
-    shares = {name: _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds}
-    records = [
-        _record(name, minibatch, seconds[name], flops[name], peak, memory[name]) for name in seconds
-    ]
-    return records + [
-        _record(
-            'training',
-            minibatch,
-            sum(seconds[name] * share for name, share in shares.items()),
-            sum(flops[name] * share for name, share in shares.items()),
-            peak,
-            None,
+
+    def record(step, seconds, flop, memory):
+        return dict(
+            step=step,
+            seconds=seconds,
+            images_per_s=minibatch / seconds,
+            gflop=flop / 1e9,
+            gflop_per_s=flop / seconds / 1e9,
+            share_of_peak=flop / seconds / peak,
+            peak_memory_bytes=memory,
         )
-    ]
 
+    def mix(values):
+        return sum(values[name] * _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds)
 
-def _record(name, minibatch, seconds, flop, peak, memory):
-    return dict(
-        step=name,
-        seconds=seconds,
-        images_per_s=minibatch / seconds,
-        gflop=flop / 1e9,
-        gflop_per_s=flop / seconds / 1e9,
-        share_of_peak=flop / seconds / peak,
-        peak_memory_bytes=memory,
-    )
+    records = [record(name, seconds[name], flops[name], memory[name]) for name in seconds]
+    return records + [record('training', mix(seconds), mix(flops), None)]
 
 
 def _print_table(records):
-    print(
-        '%-16s %10s %10s %10s %10s %8s %10s'
-        % ('step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB')
-    )
+    titles = 'step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'
+    print('%-16s %10s %10s %10s %10s %8s %10s' % titles)
+    row = '%(step)-16s %(seconds)10.3f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
     for r in records:
-        memory = r['peak_memory_bytes']
-        print(
-            '%-16s %10.3f %10.2f %10.0f %10.0f %7.0f%% %10s'
-            % (
-                r['step'],
-                r['seconds'],
-                r['images_per_s'],
-                r['gflop'],
-                r['gflop_per_s'],
-                100 * r['share_of_peak'],
-                '' if memory is None else memory >> 20,
-            ),
-            flush=True,
-        )
+        shares = 100 * r['share_of_peak'], measure.megabytes(r['peak_memory_bytes'])
+        print(row % r + ' %7.0f%% %10s' % shares, flush=True)
 
 
 def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
-    parser = measure.network_arguments(
-        'Time training steps, and compare with the peak of plain convolutions on this machine.',
-        repeats=3,
-    )
+    text = 'Time training steps, and compare with the peak of plain convolutions on this machine.'
+    parser = measure.network_arguments(text, repeats=3)
     parser.add_argument(
         '--noise-injection',
         type=parse_name_list,
@@ -227,32 +185,17 @@ def main(argv=None) -> int:
     ]
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
-    print(
-        'TensorFlow %s; peak of convolutions: %s'
-        % (
-            tf.__version__,
-            ', '.join('%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()),
-        )
-    )
+    speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]
+    print('TensorFlow %s; peak of convolutions: %s' % (tf.__version__, ', '.join(speeds)))
     results = []
     for (form, precision), training, (seconds, memory) in zip(variants, trainings, measured):
         records = _records(training, args.minibatch, seconds, memory, peaks['float32'])
-        print(
-            '\n%s%s, %s, %dx%d, minibatch %d'
-            % (
-                args.config,
-                ' with noise injection %s' % form if form else '',
-                precision,
-                args.resolution,
-                args.resolution,
-                args.minibatch,
-            )
-        )
+        noise = ' with noise injection %s' % form if form else ''
+        size = args.resolution, args.resolution, args.minibatch
+        print('\n%s%s, %s' % (args.config, noise, precision) + ', %dx%d, minibatch %d' % size)
         _print_table(records)
-        results += [
-            dict(config=args.config, noise_injection=form, precision=precision, **r)
-            for r in records
-        ]
+        facts = dict(config=args.config, noise_injection=form, precision=precision)
+        results += [dict(facts, **r) for r in records]
     measure.write_json(args.json, results, peaks=peaks)
     return 0
 

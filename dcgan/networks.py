@@ -12,12 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
 from dnnlib.util import UserError
-from training.layers_stylegan2 import (
-    fmaps_function,
-    log2_of_resolution,
-    noise_inputs,
-    resolution_scope,
-)
+from training import layers_stylegan2 as layers
 from training.networks_stylegan2 import NoiseInjection, noise_injection_layer
 
 # Of every stage's weights; Radford et al. 2015, section 4.
@@ -50,9 +45,9 @@ def network_shape(
     Args:
         fmap_base, fmap_max: other widths: fmap_base / 2^(stage-1) feature maps, at most fmap_max.
     """
-    log2 = log2_of_resolution(resolution, smallest=8)
+    log2 = layers.log2_of_resolution(resolution, smallest=8)
     kernel, smallest, width = (5, 1, 32) if resolution == 32 else (4, 2, 64)
-    nf = fmaps_function(fmap_base or width * resolution // 4, 1.0, 1, fmap_max or 8 * width)
+    nf = layers.fmaps_function(fmap_base or width * resolution // 4, 1.0, 1, fmap_max or 8 * width)
     return Shape(kernel, list(range(smallest, log2)), lambda stage: nf(stage - 1))
 
 
@@ -70,23 +65,17 @@ def dense(x: tf.Tensor, fmaps: int) -> tf.Tensor:
 def conv_down(x: tf.Tensor, fmaps: int, kernel: int) -> tf.Tensor:
     """Convolution of stride 2 without bias: [N, C, H, W] -> [N, fmaps, H/2, W/2]."""
     w = get_weight([kernel, kernel, layout.sizes(x)[1], fmaps])
-    return tf.nn.conv2d(
-        x, w, strides=layout.arrange(1, 1, 2, 2), padding='SAME', data_format=layout.current()
-    )
+    strides = layout.arrange(1, 1, 2, 2)
+    return tf.nn.conv2d(x, w, strides, 'SAME', data_format=layout.current())
 
 
 def conv_up(x: tf.Tensor, fmaps: int, kernel: int) -> tf.Tensor:
     """Transposed convolution of stride 2 without bias: [N, C, H, W] -> [N, fmaps, 2H, 2W]."""
     _, channels, height, width = layout.sizes(x)
     w = get_weight([kernel, kernel, fmaps, channels])  # the order that the transposed op takes
-    y = tf.nn.conv2d_transpose(
-        x,
-        w,
-        output_shape=layout.arrange(tf.shape(x)[0], fmaps, height * 2, width * 2),
-        strides=layout.arrange(1, 1, 2, 2),
-        padding='SAME',
-        data_format=layout.current(),
-    )
+    size = layout.arrange(tf.shape(x)[0], fmaps, height * 2, width * 2)
+    strides = layout.arrange(1, 1, 2, 2)
+    y = tf.nn.conv2d_transpose(x, w, size, strides, 'SAME', data_format=layout.current())
     y.set_shape(layout.arrange(None, fmaps, height * 2, width * 2))
     return y
 
@@ -109,21 +98,18 @@ def batch_norm(x: tf.Tensor, is_training: bool) -> tf.Tensor:
     with tf.variable_scope('BatchNorm'):
         gamma = variable('gamma', tf.initializers.random_normal(1, INIT_STDDEV))
         beta = variable('beta', tf.initializers.zeros())
-        averages = [
-            variable('moving_mean', tf.initializers.zeros(), trainable=False),
-            variable('moving_variance', tf.initializers.ones(), trainable=False),
-        ]
-        moments = averages
+        mean = variable('moving_mean', tf.initializers.zeros(), trainable=False)
+        variance = variable('moving_variance', tf.initializers.ones(), trainable=False)
         if is_training:
-            moments = tf.nn.moments(x, [0] + layout.spatial_axes())
+            averages = mean, variance
+            mean, variance = tf.nn.moments(x, [0] + layout.spatial_axes())
             # Steps, not values, are assigned: two evaluations in one run both count.
             updates = [
                 average.assign_sub((average - moment) * (1 - MOMENTUM))
-                for average, moment in zip(averages, moments)
+                for average, moment in zip(averages, (mean, variance))
             ]
             with tf.control_dependencies(updates):
                 x = tf.identity(x)
-        mean, variance = moments
         scale = gamma * tf.rsqrt(variance + EPSILON)
         return (x - over_pixels(mean)) * over_pixels(scale) + over_pixels(beta)
 
@@ -161,23 +147,20 @@ def G_dcgan(
         UserError: return_dlatents is set; a DCGAN has no intermediate latents.
     """
     if return_dlatents:
-        raise UserError(
-            'a DCGAN has no intermediate latents w, which path length regularization '
-            'needs; choose a loss without it, such as training.loss.G_logistic_ns'
-        )
+        text = 'a DCGAN has no intermediate latents w, which path length regularization needs'
+        raise UserError(text + '; choose a loss without it, such as training.loss.G_logistic_ns')
     kernel, stages, nf = network_shape(resolution, fmap_base, fmap_max)
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
-    values = noise_inputs(stages, 'float32', randomize_noise, noise_values)
+    values = layers.noise_inputs(stages, 'float32', randomize_noise, noise_values)
     noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
 
     x = None
     for index, stage in enumerate(stages):
-        with resolution_scope(stage):
+        with layers.resolution_scope(stage):
             if x is None:
                 x = dense(latents_in, nf(stage) * 4**stage)
-                x = tf.reshape(x, [-1, nf(stage), 2**stage, 2**stage])
-                x = layout.from_nchw(x)
+                x = layout.from_nchw(tf.reshape(x, [-1, nf(stage), 2**stage, 2**stage]))
             else:
                 x = conv_up(x, nf(stage), kernel)
             x = tf.nn.relu(batch_norm(x, is_training))
@@ -209,7 +192,7 @@ def D_dcgan(
 
     x = layout.from_nchw(images_in)
     for stage in reversed(stages):
-        with resolution_scope(stage):
+        with layers.resolution_scope(stage):
             x = conv_down(x, nf(stage), kernel)
             if stage != stages[-1]:
                 x = batch_norm(x, is_training)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, folder listings, and the error that users get to read.
+"""Opening and writing files safely, folder listings, and the error that users get to read.
 
 `dnnlib.util` passes everything here on: write `dnnlib.util.UserError`, `dnnlib.util.atomic_write`.
 """
@@ -7,7 +7,10 @@ import contextlib
 import fnmatch
 import os
 import shutil
-from typing import IO, Iterable, Iterator, List, Optional, Tuple
+import stat
+from typing import IO, BinaryIO, Iterable, Iterator, List, Optional, Tuple
+
+_LONGEST_REASON = 300  # characters of an error's own text
 
 
 class UserError(Exception):
@@ -17,21 +20,78 @@ class UserError(Exception):
     """
 
 
+def open_regular(path: str) -> BinaryIO:
+    """Open a file for reading bytes; pipes, devices and sockets, which may never end, are refused.
+
+    Raises:
+        UserError: it cannot be opened, or is no regular file.
+    """
+    try:
+        file = open(path, 'rb', opener=_open_at_once)
+    except (OSError, ValueError) as error:
+        raise UserError('Cannot open %r: %s.' % (path, reason_of(error)))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UserError('Cannot open %r: it is no regular file, but a pipe or device.' % path)
+    return file
+
+
+def _open_at_once(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK)  # else a pipe waits for somebody to write into it
+
+
+@contextlib.contextmanager
+def reading(path: str, kind: str) -> Iterator[None]:
+    """Around all that looks into a file: what its content makes fail becomes one UserError.
+
+    Args:
+        path: the file.
+        kind: what it should be, such as 'an HDF5 file'.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # broken content makes readers raise nearly anything
+        raise UserError('%r cannot be read as %s: %s.' % (path, kind, reason_of(error))) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Say in part of one line what an error is about."""
+    if isinstance(error, MemoryError):
+        return 'it asks for more memory than there is'
+    if isinstance(error, RecursionError):
+        return 'it is nested too deeply'
+    text = ' '.join(str(getattr(error, 'strerror', None) or error).split()).rstrip('.')
+    return (text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + '...') or repr(error)
+
+
+def check_not_same(source: str, target: str) -> None:
+    """Raise UserError if an output would take the place of its own input."""
+    paths = [os.path.expanduser(path) for path in (source, target)]
+    if all(map(os.path.exists, paths)) and os.path.samefile(*paths):
+        raise UserError('%r is both input and output; name another output.' % target)
+
+
 @contextlib.contextmanager
 def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     """Open `path` for writing so that it appears complete or stays as it was.
 
     The body writes to a temporary file of the same folder, which takes the place of `path` when the
-    body ends well and vanishes when it does not.
+    body ends well and vanishes when it does not. Of a link, the file that it leads to is replaced.
 
     Args:
         path: file to write; its folder must exist.
         mode: 'wb' for bytes, 'w' for UTF-8 text.
 
     Raises:
-        UserError: the file cannot be written (disk full, no permission, no such folder, ...).
+        UserError: the file cannot be written (disk full, no permission, no such folder, ...), or
+            something stands there that is no regular file.
     """
-    path = os.fspath(path)
+    path = os.path.realpath(os.fspath(path)) if os.path.islink(path) else os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        reason = 'Is a directory' if os.path.isdir(path) else 'it is no regular file'
+        raise UserError('Cannot write %r: %s; choose another place.' % (path, reason))
     folder, name = os.path.split(path)
     temp_path = os.path.join(folder, '.%s.%d.tmp' % (name, os.getpid()))
     try:

@@ -7,7 +7,7 @@ makes data of the result. Steps are bounded, so that a small file stays small in
 import codecs
 import math
 import struct
-from typing import Any
+from typing import Any, Dict, List
 
 MAX_COST = 1000000  # of all steps together; CIFAR-100's file with 50,000 file names costs 300,000
 _CONTAINER_COST = 4  # of a step that makes an object of 100 to 300 bytes
@@ -51,8 +51,9 @@ class Machine:
 
     def __init__(self, data: bytes):
         self.data, self.view, self.position = data, memoryview(data), 0
-        self.stack, self.marked = [], []
-        self.memo = {}
+        self.stack: List[Any] = []
+        self.marked: List[List[Any]] = []
+        self.memo: Dict[int, Any] = {}
 
     def run(self) -> Any:
         """The object that the file ends with.

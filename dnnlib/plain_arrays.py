@@ -54,5 +54,6 @@ def make(
     if dtype.kind == 'b':
         flat = np.frombuffer(data, np.uint8) != 0 if size else np.zeros([0], np.bool_)
     else:
-        flat = np.frombuffer(data, dtype) if size else np.zeros([0], dtype)
-    return flat.reshape(shape, order='F' if fortran_order else 'C').copy(order='K')
+        # An aligned copy that can be written to; NumPy's own start slower (huge pages).
+        flat = np.frombuffer(bytearray(data), dtype) if size else np.zeros([0], dtype)
+    return flat.reshape(shape, order='F' if fortran_order else 'C')

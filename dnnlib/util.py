@@ -14,8 +14,12 @@ from .download import is_url, open_url
 from .files import (
     UserError,
     atomic_write,
+    check_not_same,
     copy_files_and_create_dirs,
     list_dir_recursively_with_ignore,
+    open_regular,
+    reading,
+    reason_of,
 )
 from .logger import Logger
 from .names import (
@@ -35,6 +39,7 @@ __all__ = [
     'ask_yes_no',
     'atomic_write',
     'call_func_by_name',
+    'check_not_same',
     'copy_files_and_create_dirs',
     'format_time',
     'get_dtype_and_ctype',
@@ -47,7 +52,10 @@ __all__ = [
     'is_top_level_function',
     'is_url',
     'list_dir_recursively_with_ignore',
+    'open_regular',
     'open_url',
+    'reading',
+    'reason_of',
     'tuple_product',
 ]
 

@@ -52,6 +52,7 @@ class Evaluation:
         trust_network_code: bool = False,
         class_index: Optional[int] = None,
         feature_nets_dir: Optional[str] = None,
+        reals: Optional[str] = None,
     ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
@@ -60,6 +61,7 @@ class Evaluation:
         self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
         self.seed = seed
         self.class_index = class_index
+        self._reals = reals
         self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
             self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
@@ -161,14 +163,26 @@ class Evaluation:
             [source.get_label(int(i)) for i in rng.randint(source.num_images, size=number)]
         )
 
+    @property
+    def reals_order(self) -> str:
+        """'first' or 'random': which real images a metric takes if it does not take all."""
+        return self._reals or self.dataset.metric_reals
+
     def real_indices(self) -> np.ndarray:
         """Numbers of the real images to compare with, those of the one class if there is one.
 
+        Metrics take the first ones of them; they are in random order where `reals_order` says so.
         The generator must have been loaded.
 
         Raises:
             UserError: the data set has no such class.
         """
+        indices = self._indices_of_class()
+        if self.reals_order == 'random':
+            return self.rng('order of reals', 0).permutation(indices)
+        return indices
+
+    def _indices_of_class(self):
         if self.class_index is None:
             return np.arange(self.dataset.num_images)
         classes = self._open_labels().class_numbers()

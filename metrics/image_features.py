@@ -53,7 +53,7 @@ class ImageFeatures:
         return Samples(store, metric.num_images, metric.feature.key + '.')
 
     def reals(self, metric) -> Samples:
-        """Features of real images: the first ones of the data set, each used once."""
+        """Features of real images, see `Evaluation.real_indices`, each used once."""
         evaluation, feature = self._evaluation, metric.feature
         indices = evaluation.real_indices()[: metric.num_images]
         number = len(indices)
@@ -62,12 +62,14 @@ class ImageFeatures:
                 '%s: the data set has %d images%s; each is used once.'
                 % (metric.name, number, _of_class(evaluation))
             )
+        is_random = evaluation.mirror_augment or evaluation.reals_order == 'random'
         facts = dict(
             number=number,
             class_index=evaluation.class_index,
             nets=evaluation.feature_net_hashes(feature.nets),
             mirror=evaluation.mirror_augment,
-            seed=evaluation.seed if evaluation.mirror_augment else None,
+            order=evaluation.reals_order,
+            seed=evaluation.seed if is_random else None,
         )
         path = os.path.join(
             cache_dir(),
@@ -194,7 +196,11 @@ class ImageFeatures:
                 make_inputs,
                 make_outputs,
                 convert,
-                dict(feature=feature.key, nets=evaluation.feature_net_hashes(feature.nets)),
+                dict(
+                    feature=feature.key,
+                    nets=evaluation.feature_net_hashes(feature.nets),
+                    order=evaluation.reals_order,
+                ),
             )
         return Samples(store, len(indices))
 

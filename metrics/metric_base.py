@@ -256,6 +256,7 @@ class MetricGroup:
         raise_errors: bool = True,
         class_index: Optional[int] = None,
         feature_nets_dir: Optional[str] = None,
+        reals: Optional[str] = None,
     ) -> None:
         """Evaluate one network.
 
@@ -275,6 +276,8 @@ class MetricGroup:
                 True: errors are raised; UserErrors of metrics when the others are done.
             class_index: look at real and generated images of this class alone.
             feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
+            reals: 'first' or 'random', which real images are taken where not all are; None: what is
+                usual for the kind of data set, see `Dataset.metric_reals`.
         """
         for metric in self.metrics:
             metric.reset()
@@ -298,6 +301,7 @@ class MetricGroup:
                 trust_network_code,
                 class_index,
                 feature_nets_dir,
+                reals,
             ) as evaluation:
                 reasons = self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')

@@ -76,6 +76,7 @@ def record(
             shape=list(dataset.shape),
             num_images=dataset.num_images,
             fingerprint=dataset.fingerprint(),
+            reals=evaluation.reals_order,
         )
     facts.update(extra)
     return facts

@@ -203,7 +203,7 @@ OFFICIAL_NAMES = {
     'pretrained_networks': 'gdrive_urls get_path_or_url load_networks',
     'projector': 'Projector',
     'run_generator': 'main',
-    'run_metrics': 'main',
+    'run_metrics': 'run main',
     'run_projector': 'main',
     'run_training': 'main',
 }

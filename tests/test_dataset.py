@@ -1,6 +1,7 @@
 """Data sets as streams: complete epochs, exact continuation, labels, levels of detail, errors."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from tests import golden
+from training.data import tfrecord_dataset
 from training.data.image_order import image_indices, permute
 from training.data.tfrecord_exporter import TFRecordExporter
+from training.data.tfrecords import RecordFile
 from training.dataset import TFRecordDataset, load_dataset, process_reals
 
 COUNT, SHAPE = 11, (3, 16, 16)
@@ -353,6 +356,80 @@ def test_fingerprint_tells_data_sets_apart_and_knows_copies(folder, tmp_path):
     assert TFRecordDataset(other).fingerprint() != fingerprint
     assert TFRecordDataset(folder, max_images=5).fingerprint() != fingerprint
     assert TFRecordDataset(folder, max_label_size='full').fingerprint() != fingerprint
+
+
+@pytest.mark.parametrize('labels', [LABELS, np.eye(COUNT)])
+def test_fingerprint_changes_with_every_image_and_label(labels, tmp_path):
+    seen = set()
+    for i in range(COUNT + 1):
+        images = IMAGES.copy()
+        images[i % COUNT, 2, 15, 15] ^= i < COUNT
+        other_labels = labels.copy()
+        other_labels[i % COUNT, 0] += i < COUNT
+        folder = export(tmp_path / str(i) / 'set', images, labels)
+        seen.add(TFRecordDataset(folder, max_label_size='full').fingerprint())
+        folder = export(tmp_path / ('%d-labels' % i) / 'set', IMAGES, other_labels)
+        seen.add(TFRecordDataset(folder, max_label_size='full').fingerprint())
+    assert len(seen) == 2 * COUNT + 1  # the last data set of both kinds is the unchanged one
+
+
+def test_checksums_are_noted_and_read_again_when_the_file_changes(folder, monkeypatch):
+    monkeypatch.setattr(tfrecord_dataset, '_RECENT', -1)
+    before = TFRecordDataset(folder).fingerprint()
+    with monkeypatch.context() as patch:
+        patch.delattr(RecordFile, 'sha256')
+        assert TFRecordDataset(folder).fingerprint() == before
+    path = os.path.join(folder, 'set-r04.tfrecords')
+    status, other = os.stat(path), IMAGES.copy()
+    other[5, 0, 0, 0] ^= 1
+    changed = export(folder + '2', other, LABELS)
+    shutil.copyfile(os.path.join(changed, 'set2-r04.tfrecords'), path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as if nothing had happened
+    assert TFRecordDataset(folder).fingerprint() != before
+
+
+def test_fingerprint_needs_no_place_to_write(folder):
+    before = TFRecordDataset(folder).fingerprint()
+    side_file = os.path.join(os.path.dirname(folder), '.set.dataset.json')
+    for content in [b'[1]', b'{"num_images": 3, "checksums": [1]}', b'\xff', b'[' * 100000]:
+        with open(side_file, 'wb') as file:
+            file.write(content)
+        assert TFRecordDataset(folder).fingerprint() == before
+    os.remove(side_file)
+    os.mkdir(side_file)
+    assert TFRecordDataset(folder).fingerprint() == before
+
+
+def test_files_cut_between_two_records_are_refused(folder):
+    full = os.path.join(folder, 'set-r04.tfrecords')
+    os.truncate(full, os.path.getsize(full) // COUNT * (COUNT - 2))
+    with pytest.raises(UserError, match='has 9 images, but the data set was made with 11'):
+        TFRecordDataset(folder)
+    for name in ['set-r03.tfrecords', 'set-r02.tfrecords']:  # the same in all files
+        path = os.path.join(folder, name)
+        os.truncate(path, os.path.getsize(path) // COUNT * (COUNT - 2))
+    with pytest.raises(UserError, match='has 9 images, but the data set was made with 11'):
+        TFRecordDataset(folder)
+
+
+def test_other_data_under_the_name_of_a_data_set_is_not_taken_for_a_cut_one(folder, tmp_path):
+    other = export(tmp_path / 'other', IMAGES[5:8])
+    shutil.rmtree(folder)
+    os.rename(other, folder)
+    assert TFRecordDataset(folder).num_images == 3
+
+
+@pytest.mark.parametrize(
+    'labels, reason',
+    [
+        (np.where(np.arange(COUNT)[:, np.newaxis] == 7, np.nan, LABELS), 'label 7 is not finite'),
+        (np.arange(COUNT)[:, np.newaxis] % 3, 'seems to hold class numbers'),
+    ],
+)
+def test_labels_that_teach_nothing_are_refused(labels, reason, tmp_path):
+    folder = export(tmp_path / 'set', IMAGES, labels)
+    with pytest.raises(UserError, match=reason):
+        TFRecordDataset(folder, max_label_size='full')
 
 
 def test_load_dataset_joins_paths_and_says_what_it_opens(folder, capsys):

@@ -71,7 +71,7 @@ def test_without_arguments_the_help_is_printed(capsys):
         (['create_from_images', 'a', 'b', '--resize=big'], 'invalid int'),
         (['create_from_images', 'a', 'b', '--resize=100'], r'--resize=100 is no power of two'),
         (['create_from_crops', 'a', 'b', '--min-scale=2'], '--min-scale=2 and --max-scale=1'),
-        (['create_from_crops', 'a', 'b', '--num-images=0'], '--num-images must be at least 1'),
+        (['create_from_crops', 'a', 'b', '--num-images=0'], '--num-images=0 must be at least 1'),
         (['create_from_images', 'a', '/no/such/folder'], 'neither a folder nor a .zip'),
         (['info', '/no/such/folder'], 'no data set folder'),
         (['verify', '/no/such/folder'], 'no data set folder'),
@@ -89,7 +89,7 @@ def test_images_are_stored_in_the_order_of_their_names(images, dataset, tmp_path
     stored = TFRecordDataset(str(dataset))
     for i, pixels in enumerate(images[1]):
         np.testing.assert_array_equal(stored.get_image(i), pixels)
-    assert sorted(os.listdir(str(tmp_path))) == ['in', 'set']
+    assert sorted(os.listdir(str(tmp_path))) == ['.set.dataset.json', 'in', 'set']
 
 
 def test_a_trailing_slash_does_not_change_the_file_names(images, tmp_path):
@@ -108,7 +108,7 @@ def test_all_offending_files_are_listed_and_nothing_is_written(images, tmp_path,
     save_image(folder / 'c-gray.png', mode='L')
     save_image(folder / 'd-wide.png', (32, 16))
     save_image(folder / 'e-odd.png', (12, 12))
-    save_image(folder / 'f-alpha.png', mode='RGBA')
+    Image.fromarray(np.zeros([16, 16], np.float32)).save(str(folder / 'f-float.tif'))
     save_image(folder / 'g-palette.png', mode='P')
     (folder / 'h-text.png').write_text('no image')
     (folder / 'i-cut.png').write_bytes((folder / '0.png').read_bytes()[:-100])
@@ -120,11 +120,11 @@ def test_all_offending_files_are_listed_and_nothing_is_written(images, tmp_path,
         'c-gray.png: is 16x16 gray',
         'd-wide.png: is 32x16 pixels, not square',
         'e-odd.png: is 12x12 pixels, the side is no power',
-        'f-alpha.png: is neither RGB nor gray (mode RGBA)',
+        'f-float.tif: has more than 16 bits',
         'g-palette.png: is neither RGB nor gray (mode P)',
         'h-text.png: cannot be read as an image',
         'i-cut.png: cannot be read as an image',
-        'j-deep.png: has more than 8 bits',
+        'j-deep.png: is 16x16 gray',
     ]
     assert [line.startswith(reason) for line, reason in zip(lines, reasons)] == [True] * 9
     assert lines[9].startswith('Error: 9 of the 13 files') and len(lines) == 10
@@ -211,7 +211,7 @@ def test_force_is_needed_to_replace_existing_data(images, dataset, tmp_path, cap
     assert TFRecordDataset(str(dataset)).fingerprint() == before
     assert run('create_from_images', dataset, images[0], '--force') == 0
     assert TFRecordDataset(str(dataset)).num_images == 3
-    assert sorted(os.listdir(str(tmp_path))) == ['in', 'set']
+    assert sorted(os.listdir(str(tmp_path))) == ['.set.dataset.json', 'in', 'set']
 
 
 def test_force_never_removes_other_files(images, capsys):
@@ -384,7 +384,7 @@ def test_demo_data_set_can_be_asked_for_twice_at_once(tmp_path, monkeypatch):
     make_demo_faster(monkeypatch)
     with ThreadPool(3) as pool:
         assert pool.map(demo.ensure_demo_dataset, [str(tmp_path)] * 3) == ['demo-32'] * 3
-    assert os.listdir(str(tmp_path)) == ['demo-32']
+    assert sorted(os.listdir(str(tmp_path))) == ['.demo-32.dataset.json', 'demo-32']
     assert TFRecordDataset(str(tmp_path / 'demo-32')).num_images == 40
 
 

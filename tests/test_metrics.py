@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sklearn.svm
 import tensorflow.compat.v1 as tf
+from PIL import Image
 
 from bench import metric_toys
 from dnnlib import download, tflib
@@ -606,3 +607,53 @@ def test_what_is_not_finite_is_null_in_json_and_said(place, capsys):
     assert read_record('run/metric-x.jsonl')['results'] == {'x': None, 'x_max': None, 'x_sum': 1.5}
     out = capsys.readouterr().out
     assert 'Warning: not finite, so null in run/metric-x.jsonl: x = nan, x_max = inf\n' in out
+
+
+def save_class_folders(path, num_classes=5, num_images=8):
+    """Images that are the brighter, the later their class comes."""
+    for c in range(num_classes):
+        os.makedirs(str(path / ('class%d' % c)))
+        for i in range(num_images):
+            pixels = np.full([16, 16, 3], 50 * c + i, np.uint8)
+            Image.fromarray(pixels).save(str(path / ('class%d' % c) / ('%d.png' % i)))
+
+
+def real_indices(**options):
+    with Evaluation('toy.pkl', trust_network_code=True, **options) as evaluation:
+        return evaluation.real_indices()
+
+
+def test_reals_of_a_folder_are_a_random_subset_and_of_records_the_first(place):
+    save_class_folders(place / 'folder')
+    metric_toys.save_generator('toy.pkl', metric_toys.G_with_w)
+    for name, default in [('folder', 'random'), ('reals', 'first')]:
+        args = dict(tfrecord_dir=name)
+        found = {
+            order: real_indices(dataset_args=args, reals=order)
+            for order in (None, 'first', 'random')
+        }
+        assert np.array_equal(found[None], found[default])
+        assert np.array_equal(found['first'], np.arange(40))
+        assert sorted(found['random']) == list(range(40))
+        assert len(set(found['random'][:10] // 8)) > 2  # of several classes
+        assert not np.array_equal(
+            found['random'], real_indices(dataset_args=args, seed=1, reals='random')
+        )
+    evaluate(['fid50k'], dataset_args=dict(tfrecord_dir='folder'), run_dir=str(place))
+    evaluate(['fid50k'], run_dir=str(place), reals='random')
+    evaluate(['fid50k'], run_dir=str(place))
+    records = [json.loads(line) for line in open('metric-fid50k_n24.jsonl')]
+    assert [record['dataset']['reals'] for record in records] == ['random', 'random', 'first']
+
+
+def test_statistics_of_reals_are_new_when_any_image_is(place):
+    """Also one in the middle, of the same size and name."""
+    save_class_folders(place / 'folder')
+    args = dict(dataset_args=dict(tfrecord_dir='folder'), num_samples=40)
+    before = evaluate(['fid50k'], **args)
+    assert evaluate(['fid50k'], **args) == before
+    path = str(place / 'folder' / 'class2' / '3.png')
+    pixels = np.asarray(Image.open(path)).copy()
+    pixels[:8] = 255 - pixels[:8]
+    Image.fromarray(pixels).save(path)
+    assert evaluate(['fid50k'], **args) != before

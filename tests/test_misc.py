@@ -8,6 +8,8 @@ from dnnlib import EasyDict
 from dnnlib.util import UserError
 from tests import golden
 from training import misc
+from training.data.tfrecord_exporter import TFRecordExporter
+from training.dataset import TFRecordDataset
 
 ARRAYS, META = golden.load('grid_sizes')
 
@@ -21,10 +23,21 @@ class LabelStream:
         self.label_size, self.label_dtype = label_size, 'float32'
 
     def get_minibatch_np(self, minibatch_size):
-        numbers = np.arange(self.consumed, self.consumed + minibatch_size)
-        self.consumed += minibatch_size
-        images = np.ones([1] + self.shape, self.dtype) * numbers.reshape(-1, 1, 1, 1)
-        return images.astype(self.dtype), np.eye(self.label_size)[self.labels[numbers]]
+        numbers = range(self.consumed, self.consumed + minibatch_size)
+        return tuple(map(np.stack, zip(*[(self.get_image(i), self.get_label(i)) for i in numbers])))
+
+    def largest_labels(self):
+        return self.labels
+
+    def stream_order(self, begin, stop):
+        return np.arange(begin, stop)
+
+    def get_image(self, index):
+        self.consumed = max(self.consumed, index + 1)
+        return np.full(self.shape, index, np.int64).astype(self.dtype)
+
+    def get_label(self, index):
+        return np.eye(self.label_size)[self.labels[index]]
 
 
 def test_grids_have_the_official_size():
@@ -49,11 +62,46 @@ def test_grids_by_class_are_filled_in_the_official_order(case):
         training_set, size=case['size'], layout=case['layout']
     )
     assert list(grid_size) == case['grid']
-    assert training_set.consumed == case['images_consumed']
+    # Those that official StyleGAN2 takes for cells outside of the grid are not read here.
+    assert 0 < training_set.consumed <= case['images_consumed']
     np.testing.assert_array_equal(np.argmax(labels, axis=1), ARRAYS[case['key'] + '.grid_labels'])
     for image, label in zip(reals, labels):
         if np.any(label):  # a cell that was filled: its image is that of its label
             assert training_set.labels[image[0, 0, 0]] == np.argmax(label)
+
+
+def test_grids_by_class_repeat_the_images_of_rare_classes_and_end():
+    """Class 2 has one image, class 1 none: neither is looked for without end."""
+    labels = np.zeros(100000, np.int64)
+    labels[99999] = 2
+    stream = LabelStream(labels, 3, 512)
+    grid_size, reals, labels = misc.setup_snapshot_image_grid(stream, layout='row_per_class')
+    assert grid_size == (3, 2)
+    assert labels.argmax(axis=1).tolist() == [0] * 6  # rows: class 0, then 1, which is black
+    assert labels.sum(axis=1).tolist() == [1, 1, 1, 0, 0, 0] and not reals[3:].any()
+    assert reals[:3, 0, 0, 0].tolist() == [0, 1, 2]
+    grid_size, reals, labels = misc.setup_snapshot_image_grid(
+        stream, size='4k', layout='row_per_class'
+    )
+    assert grid_size == (7, 4)
+    assert labels.argmax(axis=1).tolist() == [0] * 7 + [0] * 7 + [2] * 7 + [0] * 7
+    rows = [[0, 1, 2, 3, 4, 5, 6], [0] * 7, [99999 % 256] * 7, [7, 8, 9, 10, 11, 12, 13]]
+    assert reals[:, 0, 0, 0].tolist() == sum(rows, [])
+
+
+def test_grids_by_class_are_filled_from_data_sets(tmp_path):
+    classes = np.arange(40) % 4
+    with TFRecordExporter(str(tmp_path / 'set'), 40, print_progress=False) as exporter:
+        for number in range(40):
+            exporter.add_image(np.full([1, 8, 8], number, np.uint8))
+        exporter.add_labels(np.eye(4)[classes])
+    dataset = TFRecordDataset(str(tmp_path / 'set'), max_label_size='full', seed=3)
+    (columns, rows), reals, labels = misc.setup_snapshot_image_grid(dataset, layout='row_per_class')
+    numbers, order = reals[:, 0, 0, 0], dataset.stream_order(0, 40)
+    assert np.array_equal(labels, np.eye(4)[np.arange(columns * rows) // columns % 4])
+    assert np.array_equal(labels.argmax(axis=1), classes[numbers])
+    first_row = [n for n in order if classes[n] == 0]  # ten images for 32 places
+    assert numbers[:columns].tolist() == (first_row * 4)[:columns]
 
 
 def test_an_unknown_grid_layout_names_the_known_ones():

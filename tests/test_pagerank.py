@@ -239,7 +239,7 @@ def test_source_and_target_are_checked_before_the_work(source, tmp_path, capsys)
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'notes.txt').write_text('mine')
     for path, target, reason in [
-        (source[0], source[0], 'both source and target'),
+        (source[0], source[0], 'both input and output'),
         (source[0], tmp_path / 'full', 'holds other files'),
         (tmp_path / 'nothing', tmp_path / 'out', 'no data set folder'),
     ]:

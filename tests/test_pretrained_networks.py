@@ -471,3 +471,19 @@ def test_array_headers_are_not_evaluated():
             archive.writestr('header.npy', body[:start] + new + body[start + len(new) :])
         with pytest.raises(UserError, match='changed.npz is no whole file.*plain header'):
             pretrained_networks.main(['import', 'changed.npz', 'back.pkl'])
+
+
+def test_outputs_never_replace_their_own_input(toys, capsys):
+    pickles.save(toys, 'toys.pkl')
+    os.symlink('toys.pkl', 'link.npz')
+    before = open('toys.pkl', 'rb').read()
+    for command in (['export', 'toys.pkl', 'toys.pkl'], ['export', 'toys.pkl', 'link.npz']):
+        assert 'both input and output' in refuse(command, capsys)
+    assert 'both input and output' in refuse(['import', 'toys.pkl', './toys.pkl'], capsys)
+    assert open('toys.pkl', 'rb').read() == before
+
+
+def test_pipes_and_devices_are_no_networks(toys, capsys):
+    os.mkfifo('pipe.pkl')
+    for name in ['pipe.pkl', '/dev/zero', '.', 'a\0b']:
+        assert 'Cannot open' in refuse(['info', name], capsys)

@@ -36,6 +36,15 @@ def refuse(argv, capsys):
     return lines[0]
 
 
+@pytest.mark.parametrize('name', ['a [b] c', 'Käse*', '猫 1'])
+def test_the_folder_of_a_data_set_may_have_any_name(in_tmp, monkeypatch, name):
+    os.rename('datasets/tiny', os.path.join('datasets', name))
+    runs = []
+    monkeypatch.setattr(dnnlib, 'submit_run', lambda config, *args, **kwargs: runs.append(config))
+    assert run_cli(run_training.main, ['--metrics=none', '--dataset=' + name]) == 0
+    assert dnnlib.submission.submit._RUN_DESC_PATTERN.fullmatch(runs[0].run_desc)
+
+
 @pytest.mark.parametrize(
     'argv, words',
     [
@@ -93,7 +102,8 @@ def test_an_option_that_nobody_takes_is_one_line_and_leaves_nothing(
     for more in [['--dataset=tiny'], []]:  # without a data set, the demo's would be made
         line = refuse(['--metrics=none'] + argv + more, capsys)
         assert all(word in line for word in words)
-    assert os.listdir('.') == ['datasets'] and os.listdir('datasets') == ['tiny']
+    assert os.listdir('.') == ['datasets']
+    assert sorted(os.listdir('datasets')) == ['.tiny.dataset.json', 'tiny']
 
 
 def dry_run(argv, capsys):

@@ -358,6 +358,63 @@ def test_a_path_that_cannot_be_written_is_a_user_error(tmp_path):
     assert os.listdir(str(tmp_path)) == ['folder']
 
 
+def test_a_written_link_stays_and_devices_are_no_targets(tmp_path):
+    (tmp_path / 'disk').write_text('old')
+    os.symlink(str(tmp_path / 'disk'), str(tmp_path / 'link'))
+    with atomic_write(str(tmp_path / 'link'), 'w') as file:
+        file.write('new')
+    assert os.path.islink(str(tmp_path / 'link')) and read(tmp_path / 'disk') == 'new'
+    os.mkfifo(str(tmp_path / 'pipe'))
+    for path in [str(tmp_path / 'pipe'), '/dev/null']:
+        with pytest.raises(UserError, match='no regular file'):
+            with atomic_write(path):
+                raise AssertionError('the body must not run')
+    assert sorted(os.listdir(str(tmp_path))) == ['disk', 'link', 'pipe']
+
+
+def test_only_regular_files_are_opened_for_data(tmp_path):
+    (tmp_path / 'file').write_bytes(b'data')
+    os.symlink(str(tmp_path / 'file'), str(tmp_path / 'link'))
+    with util.open_regular(str(tmp_path / 'link')) as file:
+        assert file.read() == b'data'
+    os.mkfifo(str(tmp_path / 'pipe'))
+    for path in [tmp_path / 'pipe', tmp_path, tmp_path / 'none', '/dev/zero', 'a\0b']:
+        with pytest.raises(UserError, match='Cannot open'):
+            util.open_regular(str(path))
+
+
+@pytest.mark.parametrize(
+    'error, reason',
+    [
+        (ValueError('two\nlines.'), 'two lines'),
+        (MemoryError(), 'more memory than there is'),
+        (RecursionError('maximum'), 'nested too deeply'),
+        (OSError(5, 'Input/output error'), 'Input/output error'),
+        (KeyError('x'), "'x'"),
+        (EOFError(), 'EOFError'),
+        (ValueError('x' * 9999), r'xxx\.\.\.'),
+    ],
+)
+def test_what_content_makes_fail_is_one_line_with_the_file(error, reason):
+    with pytest.raises(
+        UserError, match="'a.npz' cannot be read as a network: .*" + reason
+    ) as caught:
+        with util.reading('a.npz', 'a network'):
+            raise error
+    assert '\n' not in str(caught.value) and len(str(caught.value)) < 400
+    with pytest.raises(UserError, match='^own$'):
+        with util.reading('a.npz', 'a network'):
+            raise UserError('own')
+
+
+def test_an_output_that_is_its_own_input_is_refused(tmp_path):
+    (tmp_path / 'a').write_text('x')
+    os.symlink(str(tmp_path / 'a'), str(tmp_path / 'b'))
+    util.check_not_same(str(tmp_path / 'a'), str(tmp_path / 'c'))
+    with pytest.raises(UserError, match='both input and output'):
+        util.check_not_same(str(tmp_path / 'a'), str(tmp_path / 'b'))
+
+
 def test_trouble_with_another_file_is_not_blamed_on_the_written_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         with atomic_write(str(tmp_path / 'file')):

@@ -73,9 +73,7 @@ def fr_layers(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
 
 
 def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
-    """What these layers have learned: 'A' and 'b' [H, W] of Eq. 8 as the network uses them, 'alpha'
-    of Eq. 9 and 'strength', r of Eq. 10.
-    """
+    """What these layers learned: 'A', 'b' [H, W] as Eq. 8 uses them, 'alpha' and 'strength'."""
 
     def value(what: str, var: tf.Variable) -> tf.Tensor:
         if what == 'alpha_logit':

@@ -44,6 +44,8 @@ NO_PATH_REGULARIZATION: Part = {'G_loss_args': {'func_name': 'training.loss.G_lo
 
 NO_LAZY_REGULARIZATION: Part = {'lazy_regularization': False}
 
+STYLEGAN1_REGULARIZATION = [NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]
+
 # Progressive growing from 8x8, with minibatches and learning rates by resolution.
 _GROWING_LRATES = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
 GROWING: Part = {
@@ -81,7 +83,7 @@ DCGAN: Part = {
     'sched_args.minibatch_gpu_base': 128,  # batch normalization wants many
     'G_repeats': 2,
 }
-DCGAN_PARTS = [DCGAN, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]
+DCGAN_PARTS = [DCGAN] + STYLEGAN1_REGULARIZATION
 
 # What training without --dataset uses: a length, networks and rates for a CPU and small images.
 DEMO: Part = {
@@ -124,17 +126,8 @@ def _noise(form: str) -> Part:
 
 CONFIGS = OrderedDict(
     [
-        ('config-a', [STYLEGAN1_NETWORKS, GROWING, NO_PATH_REGULARIZATION, NO_LAZY_REGULARIZATION]),
-        (
-            'config-b',
-            [
-                SMALL_NETWORKS,
-                GROWING_NETWORKS,
-                GROWING,
-                NO_PATH_REGULARIZATION,
-                NO_LAZY_REGULARIZATION,
-            ],
-        ),
+        ('config-a', [STYLEGAN1_NETWORKS, GROWING] + STYLEGAN1_REGULARIZATION),
+        ('config-b', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING] + STYLEGAN1_REGULARIZATION),
         ('config-c', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING, NO_PATH_REGULARIZATION]),
         ('config-d', [SMALL_NETWORKS, GROWING_NETWORKS, GROWING]),
         ('config-e', [SMALL_NETWORKS]),
@@ -223,13 +216,11 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:
-    """Whether the networks and losses of these options can take minibatches of `size` on a
-    device.
-    """
-    group_size = _value_of(options['D_args'], 'mbstd_group_size') or 1
-    shrink = _value_of(options['G_loss_args'], 'pl_minibatch_shrink') or 1
+    """Whether networks and losses of these options can take minibatches of `size` on a device."""
+
+    def option(args, name):
+        return value_of(get_obj_by_name(args['func_name']), args, name) or 1
+
+    group_size = option(options['D_args'], 'mbstd_group_size')
+    shrink = option(options['G_loss_args'], 'pl_minibatch_shrink')
     return size % min(group_size, size) == 0 and size >= shrink
-
-
-def _value_of(args, name):
-    return value_of(get_obj_by_name(args['func_name']), args, name)

@@ -99,21 +99,14 @@ def D_stylegan2(
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
 
-    gain = layers.block_gain(architecture, nonlinearity)
-
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
         """Half the size."""
+        gain = layers.block_gain(architecture, nonlinearity)
         y = _shrinking_layers(x, res, nf, nonlinearity, resample_kernel, gain)
         if architecture == 'resnet':
             with tf.variable_scope('Skip'):
-                y += layers.conv2d_layer(
-                    x,
-                    nf(res - 2),
-                    kernel=1,
-                    down=True,
-                    gain=layers.SQRT_HALF,
-                    resample_kernel=resample_kernel,
-                )
+                k, gain = resample_kernel, layers.SQRT_HALF
+                y += layers.conv2d_layer(x, nf(res - 2), 1, down=True, resample_kernel=k, gain=gain)
         return y
 
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
@@ -150,15 +143,8 @@ def _shrinking_layers(
     with tf.variable_scope('Conv0'):
         x = layers.conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
     with tf.variable_scope('Conv1_down'):
-        return layers.conv2d_act_layer(
-            x,
-            nf(res - 2),
-            kernel=3,
-            act=nonlinearity,
-            act_gain=gain,
-            down=True,
-            resample_kernel=resample_kernel,
-        )
+        down = dict(down=True, resample_kernel=resample_kernel)
+        return layers.conv2d_act_layer(x, nf(res - 2), 3, nonlinearity, gain, **down)
 
 
 def _final_features(

@@ -31,9 +31,8 @@ def log2_of_resolution(resolution: int, smallest: int = 4) -> int:
     """The logarithm of a network's resolution; UserError unless that is a power of two."""
     log2 = int(np.log2(max(resolution, 1)))
     if resolution != 2**log2 or resolution < smallest:
-        raise UserError(
-            'the resolution is %s; it must be a power of two, %d or more' % (resolution, smallest)
-        )
+        text = 'the resolution is %s; it must be a power of two, %d or more'
+        raise UserError(text % (resolution, smallest))
     return log2
 
 
@@ -41,9 +40,11 @@ def fmaps_function(
     fmap_base: int, fmap_decay: float, fmap_min: int, fmap_max: int
 ) -> Callable[[int], int]:
     """Number of feature maps by stage; layers at resolution 2^res use stage res - 1."""
-    return lambda stage: int(
-        np.clip(int(fmap_base / (2.0 ** (stage * fmap_decay))), fmap_min, fmap_max)
-    )
+
+    def fmaps(stage: int) -> int:
+        return int(np.clip(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_min, fmap_max))
+
+    return fmaps
 
 
 def block_gain(architecture: str, nonlinearity: str) -> Optional[float]:
@@ -198,9 +199,8 @@ def modulated_conv2d(
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
-    w, factor = _get_unscaled_weight(
-        [kernel, kernel, num_in, fmaps], gain, use_wscale, lrmul, weight_var
-    )
+    shape = [kernel, kernel, num_in, fmaps]
+    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C], the styles
     if x.dtype == tf.float16:
@@ -298,13 +298,9 @@ def noise_inputs(
     That is noise_values if given; else, unless randomize_noise, the fixed maps [1, 1, H, W] of the
     variables noise0, noise1, ..., which are made in any case.
     """
+    normal = dict(initializer=tf.initializers.random_normal(), trainable=False)
     variables = [
-        tf.get_variable(
-            'noise%d' % index,
-            shape=[1, 1, 2**size, 2**size],
-            trainable=False,
-            initializer=tf.initializers.random_normal(),
-        )
+        tf.get_variable('noise%d' % index, shape=[1, 1, 2**size, 2**size], **normal)
         for index, size in enumerate(sizes_log2)
     ]
     if noise_values is not None:
@@ -313,39 +309,31 @@ def noise_inputs(
     return [None if randomize_noise else tf.cast(x, dtype) for x in variables]
 
 
-def map_latents(
-    latents_in: tf.Tensor,
-    labels_in: tf.Tensor,
-    latent_size: int,
-    label_size: int,
-    dlatent_size: int,
-    dlatent_broadcast: Optional[int],
-    mapping_layers: int,
-    mapping_fmaps: int,
-    normalize_latents: bool,
-    dtype: str,
-    layer: Callable[[tf.Tensor, int], tf.Tensor],
+def mapping_input(
+    latents_in: tf.Tensor, labels_in: tf.Tensor, latent_size: int, label_size: int, dtype: str
 ) -> tf.Tensor:
-    """A mapping network of layers `layer(x [N, C], fmaps) -> [N, fmaps]`, see `G_mapping`."""
+    """What a mapping network starts from: z [N, latent_size], and beside it embedded labels."""
     latents_in.set_shape([None, latent_size])
     labels_in.set_shape([None, label_size])
     x = tf.cast(latents_in, dtype)
-    if label_size:
-        with tf.variable_scope('LabelConcat'):
-            w = tf.get_variable(
-                'weight',
-                shape=[label_size, latent_size],
-                initializer=tf.initializers.random_normal(),
-            )
-            embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
-            x = tf.concat([x, embedded], axis=1)  # [N, 2 * latent_size]
-    if normalize_latents:
-        with tf.variable_scope('Normalize'):
-            x = pixel_norm(x)
-    for index in range(mapping_layers):
-        with tf.variable_scope('Dense%d' % index):
-            x = layer(x, mapping_fmaps if index < mapping_layers - 1 else dlatent_size)
-    if dlatent_broadcast is not None:
+    if not label_size:
+        return x
+    with tf.variable_scope('LabelConcat'):
+        normal = tf.initializers.random_normal()
+        w = tf.get_variable('weight', shape=[label_size, latent_size], initializer=normal)
+        embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
+        return tf.concat([x, embedded], axis=1)  # [N, 2 * latent_size]
+
+
+def normalize_latents(x: tf.Tensor) -> tf.Tensor:
+    """`pixel_norm` of what a mapping network starts from."""
+    with tf.variable_scope('Normalize'):
+        return pixel_norm(x)
+
+
+def broadcast_dlatents(x: tf.Tensor, num_layers: Optional[int]) -> tf.Tensor:
+    """The end of a mapping network: w [N, D], or with num_layers [N, num_layers, D]."""
+    if num_layers is not None:
         with tf.variable_scope('Broadcast'):
-            x = tf.tile(x[:, np.newaxis], [1, dlatent_broadcast, 1])
+            x = tf.tile(x[:, np.newaxis], [1, num_layers, 1])
     return tf.identity(x, name='dlatents_out')

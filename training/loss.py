@@ -47,13 +47,9 @@ def _real_and_fake_scores(
     """Scores of reals and of fakes with the reals' labels, and the fakes."""
     latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
     fakes = G.get_output_for(latents, labels, is_training=True)
-    real_scores = _scores(D, reals, labels)
-    fake_scores = _scores(D, fakes, labels)
-    return (
-        autosummary('Loss/scores/real', real_scores),
-        autosummary('Loss/scores/fake', fake_scores),
-        fakes,
-    )
+    real_scores, fake_scores = _scores(D, reals, labels), _scores(D, fakes, labels)
+    real_scores = autosummary('Loss/scores/real', real_scores)
+    return real_scores, autosummary('Loss/scores/fake', fake_scores), fakes
 
 
 def _squared_gradient(scores: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
@@ -66,7 +62,6 @@ def G_logistic(
     G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
 ) -> Terms:
     """Saturating logistic loss (Goodfellow et al. 2014): log(1 - sigmoid(D(G(z))))."""
-    del opt
     return -tf.nn.softplus(_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
 
@@ -74,7 +69,6 @@ def G_logistic_ns(
     G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
 ) -> Terms:
     """Non-saturating logistic loss (Goodfellow et al. 2014): -log sigmoid(D(G(z)))."""
-    del opt
     return tf.nn.softplus(-_scores_of_fakes(G, D, training_set, minibatch_size)), None
 
 
@@ -98,14 +92,12 @@ def G_logistic_ns_pathreg(
         pl_decay: speed of the running mean, which is 0 at the start.
         pl_weight: factor of the penalty.
     """
-    del opt
     (fakes, dlatents), labels = _generate(G, training_set, minibatch_size, return_dlatents=True)
     loss = tf.nn.softplus(-_scores(D, fakes, labels))
     with tf.name_scope('PathReg'):
         if pl_minibatch_shrink > 1:
-            (fakes, dlatents), _ = _generate(
-                G, training_set, minibatch_size // pl_minibatch_shrink, return_dlatents=True
-            )
+            size = minibatch_size // pl_minibatch_shrink
+            (fakes, dlatents), _ = _generate(G, training_set, size, return_dlatents=True)
         noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
         grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]  # [N', num_layers, D]
         squares = tf.reduce_sum(tf.square(grads), axis=2)  # [N', num_layers]
@@ -126,7 +118,6 @@ def G_wgan(
     G: Network, D: Network, opt: Optimizer, training_set: Dataset, minibatch_size: Size
 ) -> Terms:
     """Wasserstein loss (Arjovsky et al. 2017): -D(G(z))."""
-    del opt
     return -_scores_of_fakes(G, D, training_set, minibatch_size), None
 
 
@@ -144,7 +135,6 @@ def D_logistic(
     labels: tf.Tensor,
 ) -> Terms:
     """Logistic loss (Goodfellow et al. 2014): -log(1 - sigmoid(D(fake))) - log sigmoid(D(real))."""
-    del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     return _logistic(real_scores, fake_scores), None
 
@@ -160,7 +150,6 @@ def D_logistic_r1(
     gamma: float = 10.0,
 ) -> Terms:
     """`D_logistic` with R1 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(real)|^2."""
-    del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     penalty = _gradient_penalty(real_scores, reals)
     return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
@@ -177,7 +166,6 @@ def D_logistic_r2(
     gamma: float = 10.0,
 ) -> Terms:
     """`D_logistic` with R2 regularization (Mescheder et al. 2018): gamma / 2 * |grad D(fake)|^2."""
-    del opt, training_set
     real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     penalty = _gradient_penalty(fake_scores, fakes)
     return _logistic(real_scores, fake_scores), penalty * (gamma * 0.5)
@@ -206,7 +194,6 @@ def D_wgan(
     wgan_epsilon: float = 0.001,
 ) -> Terms:
     """Wasserstein loss (Arjovsky et al. 2017): D(fake) - D(real) + wgan_epsilon * D(real)^2."""
-    del opt, training_set
     real_scores, fake_scores, _ = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     return _wasserstein(real_scores, fake_scores, wgan_epsilon), None
 
@@ -227,7 +214,6 @@ def D_wgan_gp(
 
     wgan_lambda: weight of the penalty. wgan_target: norm of the gradient that is not penalized.
     """
-    del opt, training_set
     real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     with tf.name_scope('GradientPenalty'):
         factors = tf.random_uniform([minibatch_size, 1, 1, 1], 0.0, 1.0)

@@ -1,8 +1,7 @@
 """Network files, image grids and other small things around training."""
 
 import os
-import stat
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import PIL.Image
@@ -11,11 +10,12 @@ from dnnlib import util
 from dnnlib.download import cache_dir, open_data_url
 from dnnlib.submission.submit import load_run_func_kwargs
 from dnnlib.tflib import pickles
-from dnnlib.util import UserError, atomic_write
+from dnnlib.util import UserError, atomic_write, open_regular
 from training import run_options
 
 _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680, 4320, 7, 4)}
 _GRID_MAX = 32
+_IMAGES_AT_A_TIME = 1 << 14
 
 
 def open_file_or_url(file_or_url: str, is_trusted: bool = False):
@@ -25,15 +25,7 @@ def open_file_or_url(file_or_url: str, is_trusted: bool = False):
     """
     if util.is_url(file_or_url):
         return util.open_url(file_or_url, cache_dir()) if is_trusted else open_data_url(file_or_url)
-    path = os.path.expanduser(file_or_url)
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError('cannot open %s: it is no regular file' % file_or_url)
-        return open(path, 'rb')
-    except OSError as error:
-        raise UserError('cannot open %s: %s' % (file_or_url, error.strerror))
-    except ValueError as error:  # a NUL in the name
-        raise UserError('cannot open %r: %s' % (file_or_url, error))
+    return open_regular(os.path.expanduser(file_or_url))
 
 
 def load_pkl(file_or_url: str, trust_network_code: bool = False):
@@ -156,30 +148,41 @@ def setup_snapshot_image_grid(
         )
     reals = np.zeros([columns * rows] + training_set.shape, training_set.dtype)
     labels = np.zeros([columns * rows, training_set.label_size], training_set.label_dtype)
-    for cell, image, label in _fill_blocks(training_set, columns, rows, *blocks[layout]):
-        reals[cell], labels[cell] = image, label
+    for cell, index in _fill_blocks(training_set, columns, rows, *blocks[layout]):
+        reals[cell], labels[cell] = training_set.get_image(index), training_set.get_label(index)
     return (columns, rows), reals, labels
 
 
-def _fill_blocks(training_set, columns, rows, block_width, block_height, max_images=1000000):
-    """Yield (cell, image, label): images one by one into the block of their class, or its next
-    free repeat.
+def _fill_blocks(training_set, columns, rows, block_width, block_height):
+    """Yield (cell, image number): images fill the block of their class, then its next repeats.
+
+    Those of a class come in the order of the stream, from the start again if they are too few. The
+    blocks of a class without images stay empty.
     """
     blocks_across = (columns - 1) // block_width + 1
     num_blocks = blocks_across * ((rows - 1) // block_height + 1)
-    filled = [0] * num_blocks
-    for _ in range(max_images):
-        if min(filled) >= block_width * block_height:
-            return
-        images, labels = training_set.get_minibatch_np(1)
-        block = int(np.argmax(labels[0])) if training_set.label_size else 0
-        while block < num_blocks and filled[block] >= block_width * block_height:
-            block += max(training_set.label_size, 1)
-        if block >= num_blocks:
-            continue
-        inner_y, inner_x = divmod(filled[block], block_width)
-        filled[block] += 1
-        outer_y, outer_x = divmod(block, blocks_across)
-        x, y = outer_x * block_width + inner_x, outer_y * block_height + inner_y
-        if x < columns and y < rows:
-            yield y * columns + x, images[0], labels[0]
+    num_classes, block_size = max(training_set.label_size, 1), block_width * block_height
+    blocks = [range(c, num_blocks, num_classes) for c in range(min(num_classes, num_blocks))]
+    chosen = _first_images(training_set, [len(own) * block_size for own in blocks])
+    for own, images in zip(blocks, chosen):
+        for place in range(len(own) * block_size if images else 0):
+            outer_y, outer_x = divmod(own[place // block_size], blocks_across)
+            inner_y, inner_x = divmod(place % block_size, block_width)
+            x, y = outer_x * block_width + inner_x, outer_y * block_height + inner_y
+            if x < columns and y < rows:
+                yield y * columns + x, images[place % len(images)]
+
+
+def _first_images(training_set, numbers):
+    """For each class c, its first numbers[c] images in one epoch of the stream, a list of lists."""
+    classes = training_set.largest_labels()
+    found: List[List[int]] = [[] for _ in numbers]
+    for begin in range(0, len(classes), _IMAGES_AT_A_TIME):
+        order = training_set.stream_order(begin, min(begin + _IMAGES_AT_A_TIME, len(classes)))
+        for own, (images, number) in enumerate(zip(found, numbers)):
+            if len(images) < number:
+                more = order[classes[order] == own]
+                images.extend(map(int, more[: number - len(images)]))
+        if all(len(images) >= number for images, number in zip(found, numbers)):
+            break
+    return found

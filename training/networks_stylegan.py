@@ -17,16 +17,9 @@ from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_conv_2d
 from training import layers_stylegan2 as layers
+from training import networks_stylegan2 as stylegan2
 from training import progressive
-from training.networks_stylegan2 import (
-    SET_BY_G_MAIN,
-    G_main,
-    NoiseInjection,
-    Scalar,
-    noise_for,
-    noise_form,
-    noise_injection_layer,
-)
+from training.networks_stylegan2 import SET_BY_G_MAIN, G_main, NoiseInjection, Scalar
 from training.progressive import naive_downsample_2d as downscale2d
 from training.progressive import naive_upsample_2d as upscale2d
 
@@ -46,9 +39,8 @@ def apply_bias(x: tf.Tensor, lrmul: float = 1) -> tf.Tensor:
 def leaky_relu(x: tf.Tensor, alpha: float = 0.2) -> tf.Tensor:
     """max(x, alpha * x), without the gain that StyleGAN2 gives it."""
     with tf.variable_scope('LeakyReLU'):
-        return fused_bias_act(
-            x, axis=layout.channel_axis(x.shape.ndims), act='lrelu', alpha=alpha, gain=1
-        )
+        axis = layout.channel_axis(x.shape.ndims)
+        return fused_bias_act(x, axis=axis, act='lrelu', alpha=alpha, gain=1)
 
 
 NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
@@ -132,24 +124,21 @@ def style_mod(x: tf.Tensor, dlatent: tf.Tensor, **dense_kwargs: Any) -> tf.Tenso
     with tf.variable_scope('StyleMod'):
         num_channels = layout.sizes(x)[1]
         style = apply_bias(dense(dlatent, num_channels * 2, gain=1, **dense_kwargs))
-        scale, shift = [
-            tf.reshape(s, layout.arrange(-1, num_channels, 1, 1))
-            for s in tf.split(style, 2, axis=1)
-        ]
+        shape = layout.arrange(-1, num_channels, 1, 1)
+        scale, shift = [tf.reshape(part, shape) for part in tf.split(style, 2, axis=1)]
         return x * (scale + 1) + shift
 
 
 def apply_noise(x: tf.Tensor, noise: NoiseInjection) -> tf.Tensor:
     """Put noise into activations; additive noise has a strength per channel here, first 0."""
-    form = noise_form(noise)
+    form = stylegan2.noise_form(noise)
     if noise.form != 'additive':
-        return noise_injection_layer(x, noise)
+        return stylegan2.noise_injection_layer(x, noise)
     with tf.variable_scope('Noise'):
-        eps = noise_for(x, noise.noise_values)
+        eps = stylegan2.noise_for(x, noise.noise_values)
         num_channels = layout.sizes(x)[1]
-        strength = tf.get_variable(
-            'weight', [num_channels], initializer=tf.initializers.constant(form.strength)
-        )
+        initializer = tf.initializers.constant(form.strength)
+        strength = tf.get_variable('weight', [num_channels], initializer=initializer)
         strength = tf.reshape(tf.cast(strength, x.dtype), layout.arrange(1, num_channels, 1, 1))
         return x + eps * strength
 
@@ -218,24 +207,15 @@ def G_mapping(
 ) -> tf.Tensor:
     """Mapping network: z [N, latent_size], labels -> w; see StyleGAN2's `G_mapping`."""
     activation = _activation(mapping_nonlinearity)
-
-    def layer(x: tf.Tensor, fmaps: int) -> tf.Tensor:
-        x = dense(x, fmaps, use_wscale=use_wscale, lrmul=mapping_lrmul)
-        return activation(apply_bias(x, lrmul=mapping_lrmul))
-
-    return layers.map_latents(
-        latents_in,
-        labels_in,
-        latent_size,
-        label_size,
-        dlatent_size,
-        dlatent_broadcast,
-        mapping_layers,
-        mapping_fmaps,
-        normalize_latents,
-        dtype,
-        layer,
-    )
+    x = layers.mapping_input(latents_in, labels_in, latent_size, label_size, dtype)
+    if normalize_latents:
+        x = layers.normalize_latents(x)
+    for index in range(mapping_layers):
+        with tf.variable_scope('Dense%d' % index):
+            fmaps = mapping_fmaps if index < mapping_layers - 1 else dlatent_size
+            x = dense(x, fmaps, use_wscale=use_wscale, lrmul=mapping_lrmul)
+            x = activation(apply_bias(x, lrmul=mapping_lrmul))
+    return layers.broadcast_dlatents(x, dlatent_broadcast)
 
 
 def G_synthesis(
@@ -291,30 +271,20 @@ def G_synthesis(
     values = layers.noise_inputs(noise_sizes, dtype, randomize_noise and not is_clean, noise_values)
     noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
     activation = _activation(nonlinearity)
-    normalizations = [
-        func
-        for func, is_used in [
-            (layers.pixel_norm, use_pixel_norm),
-            (instance_norm, use_instance_norm),
-        ]
-        if is_used
-    ]
 
     def finish_layer(x: tf.Tensor, index: int) -> tf.Tensor:
         """What follows each convolution."""
         if use_noise:
             x = apply_noise(x, noise.of_layer(index))
         x = activation(apply_bias(x))
-        for normalize in normalizations:
-            x = normalize(x)
+        x = layers.pixel_norm(x) if use_pixel_norm else x
+        x = instance_norm(x) if use_instance_norm else x
         return style_mod(x, w[:, index], use_wscale=use_wscale) if use_styles else x
 
     def block(x: tf.Tensor, res: int) -> tf.Tensor:
         with layers.resolution_scope(res):
             with tf.variable_scope('Conv0_up'):
-                x = upscale2d_conv2d(
-                    x, nf(res - 1), kernel=3, fused_scale=fused_scale, use_wscale=use_wscale
-                )
+                x = upscale2d_conv2d(x, nf(res - 1), 3, fused_scale, use_wscale=use_wscale)
                 x = finish_layer(x if blur_filter is None else blur2d(x, blur_filter), 2 * res - 4)
             with tf.variable_scope('Conv1'):
                 x = conv2d(x, nf(res - 1), kernel=3, use_wscale=use_wscale)
@@ -328,9 +298,8 @@ def G_synthesis(
     with layers.resolution_scope(2):
         with tf.variable_scope('Const' if const_input_layer else 'Dense'):
             if const_input_layer:
-                x = layers.learned_constant(
-                    nf(1), tf.shape(dlatents_in)[0], dtype, tf.initializers.ones()
-                )
+                ones = tf.initializers.ones()
+                x = layers.learned_constant(nf(1), tf.shape(w)[0], dtype, ones)
             else:
                 x = dense(w[:, 0], nf(1) * 16, gain=SQRT_2 / 4, use_wscale=use_wscale)
                 x = layout.from_nchw(tf.reshape(x, [-1, nf(1), 4, 4]))

@@ -5,6 +5,7 @@ Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tf
 for the device; shapes in comments are written N, C, H, W all the same.
 """
 
+from functools import partial
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -19,26 +20,15 @@ from dnnlib.tflib.ops.upfirdn_2d import upsample_2d
 from dnnlib.tflib.precision import conv_dtype, in_float32
 from dnnlib.util import UserError
 from training import anatomy, progressive
+from training import layers_stylegan2 as layers
 from training.discriminators_stylegan2 import D_stylegan, D_stylegan2  # noqa: F401
 from training.layers_stylegan2 import (  # noqa: F401
-    ARCHITECTURES,
-    SQRT_HALF,
     apply_bias_act,
-    block_gain,
-    check_choice,
     conv2d_layer,
     dense_layer,
-    fmaps_function,
     get_weight,
-    learned_constant,
-    log2_of_resolution,
-    map_latents,
     minibatch_stddev_layer,
-    modulated_conv2d,
     modulated_conv2d_layer,
-    noise_inputs,
-    pixel_norm,
-    resolution_scope,
 )
 from training.progressive import naive_downsample_2d, naive_upsample_2d  # noqa: F401
 
@@ -133,7 +123,7 @@ def _sum_over_channels(x: tf.Tensor) -> tf.Tensor:
 
 def released_identifier(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
     """The released code's s: reduced channels, centred, divided by their maximum, (s + 1) / 2."""
-    check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
+    layers.check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
     s = centre(in_float32(FR_REDUCTIONS[fr_reduce](mu.product())))
     s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
     return tf.identity((s + 1) / 2, name='s')
@@ -242,14 +232,12 @@ class NoiseInjection(NamedTuple):
 
 def noise_form(noise: NoiseInjection) -> NoiseForm:
     """The form of a noise injection; UserError if there is none, or no alpha for alpha_powers."""
-    check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
+    layers.check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
     form = NOISE_INJECTION_FORMS[noise.form]
     if noise.alpha_powers is not None and 'alpha_powers' not in form.takes:
         others = [name for name, f in NOISE_INJECTION_FORMS.items() if 'alpha_powers' in f.takes]
-        raise UserError(
-            'noise injection %r has no alpha in (0, 1) to reparameterize; it is there '
-            'in %s' % (noise.form, ', '.join(others))
-        )
+        what = 'noise injection %r has no alpha in (0, 1) to reparameterize' % noise.form
+        raise UserError('%s; it is there in %s' % (what, ', '.join(others)))
     return form
 
 
@@ -304,7 +292,7 @@ def _build_function(what: str, func: Union[str, Callable]) -> Callable:
     if not isinstance(func, str):
         return func
     prefix = 'G_' + what[: -len('_func')]
-    check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
+    layers.check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
     return globals()[func]
 
 
@@ -352,27 +340,18 @@ def G_main(
     if is_training or (not tflib.is_tf_expression(truncation_psi) and truncation_psi == 1):
         truncation_psi = None
 
-    mapping, synthesis = _sub_networks(
-        dict(mapping_func=mapping_func, synthesis_func=synthesis_func)
-    )
+    functions = dict(mapping_func=mapping_func, synthesis_func=synthesis_func)
+    mapping, synthesis = _sub_networks(functions)
     if 'synthesis' not in components:
-        components['synthesis'] = tflib.Network(
-            'G_synthesis', func_name=synthesis, **taken_by(synthesis, kwargs)
-        )
+        options = taken_by(synthesis, kwargs)
+        components['synthesis'] = tflib.Network('G_synthesis', func_name=synthesis, **options)
     num_layers, dlatent_size = components.synthesis.input_shape[1:]
     if 'mapping' not in components:
-        components['mapping'] = tflib.Network(
-            'G_mapping',
-            func_name=mapping,
-            dlatent_broadcast=num_layers,
-            **taken_by(mapping, kwargs),
-        )
+        options = dict(taken_by(mapping, kwargs), dlatent_broadcast=num_layers)
+        components['mapping'] = tflib.Network('G_mapping', func_name=mapping, **options)
 
-    zeros = tf.initializers.zeros()
-    lod = tf.get_variable('lod', shape=[], initializer=zeros, trainable=False)
-    dlatent_avg = tf.get_variable(
-        'dlatent_avg', shape=[dlatent_size], initializer=zeros, trainable=False
-    )
+    zeros = partial(tf.get_variable, initializer=tf.initializers.zeros(), trainable=False)
+    lod, dlatent_avg = zeros('lod', shape=[]), zeros('dlatent_avg', shape=[dlatent_size])
 
     def map_to_w(latents: tf.Tensor) -> tf.Tensor:
         options = taken_by(mapping, dict(kwargs, is_training=is_training))
@@ -453,24 +432,15 @@ def G_mapping(
 
     With dlatent_broadcast = L the result is repeated to [N, L, dlatent_size].
     """
-
-    def layer(x: tf.Tensor, fmaps: int) -> tf.Tensor:
-        x = dense_layer(x, fmaps, lrmul=mapping_lrmul)
-        return apply_bias_act(x, act=mapping_nonlinearity, lrmul=mapping_lrmul)
-
-    return map_latents(
-        latents_in,
-        labels_in,
-        latent_size,
-        label_size,
-        dlatent_size,
-        dlatent_broadcast,
-        mapping_layers,
-        mapping_fmaps,
-        normalize_latents,
-        dtype,
-        layer,
-    )
+    x = layers.mapping_input(latents_in, labels_in, latent_size, label_size, dtype)
+    if normalize_latents:
+        x = layers.normalize_latents(x)
+    for index in range(mapping_layers):
+        with tf.variable_scope('Dense%d' % index):
+            fmaps = mapping_fmaps if index < mapping_layers - 1 else dlatent_size
+            x = dense_layer(x, fmaps, lrmul=mapping_lrmul)
+            x = apply_bias_act(x, act=mapping_nonlinearity, lrmul=mapping_lrmul)
+    return layers.broadcast_dlatents(x, dlatent_broadcast)
 
 
 class _Blocks(NamedTuple):
@@ -494,15 +464,8 @@ class _Blocks(NamedTuple):
         self, x: tf.Tensor, index: int, fmaps: int, up: bool = False, gain: Optional[float] = None
     ) -> tf.Tensor:
         """Activations [N, fmaps, H, W] of one layer, twice the size of x if up."""
-        x, d = modulated_conv2d(
-            x,
-            self.w[:, index],
-            fmaps,
-            kernel=3,
-            up=up,
-            resample_kernel=self.resample_kernel,
-            fused_modconv=self.fused_modconv,
-        )
+        filters: Any = dict(resample_kernel=self.resample_kernel, fused_modconv=self.fused_modconv)
+        x, d = layers.modulated_conv2d(x, self.w[:, index], fmaps, kernel=3, up=up, **filters)
         S, T = noise_injection_maps(Demodulated(x, d), self.noise.of_layer(index))
         return apply_bias_act(x, act=self.nonlinearity, gain=gain, style=d, scale=S, shift=T)
 
@@ -510,7 +473,7 @@ class _Blocks(NamedTuple):
         """Activations [N, nf(1), 4, 4] of the first layer."""
         init = tf.initializers.random_normal()
         with tf.variable_scope('Const'):
-            x = learned_constant(self.nf(1), minibatch_size, self.w.dtype, init)
+            x = layers.learned_constant(self.nf(1), minibatch_size, self.w.dtype, init)
         with tf.variable_scope('Conv'):
             return self.layer(x, 0, self.nf(1))
 
@@ -521,12 +484,12 @@ class _Blocks(NamedTuple):
         with tf.variable_scope('Conv0_up'):
             y = self.layer(x, 2 * res - 5, fmaps, up=True)
         with tf.variable_scope('Conv1'):
-            gain = block_gain(self.architecture, self.nonlinearity)
+            gain = layers.block_gain(self.architecture, self.nonlinearity)
             y = self.layer(y, 2 * res - 4, fmaps, gain=gain)
         if self.architecture == 'resnet':
             with tf.variable_scope('Skip'):
                 k = self.resample_kernel
-                y += conv2d_layer(x, fmaps, 1, up=True, gain=SQRT_HALF, resample_kernel=k)
+                y += conv2d_layer(x, fmaps, 1, up=True, gain=layers.SQRT_HALF, resample_kernel=k)
         return y
 
     def to_rgb(self, x: tf.Tensor, res: int) -> tf.Tensor:
@@ -535,9 +498,8 @@ class _Blocks(NamedTuple):
         Styled but not demodulated, by the style that the next resolution's first layer has, too.
         """
         w = self.w[:, 2 * res - 3]
-        x = modulated_conv2d_layer(
-            x, w, self.num_channels, kernel=1, demodulate=False, fused_modconv=self.fused_modconv
-        )
+        options = dict(kernel=1, demodulate=False, fused_modconv=self.fused_modconv)
+        x = modulated_conv2d_layer(x, w, self.num_channels, **options)
         return apply_bias_act(tf.cast(x, w.dtype))
 
 
@@ -573,35 +535,28 @@ def G_synthesis_stylegan_revised(
 
     Returns: [N, num_channels, resolution, resolution] at every level of detail.
     """
-    resolution_log2 = log2_of_resolution(resolution)
+    resolution_log2 = layers.log2_of_resolution(resolution)
     is_clean = is_template_graph or force_clean_graph
     structure = progressive.resolve_structure(structure, is_clean)
     dlatents_in.set_shape([None, resolution_log2 * 2 - 2, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     lod = progressive.lod_variable()
     sizes = _noise_sizes(resolution_log2)
-    noise = noise_inputs(sizes, dtype, randomize_noise and not is_clean, noise_values)
-    blocks = _Blocks(
-        w=w,
-        nf=fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
-        num_channels=num_channels,
-        architecture='orig',
-        nonlinearity=nonlinearity,
-        resample_kernel=resample_kernel,
-        fused_modconv=fused_modconv,
-        precision=precision,
-        noise=NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
-    )
+    values = layers.noise_inputs(sizes, dtype, randomize_noise and not is_clean, noise_values)
+    noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    conv = 'orig', nonlinearity, resample_kernel, fused_modconv, precision
+    blocks = _Blocks(w, nf, num_channels, *conv, noise)
 
     def grow(x: tf.Tensor, res: int) -> tf.Tensor:
-        with resolution_scope(res):
+        with layers.resolution_scope(res):
             return blocks.grow(x, res)
 
     def to_rgb(x: tf.Tensor, res: int) -> tf.Tensor:
         with tf.variable_scope('ToRGB_lod%d' % (resolution_log2 - res)):
             return blocks.to_rgb(x, res)
 
-    with resolution_scope(2):
+    with layers.resolution_scope(2):
         features = blocks.first(tf.shape(dlatents_in)[0])
     images = progressive.grow_images(structure, lod, resolution_log2, features, grow, to_rgb)
     images = layout.to_nchw(images)
@@ -653,30 +608,22 @@ def G_synthesis_stylegan2(
 
     Returns: [N, num_channels, resolution, resolution].
     """
-    resolution_log2 = log2_of_resolution(resolution)
-    check_choice('architecture', architecture, ARCHITECTURES)
+    resolution_log2 = layers.log2_of_resolution(resolution)
+    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
     dlatents_in.set_shape([None, resolution_log2 * 2 - 2, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
-    noise = noise_inputs(_noise_sizes(resolution_log2), dtype, randomize_noise, noise_values)
-    blocks = _Blocks(
-        w=w,
-        nf=fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max),
-        num_channels=num_channels,
-        architecture=architecture,
-        nonlinearity=nonlinearity,
-        resample_kernel=resample_kernel,
-        fused_modconv=fused_modconv,
-        precision=precision,
-        noise=NoiseInjection(noise_injection, fr_reduce, noise, alpha_powers),
-    )
+    sizes = _noise_sizes(resolution_log2)
+    values = layers.noise_inputs(sizes, dtype, randomize_noise, noise_values)
+    noise = NoiseInjection(noise_injection, fr_reduce, values, alpha_powers)
+    nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
+    conv = architecture, nonlinearity, resample_kernel, fused_modconv, precision
+    blocks = _Blocks(w, nf, num_channels, *conv, noise)
 
     features = images = None
     for res in range(2, resolution_log2 + 1):
-        with resolution_scope(res):
-            if res == 2:
-                features = blocks.first(tf.shape(dlatents_in)[0])
-            else:
-                features = blocks.grow(features, res)
+        with layers.resolution_scope(res):
+            is_first = res == 2
+            features = blocks.first(tf.shape(w)[0]) if is_first else blocks.grow(features, res)
             if images is not None:
                 with tf.variable_scope('Upsample'):
                     images = upsample_2d(images, k=resample_kernel, data_format=layout.current())

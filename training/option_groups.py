@@ -33,10 +33,12 @@ def check(options: Dict[str, Any], flags: Mapping[str, str] = {}) -> None:
         flag = flags.get('%s.%s' % (error.what, error.name))
         if flag is None:
             raise
-        raise UserError(
-            '%s sets the option %r of %s, which %s does not take; leave it out, or choose another '
-            '--config' % (flag, error.name, error.what, error.taker)
+        refused = 'the option %r of %s, which %s does not take' % (
+            error.name,
+            error.what,
+            error.taker,
         )
+        raise UserError('%s sets %s; leave it out, or choose another --config' % (flag, refused))
 
 
 def _check_groups(options):
@@ -44,9 +46,9 @@ def _check_groups(options):
     check_names('the configuration', options, parameters, 'training_loop')
     for name, value in options.items():
         if isinstance(value, dict) != (name in _GROUPS):
+            article = 'a' if name in _GROUPS else 'no'
             raise UserError(
-                'the option %s is %r; it is %s group of options'
-                % (name, value, 'a' if name in _GROUPS else 'no')
+                'the option %s is %r; it is %s group of options' % (name, value, article)
             )
     for name, check_group in _GROUPS.items():
         if name in options:

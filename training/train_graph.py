@@ -1,6 +1,4 @@
-"""The training graph: losses, optimizers and moving average of one pair of networks on all
-devices.
-"""
+"""The training graph: losses, optimizers and moving average of two networks on all devices."""
 
 from typing import Any, Dict, Iterator, NamedTuple
 
@@ -65,18 +63,14 @@ class TrainGraph:
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
         with tf.name_scope('Inputs'), tf.device('/cpu:0'):
             self._lod = tf.placeholder(tf.float32, [], 'lod_in')
-            self._lrates = {
-                name: tf.placeholder(tf.float32, [], name + '_lrate_in') for name in 'GD'
-            }
+            self._lrates = {n: tf.placeholder(tf.float32, [], n + '_lrate_in') for n in 'GD'}
             self._minibatch_size = tf.placeholder(tf.int32, [], 'minibatch_size_in')
             self._minibatch_gpu = tf.placeholder(tf.int32, [], 'minibatch_gpu_in')
             self._reals = tf.placeholder(tf.float32, [None] + training_set.shape, 'reals_in')
             self._labels = tf.placeholder(tf.float32, [None, training_set.label_size], 'labels_in')
             self._rounds = self._minibatch_size // (self._minibatch_gpu * num_gpus)
-            half_lives = tf.cast(self._minibatch_size, tf.float32) / (
-                max(G_smoothing_kimg, 1e-9) * 1000.0
-            )
-            Gs_beta = 0.5**half_lives
+            half_life = max(G_smoothing_kimg, 1e-9) * 1000.0  # images
+            Gs_beta = 0.5 ** (tf.cast(self._minibatch_size, tf.float32) / half_life)
             images, labels = training_set.get_minibatch_tf()
             self._fetch = process_reals(images, labels, self._lod, **process_reals_args)
 
@@ -93,9 +87,7 @@ class TrainGraph:
         tflib.init_uninitialized_vars()
 
     def _make_optimizers(self, name, opt_args):
-        """The optimizer of a network, and that of its lazy regularization, which shares its
-        state.
-        """
+        """The optimizer of a network, and that of its lazy regularization with the same state."""
         lrate = self._lrates[name]
         if name in self._intervals:
             # Appendix B: as many steps more, so the rates are lowered to have the same effect.
@@ -119,26 +111,17 @@ class TrainGraph:
                 device_D = D if index == 0 else D.clone('D_shadow')
                 lods = [anatomy.lod(net) for net in (device_G, device_D)]
                 set_lod = [tf.assign(lod, self._lod) for lod in lods if lod is not None]
-                common = dict(
-                    G=device_G,
-                    D=device_D,
-                    training_set=self.training_set,
-                    minibatch_size=self._minibatch_gpu,
-                )
+                common = dict(G=device_G, D=device_D, training_set=self.training_set)
+                common.update(minibatch_size=self._minibatch_gpu)
                 with tf.control_dependencies(set_lod):
                     with tf.name_scope('G_loss'):
-                        terms = util.call_func_by_name(
-                            opt=self._optimizers['TrainG'], **common, **G_loss_args
-                        )
+                        common.update(opt=self._optimizers['TrainG'])
+                        terms = util.call_func_by_name(**common, **G_loss_args)
                         self._register('G', device_G, *terms)
                     with tf.name_scope('D_loss'):
-                        terms = util.call_func_by_name(
-                            opt=self._optimizers['TrainD'],
-                            reals=reals[index],
-                            labels=labels[index],
-                            **common,
-                            **D_loss_args,
-                        )
+                        common.update(opt=self._optimizers['TrainD'])
+                        common.update(reals=reals[index], labels=labels[index])
+                        terms = util.call_func_by_name(**common, **D_loss_args)
                         self._register('D', device_D, *terms)
 
     def _register(self, name, net, loss, reg):
@@ -146,9 +129,8 @@ class TrainGraph:
         if reg is not None:
             reg = tf.reduce_mean(autosummary('Loss/%s_reg' % name, reg))
             if name in self._intervals:
-                self._optimizers['Reg' + name].register_gradients(
-                    reg * self._intervals[name], net.trainables
-                )
+                reg *= self._intervals[name]
+                self._optimizers['Reg' + name].register_gradients(reg, net.trainables)
             else:
                 loss += reg
         self._optimizers['Train' + name].register_gradients(loss, net.trainables)
@@ -174,13 +156,10 @@ class TrainGraph:
         Raises:
             UserError: a record of the data set is broken.
         """
-        feed = {
-            self._lod: sched.lod,
-            self._lrates['G']: sched.G_lrate,
-            self._lrates['D']: sched.D_lrate,
-            self._minibatch_size: sched.minibatch_size,
-            self._minibatch_gpu: sched.minibatch_gpu,
-        }
+        feed = {self._lod: sched.lod, self._minibatch_size: sched.minibatch_size}
+        feed[self._minibatch_gpu] = sched.minibatch_gpu
+        for name, lrate in self._lrates.items():
+            feed[lrate] = getattr(sched, name + '_lrate')
         rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 

@@ -145,10 +145,8 @@ def _get_state():
 def _count_tensor(state, name, value, passthru, condition):
     """Count a tensor; the result has the update as a control dependency."""
     if state.fetches is not None:
-        raise RuntimeError(
-            'autosummary %r: no tensors can be added after the first report or '
-            'finalize_autosummaries(). Build the whole graph first.' % name
-        )
+        late = 'no tensors can be added after the first report or finalize_autosummaries()'
+        raise RuntimeError('autosummary %r: %s. Build the whole graph first.' % (name, late))
     scope = re.sub(r'[^A-Za-z0-9_.-]', '_', name)
     with tf.name_scope('summary_' + scope):
         value = tf.convert_to_tensor(value)
@@ -170,10 +168,5 @@ def _update_of(value, condition):
     size = tf.cast(tf.size(value, out_type=tf.int64), tf.float64)
     counted = tf.logical_and(condition, finite)
     dropped = tf.logical_and(condition, tf.logical_not(finite))
-    return tf.stack(
-        [
-            tf.where(counted, size, zero),
-            tf.where(counted, total, zero),
-            tf.cast(dropped, tf.float64),
-        ]
-    )
+    sums = [tf.where(counted, number, zero) for number in (size, total)]
+    return tf.stack([*sums, tf.cast(dropped, tf.float64)])

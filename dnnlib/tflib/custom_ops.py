@@ -46,17 +46,14 @@ def resolve_impl(impl: str, op_name: str) -> str:
     Raises UserError for any other name, and where the wanted implementation does not exist.
     """
     if impl not in IMPLEMENTATIONS:
-        raise UserError(
-            'unknown impl=%r for %s; use one of: %s' % (impl, op_name, ', '.join(IMPLEMENTATIONS))
-        )
+        known = ', '.join(IMPLEMENTATIONS)
+        raise UserError('unknown impl=%r for %s; use one of: %s' % (impl, op_name, known))
     if impl == 'ref':
         return impl
     if impl not in ('auto', _compiled_kind()):
-        raise UserError(
-            "impl='%s' of %s cannot be used: it is for %ss, and this is a %s; use "
-            "impl='auto' or 'ref'"
-            % ((impl, op_name) + (('GPU', 'CPU') if impl == 'cuda' else ('CPU', 'GPU')))
-        )
+        kinds = 'for GPUs, and this is a CPU' if impl == 'cuda' else 'for CPUs, and this is a GPU'
+        text = "impl='%s' of %s cannot be used: it is %s; use impl='auto' or 'ref'"
+        raise UserError(text % (impl, op_name, kinds))
     available, reason = implementation_of(op_name)
     if impl not in ('auto', available):
         raise UserError("impl='%s' cannot be used: %s; use impl='auto' or 'ref'" % (impl, reason))
@@ -112,11 +109,8 @@ def _ensure_built(kind):
         except BuildError as error:
             _failures[kind] = str(error)
             if not _is_required():
-                warnings.warn(
-                    'plain TensorFlow takes the place of the compiled ops, slower: %s' % error,
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                text = 'plain TensorFlow takes the place of the compiled ops, slower: %s' % error
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
     if _failures[kind] is not None and _is_required():
         raise UserError('compiled ops are required, but there are none: %s' % _failures[kind])
     return _failures[kind]

@@ -7,7 +7,7 @@ with each (`ops/decisions.py`).
 
 import contextlib
 import ctypes
-import os
+import functools
 import re
 from typing import List
 
@@ -60,12 +60,9 @@ def gpu_devices() -> List[str]:
 
 def gpu_architectures() -> List[str]:
     """Compute capabilities of those GPUs without the point, such as '90', each once."""
+    texts = ' '.join(_local_gpus())
     return sorted(
-        {
-            major + minor
-            for text in _local_gpus()
-            for major, minor in re.findall(r'compute capability: (\d+)\.(\d+)', text)
-        }
+        {''.join(pair) for pair in re.findall(r'compute capability: (\d+)\.(\d+)', texts)}
     )
 
 
@@ -94,13 +91,10 @@ def runs_source_for_tf1() -> bool:
 
 def cpu_has_bfloat16() -> bool:
     """Whether convolutions in bfloat16 are fast on this CPU."""
-    if not uses_bfloat16():
-        return False
-    try:
-        with open('/proc/cpuinfo') as file:
+    if uses_bfloat16():
+        with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
             return bool(re.search(r'\b(avx512_bf16|amx_bf16|bf16)\b', file.read()))
-    except OSError:
-        return False
+    return False
 
 
 def device(index: int) -> str:
@@ -115,11 +109,8 @@ def session_config(options: dict) -> tf.ConfigProto:
         *parents, field = path.split('.')
         if parents == ['device_count']:
             config.device_count[field] = value
-            continue
-        target = config
-        for parent in parents:
-            target = getattr(target, parent)
-        setattr(target, field, value)
+        else:
+            setattr(functools.reduce(getattr, parents, config), field, value)
     return config
 
 
@@ -139,14 +130,14 @@ def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
 
 def peak_gpu_memory(device_name: str) -> tf.Tensor:
     """Peak bytes in use on a device so far, int64 []; 0 where the engine cannot tell."""
-    if ENGINE == 'tf1' and 'gpu' in device_name.lower():
-        from tensorflow.contrib.memory_stats import MaxBytesInUse
-
-        with tf.device(device_name):
-            return MaxBytesInUse()
-    if 'gpu' in device_name.lower():
+    if 'gpu' not in device_name.lower():
+        return tf.constant(0, tf.int64)
+    if ENGINE == 'tf2':
         return tf.py_func(_memory_info_peak, [device_name], tf.int64)
-    return tf.constant(0, tf.int64)
+    from tensorflow.contrib.memory_stats import MaxBytesInUse
+
+    with tf.device(device_name):
+        return MaxBytesInUse()
 
 
 def _memory_info_peak(device_name):
@@ -155,12 +146,3 @@ def _memory_info_peak(device_name):
     from tensorflow.config.experimental import get_memory_info
 
     return get_memory_info('GPU:%d' % index)['peak']
-
-
-def include_dir() -> str:
-    """Folder of this engine's C++ headers."""
-    return (
-        tf.sysconfig.get_include()
-        if hasattr(tf.sysconfig, 'get_include')
-        else os.path.join(os.path.dirname(tf.__file__), 'include')
-    )

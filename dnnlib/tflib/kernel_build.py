@@ -17,15 +17,11 @@ def cpu_recipe() -> Recipe:
     # Kernels are made for this processor; what shares types with TensorFlow is made like it.
     kernel = [compiler, '-c', '-fPIC', '-O3', '-std=c++11', '-march=native']
     binding = [compiler, '-c', '-fPIC', '-O2', '-w'] + _engine_flags()
+    sources = ['cpu/bias_act_cpu.cc', 'cpu/upfirdn_2d_cpu.cc', 'cpu/winograd_cpu.cc']
     return Recipe(
         name='cpu',
         folder=SOURCE_DIR,
-        compile={
-            'binding/tf_cpu_ops.cc': binding,
-            'cpu/bias_act_cpu.cc': kernel,
-            'cpu/upfirdn_2d_cpu.cc': kernel,
-            'cpu/winograd_cpu.cc': kernel,
-        },
+        compile={'binding/tf_cpu_ops.cc': binding, **dict.fromkeys(sources, kernel)},
         link=[compiler, '-shared'],
         libraries=tf.sysconfig.get_link_flags(),
         depends_on=_engine() + native_build.processor_of(compiler),
@@ -41,14 +37,12 @@ def cuda_recipe(architectures: List[str]) -> Recipe:
     common = [compiler, '-c', '-Xcompiler', '-fPIC,-w', '-O3']
     targets = ['-gencode=arch=compute_%s,code=sm_%s' % (a, a) for a in architectures]
     kernel = common + ['-std=c++14'] + targets
+    binding = common + ['-DGOOGLE_CUDA=1'] + _engine_flags()
+    sources = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
     return Recipe(
         name='cuda',
         folder=SOURCE_DIR,
-        compile={
-            'binding/tf_cuda_ops.cc': common + ['-DGOOGLE_CUDA=1'] + _engine_flags(),
-            'cuda/bias_act_cuda.cu': kernel,
-            'cuda/upfirdn_2d_cuda.cu': kernel,
-        },
+        compile={'binding/tf_cuda_ops.cc': binding, **dict.fromkeys(sources, kernel)},
         link=[compiler, '-shared', '-cudart=static'] + targets,
         # nvcc has no -l:FILE, which TensorFlow's flags use.
         libraries=[t for flag in tf.sysconfig.get_link_flags() for t in ('-Xlinker', flag)],

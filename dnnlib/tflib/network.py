@@ -95,9 +95,9 @@ class Network:
             self.scope = tf.get_default_graph().unique_name(self.name.replace('/', '_'))
 
         # Never run, only looked at: so in the layout of the interfaces on every device.
-        with tf.control_dependencies(None), layout.use('NCHW'), tfutil.absolute_variable_scope(
-            self.scope, custom_getter=custom_getter
-        ), tfutil.absolute_name_scope(self.scope):
+        variable_scope = tfutil.absolute_variable_scope(self.scope, custom_getter=custom_getter)
+        name_scope = tfutil.absolute_name_scope(self.scope)
+        with tf.control_dependencies(None), layout.use('NCHW'), variable_scope, name_scope:
             self.input_templates = [tf.placeholder(tf.float32, name=n) for n in self.input_names]
             outputs = self._call_build_func(self.input_templates, {}, is_template_graph=True)
         self.output_templates = _as_list(outputs)
@@ -105,39 +105,28 @@ class Network:
         self.output_names = [t.name.split('/')[-1].split(':')[0] for t in self.output_templates]
         for what, templates in [('input', self.input_templates), ('output', self.output_templates)]:
             if any(t.shape.ndims is None for t in templates):
-                raise ValueError(
-                    '%s: the build function leaves the rank of an %s unknown'
-                    % (self._code.func_name, what)
-                )
+                text = '%s: the build function leaves the rank of an %s unknown'
+                raise ValueError(text % (self._code.func_name, what))
         self._check_components()
         self.input_shapes = [t.shape.as_list() for t in self.input_templates]
         self.output_shapes = [t.shape.as_list() for t in self.output_templates]
         self.input_shape, self.output_shape = self.input_shapes[0], self.output_shapes[0]
 
         prefix = self.scope + '/'
-        self.own_vars = OrderedDict(
-            (v.name[len(prefix) :].split(':')[0], v)
-            for v in tf.global_variables()
-            if v.name.startswith(prefix)
-        )
+        own = [v for v in tf.global_variables() if v.name.startswith(prefix)]
+        self.own_vars = OrderedDict((v.name[len(prefix) :].split(':')[0], v) for v in own)
         self.vars = OrderedDict(self.own_vars)
         for component in self.components.values():
             for local_name, var in component.vars.items():
                 self.vars[component.name + '/' + local_name] = var
         self.trainables = OrderedDict((n, v) for n, v in self.vars.items() if v.trainable)
-        self.var_global_to_local = OrderedDict(
-            (v.name.split(':')[0], n) for n, v in self.vars.items()
-        )
+        names = OrderedDict((v.name.split(':')[0], n) for n, v in self.vars.items())
+        self.var_global_to_local = names
 
     def _call_build_func(self, inputs, dynamic_kwargs, is_template_graph):
-        kwargs = network_options.for_call(
-            self._code.func,
-            self.static_kwargs,
-            dynamic_kwargs,
-            is_template_graph=is_template_graph,
-            components=self.components,
-        )
-        return self._code.func(*inputs, **kwargs)
+        own = dict(is_template_graph=is_template_graph, components=self.components)
+        func, static_kwargs = self._code.func, self.static_kwargs
+        return func(*inputs, **network_options.for_call(func, static_kwargs, dynamic_kwargs, **own))
 
     def _check_components(self):
         for key, component in self.components.items():
@@ -161,9 +150,8 @@ class Network:
         """
         assert len(in_expr) == self.num_inputs and any(x is not None for x in in_expr)
         self._check_dynamic(dynamic_kwargs)
-        with tfutil.absolute_variable_scope(self.scope, reuse=True), tf.name_scope(
-            self.name
-        ), layout.use(layout.for_network()):
+        variable_scope = tfutil.absolute_variable_scope(self.scope, reuse=True)
+        with variable_scope, tf.name_scope(self.name), layout.use(layout.for_network()):
             given = next(x for x in in_expr if x is not None)
             inputs = []
             for x, name, shape in zip(in_expr, self.input_names, self.input_shapes):
@@ -201,11 +189,8 @@ class Network:
 
     def find_var(self, var_or_local_name: Union[str, tf.Variable]) -> tf.Variable:
         """The variable of that local name; a variable is returned as it is."""
-        return (
-            self.vars[var_or_local_name]
-            if isinstance(var_or_local_name, str)
-            else var_or_local_name
-        )
+        is_name = isinstance(var_or_local_name, str)
+        return self.vars[var_or_local_name] if is_name else var_or_local_name
 
     def get_var(self, var_or_local_name: Union[str, tf.Variable]) -> np.ndarray:
         """Value of a variable."""
@@ -232,9 +217,8 @@ class Network:
         return self._derive(code, new_name or self.name, new_static_kwargs)
 
     def _derive(self, code, name, new_static_kwargs):
-        network_options.check_static(
-            'network %r' % name, code.func, new_static_kwargs, kept=self.static_kwargs
-        )
+        kept = self.static_kwargs
+        network_options.check_static('network %r' % name, code.func, new_static_kwargs, kept=kept)
         derived = object.__new__(Network)
         derived._setup(name, code, dict(self.static_kwargs, **new_static_kwargs), {})
         derived.reset_own_vars()
@@ -256,9 +240,7 @@ class Network:
     def setup_as_moving_average_of(
         self, src_net: 'Network', beta=0.99, beta_nontrainable=0.0
     ) -> tf.Operation:
-        """Op that moves each variable to src + (self - src) * beta, the others with their own
-        beta.
-        """
+        """Op that moves variables to src + (self - src) * beta, each kind with its own beta."""
         with tfutil.absolute_name_scope(self.scope + '/_MovingAvg'):
             ops = []
             for name, var in self.vars.items():
@@ -271,10 +253,8 @@ class Network:
 
     def run(self, *in_arrays: Optional[np.ndarray], **kwargs) -> Any:
         """Evaluate for NumPy arrays; see `network_run.run` for the options."""
-        self._check_dynamic(
-            {name: kwargs[name] for name in kwargs if name not in network_run.OPTIONS},
-            network_run.OPTIONS,
-        )
+        dynamic = {name: kwargs[name] for name in kwargs if name not in network_run.OPTIONS}
+        self._check_dynamic(dynamic, network_run.OPTIONS)
         return network_run.run(self, in_arrays, self._run_cache, **kwargs)
 
     def list_ops(self) -> List[tf.Operation]:
@@ -319,10 +299,8 @@ class Network:
         for handler in _import_handlers:
             state = handler(state)
         if state.get('version') not in (2, 3, 4):
-            raise util.UserError(
-                'network %r has the unknown format version %r; 2, 3 and 4 can be '
-                'loaded' % (state.get('name'), state.get('version'))
-            )
+            text = 'network %r has the unknown format version %r; 2, 3 and 4 can be loaded'
+            raise util.UserError(text % (state.get('name'), state.get('version')))
         code = network_code.of_state(state)
         values = OrderedDict(state['variables'])
         self._setup(

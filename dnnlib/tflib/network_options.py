@@ -9,19 +9,10 @@ from dnnlib.util import UserError
 # How a generator is evaluated, as official StyleGAN2 names it. Losses, metrics and programs pass
 # these to any network; a build function that does not name one does without.
 EVALUATION_OPTIONS = (
-    'truncation_psi',
-    'truncation_cutoff',
-    'truncation_psi_val',
-    'truncation_cutoff_val',
-    'dlatent_avg_beta',
-    'style_mixing_prob',
-    'is_training',
-    'is_validation',
-    'return_dlatents',
-    'randomize_noise',
-    'dtype',
-    'mapping_dtype',
-)
+    'truncation_psi truncation_cutoff truncation_psi_val truncation_cutoff_val dlatent_avg_beta '
+    'style_mixing_prob is_training is_validation return_dlatents randomize_noise dtype '
+    'mapping_dtype'
+).split()
 
 # What Network itself passes, to build functions that name it.
 OWN_PARAMETERS = ('is_template_graph', 'components')
@@ -29,11 +20,9 @@ OWN_PARAMETERS = ('is_template_graph', 'components')
 
 def input_names(func: Callable) -> List[str]:
     """The inputs of a build function: its parameters without default."""
-    return [
-        p.name
-        for p in inspect.signature(func).parameters.values()
-        if p.kind == p.POSITIONAL_OR_KEYWORD and p.default is p.empty
-    ]
+    parameters = inspect.signature(func).parameters.values()
+    positional = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+    return [p.name for p in positional if p.default is p.empty]
 
 
 def check_static(
@@ -68,7 +57,7 @@ def check_dynamic(
     """
     options = dict(static_kwargs, **dynamic_kwargs)
     names = accepted(func, options)
-    allowed = accepted(func, options, also=EVALUATION_OPTIONS + tuple(others))
+    allowed = accepted(func, options, also=[*EVALUATION_OPTIONS, *others])
     own = [*input_names(func), *OWN_PARAMETERS]
     check_names(what, dynamic_kwargs, allowed, func.__name__, own)
     gives_w = names is None or 'return_dlatents' in names

@@ -17,12 +17,9 @@ _TRANSPARENT = ('Identity', 'Cast', 'Transpose', 'Placeholder')
 
 def list_ops(net) -> List[tf.Operation]:
     """Ops of a network's template graph, without those of scopes such as `_Run`."""
-    prefix = net.scope + '/'
-    return [
-        op
-        for op in tf.get_default_graph().get_operations()
-        if op.name.startswith(prefix) and not op.name.startswith(prefix + '_')
-    ]
+    prefix, ops = net.scope + '/', tf.get_default_graph().get_operations()
+    inside = [op for op in ops if op.name.startswith(prefix)]
+    return [op for op in inside if not op.name.startswith(prefix + '_')]
 
 
 def list_layers(net) -> List[Layer]:
@@ -51,12 +48,9 @@ def _split(scope, items, layers):
     for name, op, var in items:
         first, _, rest = name.partition('/')
         children.setdefault(first, []).append((rest, op, var))
+    own_ops = [(name, op) for name, op, _ in items if op is not None and '/' not in name]
     has_own_ops = any(
-        op is not None
-        and '/' not in name
-        and op.type not in _TRANSPARENT
-        and not _is_bookkeeping(name)
-        for name, op, _ in items
+        op.type not in _TRANSPARENT and not _is_bookkeeping(name) for name, op in own_ops
     )
     if scope == '' or len(children) > 1 and not has_own_ops:
         for first, content in children.items():

@@ -82,12 +82,9 @@ class Optimizer:
             self._optimizer_name = self.scope.replace('/', '_')
         else:
             assert self.optimizer_class is share.optimizer_class, 'share: another tf_optimizer'
-            assert _same(learning_rate, share.learning_rate), (
-                'share: needs the identical learning_rate object'
-            )
+            assert _same(learning_rate, share.learning_rate), 'share: another learning_rate'
             assert self.optimizer_kwargs == share.optimizer_kwargs, 'share: other optimizer options'
-            self._optimizers = share._optimizers
-            self._optimizer_name = share._optimizer_name
+            self._optimizers, self._optimizer_name = share._optimizers, share._optimizer_name
 
     def register_gradients(
         self, loss: TfExpression, trainable_vars: Union[List[tf.Variable], Dict[str, tf.Variable]]
@@ -180,8 +177,6 @@ class Optimizer:
             return value
         return value * tf.cast(tfutil.exp2(-self._get_loss_scale(value.device)[1]), value.dtype)
 
-    # The next one is here for users' scripts of official StyleGAN2.
-
     def get_loss_scaling_var(self, device: str) -> Optional[tf.Variable]:
         """The variable s of the loss scale 2^s on a device; None without loss scaling."""
         return self._get_loss_scale(device)[0] if self.use_loss_scaling else None
@@ -270,12 +265,11 @@ class Optimizer:
         def apply():
             # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
-                return self._get_optimizer(device).apply_gradients(
-                    [
-                        (tf.cast(value, var.dtype.base_dtype), var)
-                        for value, var in zip(values, self._devices[device])
-                    ]
-                )
+                variables = self._devices[device]
+                values_cast = [
+                    tf.cast(v, var.dtype.base_dtype) for v, var in zip(values, variables)
+                ]
+                return self._get_optimizer(device).apply_gradients(zip(values_cast, variables))
 
         with exactly_on(device):
             return tf.cond(do_apply, apply, tf.no_op)
@@ -293,11 +287,10 @@ class Optimizer:
     def _report(self, is_last_round, is_finite):
         """Count skipped steps; report them, the learning rate and the loss scale."""
         is_skipped = tf.logical_and(is_last_round, tf.logical_not(is_finite))
-        self._skipped_steps = make_state_variable(
-            self.scope, 'skipped_steps', '/cpu:0', dtype=tf.int64
-        )
+        count = make_state_variable(self.scope, 'skipped_steps', '/cpu:0', dtype=tf.int64)
+        self._skipped_steps = count
         with exactly_on('/cpu:0'):
-            updates = [self._skipped_steps.assign_add(tf.cast(is_skipped, tf.int64))]
+            updates = [count.assign_add(tf.cast(is_skipped, tf.int64))]
         last_device = next(reversed(self._devices))
         with exactly_on(last_device):
             rate = tf.convert_to_tensor(self.learning_rate)
@@ -372,9 +365,8 @@ class SimpleAdam:
         powers = [x.read_value() for x in self._powers]
         rate = tf.cast(self._rate, tf.float32) * tf.sqrt(1 - powers[1]) / (1 - powers[0])
         updates = [self._apply(grad, var, rate) for grad, var in grads_and_vars]
-        updates += [
-            x.assign(power * beta) for x, power, beta in zip(self._powers, powers, self._betas)
-        ]
+        for x, power, beta in zip(self._powers, powers, self._betas):
+            updates.append(x.assign(power * beta))
         return tf.group(*updates)
 
     def _apply(self, grad, var, rate):
@@ -382,12 +374,8 @@ class SimpleAdam:
         dtype = var.dtype.base_dtype
         beta1, beta2 = self._betas
         if var not in self._moments:
-            self._moments[var] = tuple(
-                make_state_variable(
-                    '%s/%s' % (self.name, var.op.name), name, var.device, var.shape, dtype
-                )
-                for name in 'mv'
-            )
+            scope, where = '%s/%s' % (self.name, var.op.name), (var.device, var.shape, dtype)
+            self._moments[var] = tuple(make_state_variable(scope, n, *where) for n in 'mv')
         m_var, v_var = self._moments[var]
         with exactly_on(var.device):
             m = beta1 * m_var.read_value() + (1 - beta1) * grad

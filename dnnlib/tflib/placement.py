@@ -5,6 +5,7 @@ inside scopes, devices and branches; their names and devices must not depend on 
 """
 
 import contextlib
+from functools import partial
 from typing import Iterator, Sequence, Union
 
 import tensorflow.compat.v1 as tf
@@ -38,9 +39,5 @@ def make_state_variable(
     that is taken gets a number.
     """
     with tf.init_scope(), exactly_on(device), tfutil.absolute_name_scope(scope):
-        return tf.Variable(
-            lambda: tf.constant(initial_value, dtype, shape),
-            trainable=False,
-            dtype=dtype,
-            name=name,
-        )
+        initial = partial(tf.constant, initial_value, dtype, shape)
+        return tf.Variable(initial, trainable=False, dtype=dtype, name=name)

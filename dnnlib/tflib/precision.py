@@ -25,9 +25,8 @@ def half_type() -> Optional[tf.DType]:
 def conv_dtype(precision: str, dtype: str = 'float32') -> tf.DType:
     """Type to convolve in, in a network that is otherwise of type `dtype`."""
     if precision not in PRECISIONS:
-        raise UserError(
-            'unknown precision %r; choose one of: %s' % (precision, ', '.join(PRECISIONS))
-        )
+        known = ', '.join(PRECISIONS)
+        raise UserError('unknown precision %r; choose one of: %s' % (precision, known))
     half = half_type() if precision == 'mixed' else None
     return half or tf.as_dtype(dtype)
 
@@ -44,7 +43,6 @@ def check(precision: str) -> None:
     with tf.Graph().as_default(), tf.device(engine.device(0)):
         if half_type() is None:
             raise UserError(
-                '--precision is mixed, for which CPUs need TensorFlow 2 (here: %s) and '
-                'instructions for bfloat16 (AVX512_BF16 or AMX); use '
-                '--precision=float32' % tf.__version__
+                '--precision is mixed, for which CPUs need TensorFlow 2 (here: %s) and bfloat16 '
+                'instructions (AVX512_BF16 or AMX); use --precision=float32' % tf.__version__
             )

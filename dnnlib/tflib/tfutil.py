@@ -151,9 +151,8 @@ def check_config(what: str, config_dict: Dict[str, Any]) -> None:
         try:
             engine.session_config({key: value})
         except (AttributeError, TypeError, ValueError) as error:
-            raise UserError(
-                '%s has %s = %r, which TensorFlow refuses: %s' % (what, key, value, error)
-            )
+            text = '%s has %s = %r, which TensorFlow refuses: %s'
+            raise UserError(text % (what, key, value, error))
 
 
 def init_uninitialized_vars(target_vars: Optional[List[tf.Variable]] = None) -> None:

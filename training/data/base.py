@@ -5,7 +5,7 @@ Images have levels of detail: lod 0 = full resolution, each next lod half the si
 
 import contextlib
 import hashlib
-from typing import Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import tfutil
 from dnnlib.util import UserError
 from training.data.image_order import image_indices
+from training.data.labels import OneHotLabels
 
 _ENDLESS = 1 << 62
 _MAX_PREFETCHED_MINIBATCHES = 16
@@ -42,7 +43,13 @@ class Dataset:
     Attributes:
         num_images, shape = [C, R, R], resolution, resolution_log2, dtype = 'uint8',
         dynamic_range = [0, 255], label_size, label_dtype = 'float32', seed.
+        lods: levels of detail that there are. offers_labels: there are labels, used or not.
+        metric_reals: 'first' or 'random', which images metrics take unless they are told.
     """
+
+    lods: List[int]
+    offers_labels: bool
+    metric_reals = 'first'
 
     def __init__(
         self,
@@ -73,10 +80,11 @@ class Dataset:
         self._shuffle = shuffle
         self._prefetch_bytes = prefetch_mb << 20
         self._num_threads = num_threads
-        self._iterator = None
-        self._fetch_np = None
-        self._configured = None
-        self._errors = []  # (position, UserError) of minibatches that could not be read
+        self._iterator: Any = None
+        self._fetch_np: Any = None
+        self._fingerprint: Optional[str] = None
+        self._configured: Optional[Tuple[int, int]] = None
+        self._errors: List[Tuple[int, UserError]] = []  # positions that could not be read
 
     def close(self) -> None:
         """Let go of open files; reading goes on no further."""
@@ -91,14 +99,23 @@ class Dataset:
 
     def class_numbers(self) -> Optional[np.ndarray]:
         """Class of each image in file order, int32 [num_images]; None if labels are not one-hot."""
-        classes = np.empty([self.num_images], np.int32)
-        for begin in range(0, self.num_images, _LABELS_AT_A_TIME):
-            stop = min(begin + _LABELS_AT_A_TIME, self.num_images)
-            labels = self._labels_of(np.arange(begin, stop))
+        for labels in self._all_labels():
             if np.any((labels != 0) & (labels != 1)) or np.any(labels.sum(axis=1) != 1):
                 return None
-            classes[begin:stop] = labels.argmax(axis=1)
-        return classes
+        return self.largest_labels()
+
+    def largest_labels(self) -> np.ndarray:
+        """Column of the largest label of each image, int32 [num_images]; 0 without labels."""
+        if not self.label_size:
+            return np.zeros([self.num_images], np.int32)
+        if isinstance(self._labels, OneHotLabels):
+            numbers = self._labels.numbers[: self.num_images]
+            return np.where(numbers < self.label_size, numbers, 0)
+        return np.concatenate([part.argmax(axis=1).astype(np.int32) for part in self._all_labels()])
+
+    def stream_order(self, begin: int, stop: int) -> np.ndarray:
+        """Numbers of the images at positions [begin, stop) of the stream, int64."""
+        return image_indices(np.arange(begin, stop), self.num_images, self.seed, self._shuffle)
 
     def has_all_classes(self) -> bool:
         """Whether the labels are one-hot and every class has images."""
@@ -106,13 +123,14 @@ class Dataset:
         return classes is not None and len(np.unique(classes)) == self.label_size
 
     def fingerprint(self) -> str:
-        """16 hex digits that identify the data: names, sizes, some images and labels."""
-        parts = self._identity() + [self.num_images, self.shape, self.label_size]
-        digest = hashlib.sha256(repr(parts).encode())
-        for index in sorted({0, self.num_images // 3, self.num_images // 2, self.num_images - 1}):
-            digest.update(self._read_image(index, 0).tobytes())
-            digest.update(self._labels_of(np.array([index])).tobytes())
-        return digest.hexdigest()[:16]
+        """16 hex digits that identify the data: they change with every image and label."""
+        if self._fingerprint is None:
+            parts = self._identity() + [self.num_images, self.shape, self.label_size]
+            digest = hashlib.sha256(repr(parts).encode('utf-8', 'surrogateescape'))
+            if self._has_labels:
+                self._hash_labels(digest)
+            self._fingerprint = digest.hexdigest()[:16]
+        return self._fingerprint
 
     def configure(
         self, minibatch_size: int, lod: float = 0, position: Optional[int] = None
@@ -240,9 +258,7 @@ class Dataset:
         stop = position + minibatch_size
         if not self._repeat:
             stop = min(stop, self.num_images)
-        indices = image_indices(
-            np.arange(position, stop), self.num_images, self.seed, self._shuffle
-        )
+        indices = self.stream_order(position, stop)
         try:
             images = np.stack([self._read_image(int(i), int(lod)) for i in indices])
             return images, self._labels_of(indices), True
@@ -254,6 +270,18 @@ class Dataset:
         if not self._has_labels:
             return np.zeros([len(indices), 0], np.float32)
         return np.asarray(self._labels[indices], np.float32)
+
+    def _all_labels(self):
+        for begin in range(0, self.num_images, _LABELS_AT_A_TIME):
+            stop = min(begin + _LABELS_AT_A_TIME, self.num_images)
+            yield self._labels_of(np.arange(begin, stop))
+
+    def _hash_labels(self, digest):
+        if isinstance(self._labels, OneHotLabels):
+            digest.update(self._labels.numbers[: self.num_images].astype('<i4').tobytes())
+            return
+        for labels in self._all_labels():
+            digest.update(labels.tobytes())
 
     def check_lod(self, lod):
         """Raise UserError unless images of this level of detail can be read."""
@@ -268,5 +296,5 @@ class Dataset:
         raise NotImplementedError
 
     def _identity(self):
-        """Names and sizes that tell this data set from others, a list."""
+        """What changes with every image, such as a hash of their checksums; a list."""
         raise NotImplementedError

@@ -1,16 +1,19 @@
 """Data sets from image files: all of a folder, or random crops of a few photographs."""
 
 import functools
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
 from dnnlib.util import UserError
-from training.data.image_files import ImageFiles, ImageOptions, UnusableImage, scan, threaded_map
-from training.data.tfrecord_exporter import TFRecordExporter, check_target
+from training.data.decoding import MAX_SIDE, ImageOptions, UnusableImage
+from training.data.image_files import ImageFiles, scan, threaded_map
+from training.data.labels import take_rows
+from training.data.tfrecord_exporter import TFRecordExporter, check_space, check_target
 
 _MAX_DECODED_PHOTOS = 32  # kept at the same time
+_MAX_SEED = (1 << 32) - 1
 
 
 def create_from_images(
@@ -22,6 +25,7 @@ def create_from_images(
     convert: Optional[str] = None,
     skip_bad: bool = False,
     force: bool = False,
+    background: Tuple[int, int, int] = (255, 255, 255),
 ) -> None:
     """Make a data set of all images in a folder or .zip; nothing is written until all were checked.
 
@@ -34,24 +38,25 @@ def create_from_images(
         convert: 'rgb', 'gray' or 'rgba'; None = all files RGB or all gray.
         skip_bad: leave out files that cannot be used instead of giving up.
         force: replace an existing data set.
+        background: RGB colour, 0..255, that transparent pixels are blended with.
 
     Raises:
         UserError: images that cannot be used, a target in use, or a full disk.
     """
     check_target(tfrecord_dir, force)
     check_side(resize, '--resize')
-    options = ImageOptions(resize, crop, convert)
-    files = ImageFiles(image_dir)
+    options = ImageOptions(resize, crop, convert, background)
+    files = ImageFiles(image_dir, skip_bad)
     decode = functools.partial(files.decode, options=options)
-    good, _ = scan(files, lambda index: decode(index).shape, skip_bad)
-    labels = files.labels()
+    good, shape = scan(files, lambda index: decode(index).shape, skip_bad)
+    check_space(tfrecord_dir, len(good), shape)
     with TFRecordExporter(tfrecord_dir, len(good), force=force) as exporter:
         order = exporter.choose_shuffled_order() if shuffle else np.arange(len(good))
         order = good[order]
         for image in threaded_map(decode, order):
             exporter.add_image(image)
-        if labels is not None:
-            exporter.add_labels(labels.of(order))
+        if files.labels is not None:
+            exporter.add_labels(take_rows(files.labels, order))
 
 
 def create_from_crops(
@@ -63,6 +68,7 @@ def create_from_crops(
     min_scale: float = 0.25,
     max_scale: float = 1.0,
     force: bool = False,
+    background: Tuple[int, int, int] = (255, 255, 255),
 ) -> None:
     """Make a data set of random square crops of photographs, each resized to one resolution.
 
@@ -74,6 +80,7 @@ def create_from_crops(
         seed: determines the crops; with one version of Pillow, the same seed gives the same bytes.
         min_scale, max_scale: side of a crop as part of the photograph's shorter side.
         force: replace an existing data set.
+        background: RGB colour, 0..255, that transparent pixels are blended with.
 
     Raises:
         UserError: arguments out of range, files that are no images, a target in use, a full disk.
@@ -85,18 +92,17 @@ def create_from_crops(
             '--min-scale=%g and --max-scale=%g must be in order, above 0 and at most 1.'
             % (min_scale, max_scale)
         )
-    if num_images < 1 or seed < 0:
-        raise UserError(
-            '--num-images must be at least 1 and --seed at least 0, not %d and %d.'
-            % (num_images, seed)
-        )
+    check_draws(num_images, seed, '--seed')
+    check_space(tfrecord_dir, num_images, (3, resolution, resolution))
     files = ImageFiles(image_dir)
     rnd = np.random.RandomState(seed)
     photos = rnd.randint(len(files.names), size=num_images)
     draws = np.column_stack(
         [photos, rnd.uniform(min_scale, max_scale, num_images), rnd.uniform(size=[num_images, 2])]
     )
-    photo = functools.lru_cache(_MAX_DECODED_PHOTOS)(functools.partial(_open_photo, files))
+    photo = functools.lru_cache(_MAX_DECODED_PHOTOS)(
+        functools.partial(_open_photo, files, background)
+    )
 
     def crop(draw):
         image = photo(int(draw[0]))
@@ -114,16 +120,25 @@ def create_from_crops(
     with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:
         for image in threaded_map(crop, draws):
             exporter.add_image(image)
+    files.report()
 
 
 def check_side(side: Optional[int], flag: str) -> None:
     """Raise UserError unless `side` is None or a side that images may have."""
-    if side is not None and (side < 4 or side & (side - 1)):
-        raise UserError('%s=%d is no power of two from 4, such as 32 or 256.' % (flag, side))
+    if side is not None and (side < 4 or side & (side - 1) or side > MAX_SIDE):
+        raise UserError('%s=%d is no power of two from 4 to %d.' % (flag, side, MAX_SIDE))
 
 
-def _open_photo(files, index):
+def check_draws(num_images: int, seed: int, seed_flag: str) -> None:
+    """Raise UserError unless so many images can be drawn with this seed."""
+    if num_images < 1:
+        raise UserError('--num-images=%d must be at least 1.' % num_images)
+    if not 0 <= seed <= _MAX_SEED:
+        raise UserError('%s=%d must be from 0 to %d.' % (seed_flag, seed, _MAX_SEED))
+
+
+def _open_photo(files, background, index):
     try:
-        return files.open(index).convert('RGB')
+        return files.open(index, ImageOptions(convert='rgb', background=background))
     except UnusableImage as error:
         raise UserError('%r in %r %s.' % (files.names[index], files.path, error))

@@ -5,8 +5,14 @@ from typing import Optional, Union
 
 from dnnlib.util import UserError
 from training.data.base import Dataset
-from training.data.image_files import ImageFiles, UnusableImage, scan
-from training.data.labels import check_max_label_size, find_label_file, load_labels
+from training.data.decoding import UnusableImage
+from training.data.image_files import ImageFiles, scan
+from training.data.labels import (
+    check_max_label_size,
+    find_label_file,
+    first_columns,
+    load_labels,
+)
 from training.data.tfrecord_exporter import image_levels
 
 
@@ -17,8 +23,10 @@ class ImageFolderDataset(Dataset):
     TFRecordExporter does, so that both kinds of data sets hold the same numbers. Making a
     .tfrecords data set is worth while where decoding is slower than training.
 
+    Metrics draw their images at random: in file order, the first ones are those of a few classes.
+
     Args:
-        tfrecord_dir: the folder or .zip; one folder per class gives labels.
+        tfrecord_dir: the folder or .zip; one folder per class gives labels, or a dataset.json.
         label_file: .npy stream of labels in the order of the names, instead of classes.
         resolution: None, or the side that the images must have.
         max_label_size, max_images, repeat, shuffle_mb, prefetch_mb, buffer_mb, num_threads, seed:
@@ -27,6 +35,8 @@ class ImageFolderDataset(Dataset):
     Raises:
         UserError: files that cannot be used (listed on stderr), or labels that do not fit.
     """
+
+    metric_reals = 'random'
 
     def __init__(
         self,
@@ -51,7 +61,7 @@ class ImageFolderDataset(Dataset):
             )
         self.lods = list(range(shape[1].bit_length() - 2))
         self.label_file = find_label_file(self.tfrecord_dir, label_file)
-        self.offers_labels = self.label_file is not None or bool(self._files.classes)
+        self.offers_labels = self.label_file is not None or self._files.labels is not None
         super().__init__(
             len(self._files.names),
             shape,
@@ -69,14 +79,14 @@ class ImageFolderDataset(Dataset):
         self._files.close()
 
     def _find_labels(self, max_label_size):
-        classes = self._files.labels()
-        if self.label_file is not None or classes is None:
+        labels = self._files.labels
+        if self.label_file is not None or labels is None:
             return load_labels(
                 self.label_file, max_label_size, len(self._files.names), self.tfrecord_dir
             )
         if not check_max_label_size(max_label_size):
             return None
-        return classes if max_label_size == 'full' else classes.first_columns(max_label_size)
+        return first_columns(labels, max_label_size)
 
     def _read_image(self, index, lod):
         try:
@@ -91,4 +101,4 @@ class ImageFolderDataset(Dataset):
         return list(image_levels(image, self.resolution >> lod))[-1]
 
     def _identity(self):
-        return [os.path.basename(os.path.normpath(self.tfrecord_dir)), self._files.names.sha256()]
+        return [os.path.basename(os.path.normpath(self.tfrecord_dir)), self._files.fingerprint()]

@@ -8,22 +8,23 @@ import numpy as np
 from tqdm import trange
 
 from dnnlib.util import UserError, atomic_write
-from training.data.labels import find_label_file
-from training.data.tfrecord_dataset import TFRecordDataset
+from training.data.opening import load_with_labels
 from training.data.tfrecords import verify_file
 from training.misc import convert_to_pil_image
 
 
 def info(tfrecord_dir: str) -> None:
     """Print what a data set holds."""
-    dataset = _open(tfrecord_dir)
-    paths = sorted(glob.glob(os.path.join(glob.escape(dataset.tfrecord_dir), '*.*')))
-    print('Data set     %s' % dataset.tfrecord_dir)
+    dataset = load_with_labels(tfrecord_dir)
+    folder = os.path.expanduser(tfrecord_dir)
+    paths = glob.glob(os.path.join(glob.escape(folder), '*.tfrecords'))
+    paths += glob.glob(os.path.join(glob.escape(folder), '*.labels'))
+    print('Data set     %s' % folder)
     print('Images       %d' % dataset.num_images)
     print('Shape        %s' % dataset.shape)
     print('Label size   %d' % dataset.label_size)
     print('Fingerprint  %s' % dataset.fingerprint())
-    for path in paths:
+    for path in sorted(paths):
         print('File         %-40s %12d bytes' % (os.path.basename(path), os.path.getsize(path)))
 
 
@@ -34,8 +35,9 @@ def verify(tfrecord_dir: str) -> None:
         UserError: something is broken.
     """
     pattern = os.path.join(glob.escape(os.path.expanduser(tfrecord_dir)), '*.tfrecords')
+    paths = sorted(glob.glob(pattern))
     num_problems = 0
-    for path in sorted(glob.glob(pattern)):
+    for path in paths:
         for problem in verify_file(path):
             num_problems += 1
             print(problem)
@@ -44,7 +46,10 @@ def verify(tfrecord_dir: str) -> None:
             '%d problem(s) in the data set %r; copy its files again from their source '
             'or make it again.' % (num_problems, tfrecord_dir)
         )
-    dataset = _open(tfrecord_dir)
+    dataset = load_with_labels(tfrecord_dir)
+    if not paths:
+        for index in trange(dataset.num_images, unit='img', disable=None, leave=False):
+            dataset.get_image(index)
     for lod in dataset.lods:
         dataset.check_lod(lod)
     missing = sorted(set(range(dataset.resolution_log2 - 1)) - set(dataset.lods))
@@ -60,7 +65,7 @@ def verify(tfrecord_dir: str) -> None:
 
 def extract(tfrecord_dir: str, output_dir: str) -> None:
     """Write all images, in file order and at full resolution, as img00000000.png and so on."""
-    dataset = _open(tfrecord_dir)
+    dataset = load_with_labels(tfrecord_dir)
     try:
         os.makedirs(os.path.expanduser(output_dir), exist_ok=True)
     except OSError as error:
@@ -75,7 +80,7 @@ def extract(tfrecord_dir: str, output_dir: str) -> None:
 
 def compare(tfrecord_dir_a: str, tfrecord_dir_b: str, ignore_labels: int = 0) -> Optional[int]:
     """Print how images and labels of two data sets differ; returns exit status 1 if they do."""
-    a, b = _open(tfrecord_dir_a), _open(tfrecord_dir_b)
+    a, b = load_with_labels(tfrecord_dir_a), load_with_labels(tfrecord_dir_b)
     count = min(a.num_images, b.num_images)
     same_images = same_labels = 0
     for index in trange(count, unit='img', disable=None):
@@ -100,7 +105,7 @@ def compare(tfrecord_dir_a: str, tfrecord_dir_b: str, ignore_labels: int = 0) ->
 
 def display(tfrecord_dir: str) -> None:
     """Show one image after the other in the viewer of the desktop; Enter for the next, q ends."""
-    dataset = _open(tfrecord_dir)
+    dataset = load_with_labels(tfrecord_dir)
     for index in range(dataset.num_images):
         print('idx = %8d' % index)
         print('label = %s' % dataset.get_label(index).tolist())
@@ -110,12 +115,6 @@ def display(tfrecord_dir: str) -> None:
                 break
         except EOFError:
             break
-
-
-def _open(tfrecord_dir):
-    """Open a data set with all its labels, if it has any."""
-    has_labels = find_label_file(os.path.expanduser(tfrecord_dir), None) is not None
-    return TFRecordDataset(tfrecord_dir, max_label_size='full' if has_labels else 0)
 
 
 def _to_pil(image):

@@ -1,12 +1,17 @@
 """Labels of data sets: .npy streams of float32 [num_images, label_size] in *.labels, or classes."""
 
 import glob
+import json
 import os
-from typing import Optional, Sequence, Union
+from typing import Iterable, Optional, Union
 
 import numpy as np
 
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular, reading
+
+_MAGIC = b'\x93NUMPY'
+_MAX_CLASSES = 100000
+_ROWS_AT_A_TIME = 1 << 14
 
 
 class OneHotLabels:
@@ -15,31 +20,55 @@ class OneHotLabels:
     Args:
         numbers: class of each image, [N].
         num_classes: label size.
+
+    Attributes:
+        numbers: class of each image.
     """
 
-    def __init__(self, numbers: Sequence[int], num_classes: int):
-        self._numbers = np.asarray(numbers)
-        self.shape = (len(self._numbers), num_classes)
+    def __init__(self, numbers: np.ndarray, num_classes: int):
+        self.numbers = numbers
+        self.shape = (len(self.numbers), num_classes)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def first_columns(self, count: int) -> 'OneHotLabels':
         """Return the same labels without the columns from `count` on."""
-        return OneHotLabels(self._numbers, min(count, self.shape[1]))
+        return OneHotLabels(self.numbers, min(count, self.shape[1]))
 
     def of(self, rows: np.ndarray) -> 'OneHotLabels':
         """Return the labels of some rows [n], in that order."""
-        return OneHotLabels(self._numbers[rows], self.shape[1])
+        return OneHotLabels(self.numbers[rows], self.shape[1])
 
     def __getitem__(self, rows) -> np.ndarray:
         """Return the labels of some rows, float32 [..., classes]."""
-        return (np.arange(self.shape[1]) == self._numbers[rows][..., np.newaxis]).astype(np.float32)
+        return (np.arange(self.shape[1]) == self.numbers[rows][..., np.newaxis]).astype(np.float32)
+
+
+Labels = Union[np.ndarray, OneHotLabels]
+
+
+def first_columns(labels: Labels, max_label_size: Union[int, str]) -> Labels:
+    """Return the first so many columns of labels, all for 'full'."""
+    if isinstance(max_label_size, str):
+        return labels
+    if isinstance(labels, OneHotLabels):
+        return labels.first_columns(max_label_size)
+    return labels[:, :max_label_size]
+
+
+def take_rows(labels: Labels, rows: np.ndarray) -> Labels:
+    """Return the labels of some images [n], in that order."""
+    return labels.of(rows) if isinstance(labels, OneHotLabels) else labels[rows]
 
 
 def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
-    """Return the path of a label file: the one given, alone or relative to the folder, else the
-    first *.labels file of the folder, else None.
+    """Find the label file of a data set.
+
+    Args:
+        folder: of the data set.
+        label_file: path as it stands or from the folder on; None = the first *.labels file of the
+            folder, if it has one.
 
     Raises:
         UserError: a file was given and is not there.
@@ -57,7 +86,7 @@ def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
 
 def load_labels(
     path: Optional[str], max_label_size: Union[int, str], num_images: int, source: str
-) -> Optional[np.ndarray]:
+) -> Optional[Labels]:
     """Open labels without loading them into memory.
 
     Args:
@@ -79,18 +108,81 @@ def load_labels(
             'The data set %r has no labels (no *.labels file), but labels are asked '
             'for; add labels to it, or do without (train with --cond=no).' % source
         )
-    try:
-        labels = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise UserError('%r is no label file: it must be a .npy stream of numbers.' % path)
-    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'fiub':
-        raise UserError('%r must hold one array of numbers [images, label size].' % path)
+    labels = open_labels(path)
     if len(labels) != num_images:
         raise UserError(
             '%r has %d labels, but there are %d images in %r; make the data set again.'
             % (path, len(labels), num_images, source)
         )
-    return labels if max_label_size == 'full' else labels[:, :max_label_size]
+    return first_columns(labels, max_label_size)
+
+
+def open_labels(path: str) -> np.ndarray:
+    """Map a file of labels [num_images, label_size] into memory and look at all of them.
+
+    Raises:
+        UserError: it is no .npy stream of finite numbers of that shape, or has class numbers.
+    """
+    with open_regular(path) as file:
+        is_stream = file.read(len(_MAGIC)) == _MAGIC
+    if not is_stream:
+        raise UserError('%r is no label file: it must be a .npy stream of numbers.' % path)
+    with reading(path, 'a label file'):
+        labels = np.load(path, mmap_mode='r', allow_pickle=False)
+    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'fiub':
+        raise UserError('%r must hold one array of numbers [images, label size].' % path)
+    check_label_values(labels, path)
+    return labels
+
+
+def check_label_values(labels: np.ndarray, path: str) -> None:
+    """Raise UserError unless labels [N, label_size] are finite and no numbers of classes."""
+    are_numbers = labels.shape[1] == 1
+    for begin in range(0, len(labels), _ROWS_AT_A_TIME):
+        part = np.asarray(labels[begin : begin + _ROWS_AT_A_TIME], np.float64)
+        if not np.isfinite(part).all():
+            row = begin + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
+            raise UserError('%r: label %d is not finite; all must be numbers.' % (path, row))
+        are_numbers = are_numbers and bool(np.all((part >= 0) & (part == np.rint(part))))
+    if are_numbers and len(labels) and labels.max() > 1:
+        raise UserError(
+            '%r has shape [%d, 1] and seems to hold class numbers; labels must be one-hot, '
+            'np.eye(num_classes)[numbers].' % (path, len(labels))
+        )
+
+
+def labels_from_json(content: bytes, folder: str, names: Iterable[str]) -> Optional[Labels]:
+    """Labels of images from a dataset.json of stylegan2-ada-pytorch or stylegan3.
+
+    It holds {"labels": [[name, class number or list of numbers], ...]} or {"labels": null}.
+
+    Args:
+        content: of the file. folder: that names in it begin at, with '/', '' for all.
+        names: paths of the images whose labels are wanted.
+
+    Returns:
+        Labels in the order of `names`, None if there are none.
+
+    Raises:
+        Exception: of many kinds, if the content is something else; see `dnnlib.util.reading`.
+    """
+    entries = json.loads(content.decode('utf-8')).get('labels')
+    if entries is None:
+        return None
+    by_name = {folder + name.replace('\\', '/'): label for name, label in entries}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise ValueError('%d images have no label, such as %s' % (len(missing), missing[0]))
+    labels = np.array([by_name[name] for name in names])
+    if labels.ndim == 1 and labels.dtype.kind in 'iu':
+        if labels.min() < 0 or labels.max() >= _MAX_CLASSES:
+            raise ValueError('class numbers must be from 0 to %d' % (_MAX_CLASSES - 1))
+        return OneHotLabels(labels, int(labels.max()) + 1)
+    if labels.ndim != 2 or labels.dtype.kind not in 'fiu':
+        raise ValueError('its labels are neither class numbers nor lists of one length')
+    labels = labels.astype(np.float32)
+    check_label_values(labels, 'dataset.json')
+    return labels
 
 
 def check_class(class_index: int, label_size: int) -> None:

@@ -57,9 +57,7 @@ def nearest_neighbors(features: np.ndarray, k: int) -> Tuple[np.ndarray, np.ndar
 
 
 def _build_search(num_features, num_candidates):
-    """A function (rows, columns, number of the first column) -> (closeness, numbers), both
-    [number of rows, at most num_candidates].
-    """
+    """A function (rows, columns, number of the first column) -> (closeness, numbers) [rows, n]."""
     with tf.device(engine.device(0)):
         rows = tf.placeholder(tf.float32, [None, num_features])
         columns = tf.placeholder(tf.float32, [None, num_features])
@@ -87,6 +85,4 @@ def _order(features, rows, candidates, k):
         squares[part] = np.einsum('rcf,rcf->rc', differences, differences)
     squares[candidates == np.arange(rows.start, rows.stop)[:, np.newaxis]] = np.inf  # itself
     nearest = np.argsort(squares, axis=1, kind='stable')[:, :k]
-    return np.take_along_axis(candidates, nearest, axis=1), np.take_along_axis(
-        squares, nearest, axis=1
-    )
+    return tuple(np.take_along_axis(table, nearest, axis=1) for table in (candidates, squares))

@@ -4,11 +4,10 @@ import glob
 import os
 from typing import Any, Dict, Iterable, Optional
 
-from PIL import Image
-
 from dnnlib.options import accepted, check_names, function_of, named
 from dnnlib.util import UserError, get_obj_by_name
 from training.data.base import Dataset
+from training.data.image_files import has_files
 
 
 def load_dataset(
@@ -79,14 +78,18 @@ def _locate(class_name, data_dir, **kwargs):
     return class_name, kwargs
 
 
+def load_with_labels(tfrecord_dir: str) -> Dataset:
+    """Open a data set with all its labels, if it has any."""
+    dataset = load_dataset(tfrecord_dir=tfrecord_dir)
+    if not dataset.offers_labels:
+        return dataset
+    dataset.close()
+    return load_dataset(tfrecord_dir=tfrecord_dir, max_label_size='full')
+
+
 def _class_for(path):
     """Name of the class that opens a path."""
-    has_images = os.path.isfile(path) or any(
-        os.path.splitext(name)[1].lower() in Image.registered_extensions()
-        for _, _, names in os.walk(path)
-        for name in names
-    )
     has_records = glob.glob(os.path.join(glob.escape(path), '*.tfrecords'))
-    if has_images and not has_records:
+    if not has_records and (os.path.isfile(path) or has_files(path)):
         return 'training.data.image_folder.ImageFolderDataset'
     return 'training.dataset.TFRecordDataset'

@@ -8,7 +8,7 @@ et al. 2004, "Ranking on data manifolds"), and outliers, to which nothing links,
 import contextlib
 import os
 import tempfile
-from typing import Iterator, Optional
+from typing import Iterable, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,11 +18,11 @@ from tqdm import tqdm
 from dnnlib import tflib
 from dnnlib.cli import check_writable_dir
 from dnnlib.tflib import engine
-from dnnlib.util import UserError, atomic_write
+from dnnlib.util import UserError, atomic_write, check_not_same
 from training.data.base import Dataset
 from training.data.image_files import threaded_map
 from training.data.neighbors import nearest_neighbors
-from training.data.opening import load_dataset
+from training.data.opening import load_with_labels
 from training.data.tfrecord_exporter import TFRecordExporter, check_target, image_levels
 from training.perception import vgg16 as vgg16_net
 
@@ -72,8 +72,9 @@ def select_by_pagerank(
     _check_arguments(source, tfrecord_dir, features, a, damping, force)
     with contextlib.closing(_open(source, num, k)) as dataset:
         if features == 'vgg16':
-            weights = vgg16_net.load_weights(vgg16_net.find_weights(vgg16))
-            blocks = _vgg16_features(dataset, weights)
+            weights_path = vgg16_net.find_weights(vgg16)
+            assert weights_path is not None  # what is missing was downloaded
+            blocks = _vgg16_features(dataset, vgg16_net.load_weights(weights_path))
         else:
             blocks = _pixel_features(dataset)
         indices, squares = nearest_neighbors(_store(blocks, dataset.num_images), k)
@@ -154,24 +155,22 @@ def _check_arguments(source, tfrecord_dir, features, a, damping, force):
         raise UserError('--a=%g must be above 0 and below 1, such as 0.95.' % a)
     if not 0 <= damping < 1:
         raise UserError('--damping=%g must be at least 0 and below 1, such as 0.85.' % damping)
-    paths = [os.path.realpath(os.path.expanduser(path)) for path in (source, tfrecord_dir)]
-    if paths[0] == paths[1]:
-        raise UserError(
-            '%r is both source and target; name another folder for the selection.' % source
-        )
-    if os.path.exists(paths[1]) and not os.path.exists(paths[0]):
+    check_not_same(source, tfrecord_dir)
+    if os.path.exists(os.path.expanduser(tfrecord_dir)) and not os.path.exists(
+        os.path.expanduser(source)
+    ):
         raise UserError(
             'There is no data set %r. select_by_pagerank takes first the folder to make, then the '
             'data set to choose from, as create_from_images does; once it was the other way round.'
             % source
         )
     check_target(tfrecord_dir, force)
-    check_writable_dir(os.path.dirname(paths[1]))
+    check_writable_dir(os.path.dirname(os.path.abspath(os.path.expanduser(tfrecord_dir))))
 
 
 def _open(source, num, k):
     """Open the data set with all its labels, if it has any, and check what is asked of it."""
-    dataset = load_dataset(tfrecord_dir=source)
+    dataset = load_with_labels(source)
     n = dataset.num_images
     if not 1 <= num <= n:
         raise UserError(
@@ -181,13 +180,10 @@ def _open(source, num, k):
         raise UserError(
             '--k=%d must be at least 1 and below the number of images in %r, %d.' % (k, source, n)
         )
-    if not dataset.offers_labels:
-        return dataset
-    dataset.close()
-    return load_dataset(tfrecord_dir=source, max_label_size='full')
+    return dataset
 
 
-def _images(dataset: Dataset, lod: int = 0) -> Iterator[np.ndarray]:
+def _images(dataset: Dataset, lod: int = 0) -> Iterable[np.ndarray]:
     """All images, in order, with a progress bar."""
     images = threaded_map(lambda index: dataset.get_image(index, lod), range(dataset.num_images))
     return tqdm(images, 'Features', dataset.num_images, unit='img', disable=None)

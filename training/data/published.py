@@ -10,7 +10,6 @@ import importlib
 import io
 import os
 import sys
-import zlib
 from typing import Optional
 
 import numpy as np
@@ -18,10 +17,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from dnnlib import pickle_reader
-from dnnlib.util import UserError
-from training.data.from_images import check_side
-from training.data.image_files import UnusableImage, threaded_map
-from training.data.tfrecord_exporter import TFRecordExporter, check_target
+from dnnlib.util import UserError, open_regular, reading
+from training.data.decoding import ImageOptions, UnusableImage, opened_image, plain_image
+from training.data.from_images import check_draws, check_side
+from training.data.hdf5_images import Hdf5Images
+from training.data.image_files import threaded_map
+from training.data.lmdb_values import LmdbValues
+from training.data.tfrecord_exporter import TFRecordExporter, check_space, check_target
 
 NUM_IMAGES = {'mnist': 60000, 'cifar10': 50000, 'cifar100': 50000, 'svhn': 73257, 'celeba': 202599}
 
@@ -45,11 +47,8 @@ def create_mnistrgb(
 ) -> None:
     """Stacked MNIST: three random digits as red, green and blue of a 32x32 image; no labels."""
     check_target(tfrecord_dir, force)
-    if num_images < 1 or random_seed < 0:
-        raise UserError(
-            '--num-images must be at least 1 and --random-seed at least 0, '
-            'not %d and %d.' % (num_images, random_seed)
-        )
+    check_draws(num_images, random_seed, '--random-seed')
+    check_space(tfrecord_dir, num_images, (3, 32, 32))
     digits = _read_mnist_images(mnist_dir)
     rnd = np.random.RandomState(random_seed)
     with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:
@@ -62,14 +61,16 @@ def create_cifar10(tfrecord_dir: str, cifar10_dir: str, force: bool = False) -> 
     check_target(tfrecord_dir, force)
     batches = [_read_pickle(cifar10_dir, 'data_batch_%d' % i) for i in range(1, 6)]
     images, labels = _join_cifar(cifar10_dir, batches, 'labels')
-    _export(tfrecord_dir, *_check('cifar10', cifar10_dir, images, labels, 10), force=force)
+    _check('cifar10', cifar10_dir, images, labels, 10)
+    _export(tfrecord_dir, images, labels, 10, force)
 
 
 def create_cifar100(tfrecord_dir: str, cifar100_dir: str, force: bool = False) -> None:
     """CIFAR-100 (Krizhevsky), Python version: file train, with its fine labels."""
     check_target(tfrecord_dir, force)
     images, labels = _join_cifar(cifar100_dir, [_read_pickle(cifar100_dir, 'train')], 'fine_labels')
-    _export(tfrecord_dir, *_check('cifar100', cifar100_dir, images, labels, 100), force=force)
+    _check('cifar100', cifar100_dir, images, labels, 100)
+    _export(tfrecord_dir, images, labels, 100, force)
 
 
 def create_svhn(tfrecord_dir: str, svhn_dir: str, force: bool = False) -> None:
@@ -84,7 +85,8 @@ def create_svhn(tfrecord_dir: str, svhn_dir: str, force: bool = False) -> None:
             'The files train_1.pkl to train_3.pkl in %r do not hold pairs of images '
             'and labels.' % svhn_dir
         )
-    _export(tfrecord_dir, *_check('svhn', svhn_dir, images, labels, 10), force=force)
+    _check('svhn', svhn_dir, images, labels, 10)
+    _export(tfrecord_dir, images, labels, 10, force)
 
 
 def create_celeba(
@@ -107,9 +109,10 @@ def create_celeba(
 
     def crop(path):
         try:
-            image = np.asarray(Image.open(path))
-        except Exception as error:  # broken files make Pillow raise nearly anything
-            raise UserError('%r cannot be read as an image (%s).' % (path, error))
+            with open_regular(path) as file:
+                image = np.asarray(_decode(file))
+        except UnusableImage as error:
+            raise UserError('%r %s.' % (path, error))
         if image.shape != (218, 178, 3):
             raise UserError('%r has shape %s, expected [218, 178, 3].' % (path, list(image.shape)))
         return image[cy - 64 : cy + 64, cx - 64 : cx + 64].transpose(2, 0, 1)
@@ -121,42 +124,29 @@ def create_celeba(
 
 
 def create_from_hdf5(
-    tfrecord_dir: str, hdf5_filename: str, shuffle: int = 1, force: bool = False
+    tfrecord_dir: str,
+    hdf5_filename: str,
+    shuffle: int = 1,
+    values: str = '0..255',
+    force: bool = False,
 ) -> None:
     """An HDF5 file with images [N, C, R, R]: of its arrays data*, the one of highest resolution.
 
     Labels [N, label_size] come from <file name without extension>-labels.npy, where it exists.
+
+    Args:
+        values: range of the file's values, '0..255', '0..1' or '-1..1'.
     """
     check_target(tfrecord_dir, force)
-    h5py = _optional_package('h5py')
-    path = os.path.expanduser(hdf5_filename)
-    try:
-        source = h5py.File(path, 'r')
-    except OSError as error:
-        reason = ' '.join(str(error).split())
-        raise UserError('Cannot open %r as an HDF5 file: %s.' % (path, reason))
-    with source:
-        arrays = [
-            array
-            for name, array in sorted(source.items())
-            if name.startswith('data') and getattr(array, 'ndim', 0) == 4
-        ]
-        if not arrays:
-            raise UserError('%r has no array data* of images [N, C, R, R].' % path)
-        images = max(arrays, key=lambda array: array.shape[3])
-        labels_path = os.path.splitext(path)[0] + '-labels.npy'
-        labels = None
-        if os.path.isfile(labels_path):
-            labels = np.load(labels_path, allow_pickle=False)
-            if labels.ndim != 2 or len(labels) != len(images):
-                raise UserError(
-                    '%r has shape %s, expected [%d, label size].'
-                    % (labels_path, list(labels.shape), len(images))
-                )
+    _optional_package('h5py')
+    with Hdf5Images(hdf5_filename, values) as images:
+        labels = images.labels()
+        check_space(tfrecord_dir, len(images), images.shape)
+        images.check_values()
         with TFRecordExporter(tfrecord_dir, len(images), force=force) as exporter:
             order = exporter.choose_shuffled_order() if shuffle else np.arange(len(images))
             for index in order:
-                exporter.add_image(images[index])
+                exporter.add_image(images.read(int(index)))
             if labels is not None:
                 exporter.add_labels(labels[order])
 
@@ -230,31 +220,30 @@ def _export_lmdb(tfrecord_dir, lmdb_dir, transform, max_images, force):
     check_target(tfrecord_dir, force)
     if max_images is not None and max_images < 1:
         raise UserError('--max-images=%d must be at least 1.' % max_images)
-    lmdb = _optional_package('lmdb')
+    _optional_package('lmdb')
 
     def decode(value):
         try:
-            return transform(Image.open(io.BytesIO(value)).convert('RGB'))
-        except Exception as error:  # broken files make Pillow raise nearly anything
-            return UnusableImage(error)
+            return transform(_decode(io.BytesIO(value)))
+        except UnusableImage as error:
+            return error
 
-    try:
-        environment = lmdb.open(os.path.expanduser(lmdb_dir), readonly=True, lock=False)
-    except lmdb.Error as error:
-        raise UserError('Cannot open %r as an LMDB folder: %s.' % (lmdb_dir, error))
-    with environment, environment.begin() as transaction:
-        num_entries = transaction.stat()['entries']
-        if max_images is None:
-            max_images = num_entries
-        values = (value for _, value in transaction.cursor())
-        with TFRecordExporter(tfrecord_dir, min(max_images, num_entries), force=force) as exporter:
+    with LmdbValues(lmdb_dir) as values:
+        num_images = min(values.num_entries, max_images or values.num_entries)
+        with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:
             for index, image in enumerate(threaded_map(decode, values)):
                 if isinstance(image, UnusableImage):
                     tqdm.write('Entry %d is left out: %s' % (index, image), file=sys.stderr)
                 elif image is not None:
                     exporter.add_image(image)
-                if exporter.cur_images == max_images:
+                if exporter.cur_images == num_images:
                     break
+
+
+def _decode(file):
+    """RGB image of a file."""
+    with opened_image(file) as image:
+        return plain_image(image, ImageOptions(convert='rgb'))[0]
 
 
 def _read_mnist_images(folder):
@@ -265,21 +254,20 @@ def _read_mnist_images(folder):
 
 def _read_gzip(folder, name, offset, shape):
     path = _input_file(folder, name)
-    try:
-        with gzip.open(path, 'rb') as file:
-            data = file.read()[offset:]
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError('%r is no complete gzip file (%s); download it again.' % (path, error))
-    if len(data) != np.prod(shape):
+    size = int(np.prod(shape))
+    with reading(path, 'a complete gzip file'), open_regular(path) as packed:
+        with gzip.open(packed, 'rb') as file:
+            data = file.read(offset + size + 1)[offset:]
+    if len(data) != size:
         raise UserError(
-            '%r holds %d bytes of data, expected %d; download it again.'
-            % (path, len(data), np.prod(shape))
+            '%r holds %s%d bytes of data, expected %d; download it again.'
+            % (path, 'more than ' if len(data) > size else '', min(len(data), size), size)
         )
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _read_pickle(folder, name):
-    with open(_input_file(folder, name), 'rb') as file:
+    with open_regular(_input_file(folder, name)) as file:
         return pickle_reader.load(file, 'pickle of arrays')
 
 
@@ -305,24 +293,19 @@ def _join_cifar(folder, batches, label_key):
 
 
 def _check(collection, folder, images, labels, num_classes):
-    """Return (images, labels, num_classes) if they are what was published."""
+    """Raise UserError unless these images and labels are what was published."""
     shape = (NUM_IMAGES[collection], 3, 32, 32)
     if images.dtype != np.uint8 or images.shape != shape:
         raise UserError(
             'The images in %r are %s %s, expected uint8 %s; download them again.'
             % (folder, images.dtype, list(images.shape), list(shape))
         )
-    if (
-        labels.dtype.kind not in 'iu'
-        or labels.shape != shape[:1]
-        or labels.min() < 0
-        or labels.max() >= num_classes
-    ):
+    numbers = labels.dtype.kind in 'iu' and labels.shape == shape[:1]
+    if not numbers or labels.min() < 0 or labels.max() >= num_classes:
         raise UserError(
             'The labels in %r are not %d class numbers from 0 to %d; download them '
             'again.' % (folder, shape[0], num_classes - 1)
         )
-    return images, labels, num_classes
 
 
 def _optional_package(name):

@@ -2,7 +2,8 @@
 
 import glob
 import os
-from typing import Optional, Union
+import time
+from typing import Dict, Optional, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,7 +11,10 @@ import tensorflow.compat.v1 as tf
 from dnnlib.util import UserError
 from training.data.base import Dataset
 from training.data.labels import find_label_file, load_labels
+from training.data.side_file import read_side_file, update_side_file
 from training.data.tfrecords import RecordFile, parse_image
+
+_RECENT = 2  # seconds
 
 
 class TFRecordDataset(Dataset):
@@ -30,8 +34,7 @@ class TFRecordDataset(Dataset):
         buffer_mb: of no effect: records are read one by one, at random places.
 
     Attributes (beside those of `Dataset`):
-        tfrecord_dir, label_file (None without labels), lods: levels of detail that there are,
-        offers_labels: whether there are labels, used or not.
+        tfrecord_dir, label_file (None without labels).
 
     Raises:
         UserError: files or labels are missing, broken or do not fit together.
@@ -55,6 +58,7 @@ class TFRecordDataset(Dataset):
         self._files = _open_files(self.tfrecord_dir, resolution)  # lod -> RecordFile
         self.lods = sorted(self._files)
         full = self._files[0]
+        self._check_number()
         self.label_file = find_label_file(self.tfrecord_dir, label_file)
         self.offers_labels = self.label_file is not None
         labels = load_labels(self.label_file, max_label_size, full.num_records, self.tfrecord_dir)
@@ -106,12 +110,36 @@ class TFRecordDataset(Dataset):
                 % (self._files[lod].path, count, self._files[0].path, full_count)
             )
 
+    def _check_number(self):
+        """Raise UserError if a file was cut between two records, as far as that can be known."""
+        full = self._files[0]
+        expected = [file.num_records for file in self._files.values()]
+        noted = read_side_file(self.tfrecord_dir).get('num_images')
+        if isinstance(noted, dict) and isinstance(noted.get(full.first_checksum()), int):
+            expected.append(noted[full.first_checksum()])
+        if full.num_records < max(expected):
+            raise UserError(
+                '%r has %d images, but the data set was made with %d; copy it again from its '
+                'source or make it again.' % (full.path, full.num_records, max(expected))
+            )
+
     def _read_image(self, index, lod):
         return self._files[lod].read(index)
 
     def _identity(self):
-        path = self._files[0].path
-        return [os.path.basename(path), os.path.getsize(path)]
+        """Name and hash of the file; the hash is noted, since reading it may take a while."""
+        file = self._files[0]
+        status = os.stat(file.path)
+        changed = max(status.st_mtime, status.st_ctime)
+        key = [os.path.basename(file.path), status.st_ino, status.st_size]
+        key += [status.st_mtime_ns, status.st_ctime_ns]
+        noted = read_side_file(self.tfrecord_dir).get('checksums')
+        if isinstance(noted, dict) and noted.get('file') == key:
+            return [key[0], noted.get('sha256')]
+        digest = file.sha256()
+        if time.time() - changed > _RECENT:  # a change right now might leave the times as they are
+            update_side_file(self.tfrecord_dir, checksums=dict(file=key, sha256=digest))
+        return [key[0], digest]
 
 
 def _open_files(folder, resolution):
@@ -126,7 +154,7 @@ def _open_files(folder, resolution):
         raise UserError(
             'There are no *.tfrecords files in %r; make them with dataset_tool.py.' % folder
         )
-    by_side = {}
+    by_side: Dict[int, RecordFile] = {}
     for path in paths:
         file = RecordFile(path)
         channels, height, width = file.shape

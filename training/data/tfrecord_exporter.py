@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from typing import Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
-from training.data.tfrecords import serialize_image
+from training.data.side_file import update_side_file
+from training.data.tfrecords import RecordFile, serialize_image
 
+MAX_IMAGES = 10**8
 _DATASET_SUFFIXES = ('.tfrecords', '.labels')
 _LABELS_AT_A_TIME = 1 << 12
 
@@ -50,12 +52,12 @@ class TFRecordExporter:
         self.tfrecord_dir = os.path.abspath(os.path.expanduser(tfrecord_dir))
         self.expected_images = expected_images
         self.cur_images = 0
-        self.shape = None  # (C, R, R) of the first image
+        self.shape: Optional[Tuple[int, int, int]] = None  # (C, R, R) of the first image
         self._print_progress = print_progress
         self._force = force
         self._name = os.path.basename(self.tfrecord_dir)
-        self._writers = []  # by level of detail
-        self._labels = None
+        self._writers: List[Any] = []  # by level of detail
+        self._labels: Union[np.ndarray, OneHotLabels, None] = None
         check_target(self.tfrecord_dir, force)
         self._temp_dir = self._hidden_name('tmp')
         with _writing_errors(self.tfrecord_dir):
@@ -91,7 +93,8 @@ class TFRecordExporter:
             UserError: the image differs in shape, or the disk is full.
         """
         if self.shape is None:
-            self._open_writers(image.shape)
+            self._open_writers(*image.shape)
+            self.shape = image.shape
         if image.shape != self.shape:
             raise UserError(
                 'Image %d has shape %s, the first one %s; all must be alike.'
@@ -122,6 +125,7 @@ class TFRecordExporter:
                     with open(path, 'wb') as file:
                         _save_labels(file, self._labels)
             self._install()
+            self._note_number()
         except BaseException:
             self.abort()
             raise
@@ -136,14 +140,12 @@ class TFRecordExporter:
                 writer.close()
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
-    def _open_writers(self, shape):
-        channels, height, width = shape
+    def _open_writers(self, channels, height, width):
         if height != width or height & (height - 1) or height < 4 or channels not in (1, 3, 4):
             raise UserError(
                 'Images have shape %s; they must be [C, R, R] with C 1, 3 or 4 and R a '
-                'power of two from 4.' % list(shape)
+                'power of two from 4.' % [channels, height, width]
             )
-        self.shape = shape
         with _writing_errors(self.tfrecord_dir):
             for log2 in range(height.bit_length() - 1, 1, -1):
                 name = '%s-r%02d.tfrecords' % (self._name, log2)
@@ -163,6 +165,15 @@ class TFRecordExporter:
             else:
                 os.rename(self._temp_dir, self.tfrecord_dir)
 
+    def _note_number(self):
+        """Note the number of images, so that a file that is cut between two of them is found."""
+        assert self.shape is not None
+        name = '%s-r%02d.tfrecords' % (self._name, self.shape[1].bit_length() - 1)
+        with RecordFile(os.path.join(self.tfrecord_dir, name)) as records:
+            update_side_file(
+                self.tfrecord_dir, num_images={records.first_checksum(): self.cur_images}
+            )
+
     def _hidden_name(self, suffix):
         """A new name beside the data set."""
         return os.path.join(
@@ -174,6 +185,8 @@ class TFRecordExporter:
 def check_target(tfrecord_dir: str, force: bool = False) -> None:
     """Raise UserError unless a data set may be made at this path; worth a call before long work."""
     path = os.path.expanduser(tfrecord_dir)
+    if '\0' in path:
+        raise UserError('%r is no name of a folder.' % tfrecord_dir)
     if not os.path.isdir(path):
         if os.path.lexists(path):
             raise UserError('%r is a file; name a folder for the data set.' % tfrecord_dir)
@@ -192,6 +205,20 @@ def check_target(tfrecord_dir: str, force: bool = False) -> None:
         )
 
 
+def check_space(tfrecord_dir: str, num_images: int, shape: Tuple[int, int, int]) -> None:
+    """Raise UserError if images of a shape are more than a data set or the disk can hold."""
+    folder = os.path.abspath(os.path.expanduser(tfrecord_dir))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    needed, free = num_images * int(np.prod(shape)), shutil.disk_usage(folder).free
+    if num_images > MAX_IMAGES or needed > free:
+        raise UserError(
+            '%d images of %dx%d pixels need %.3g GB, there are %.3g free for %r; a data set may '
+            'have up to %d images.'
+            % (num_images, shape[2], shape[1], needed / 1e9, free / 1e9, tfrecord_dir, MAX_IMAGES)
+        )
+
+
 def _save_labels(file, labels):
     """Write what np.save would of float32 labels, part by part since all may be too many."""
     np.lib.format.write_array_header_1_0(
@@ -201,7 +228,7 @@ def _save_labels(file, labels):
         file.write(np.asarray(labels[begin : begin + _LABELS_AT_A_TIME], '<f4').tobytes())
 
 
-def image_levels(image: np.ndarray, last_side: int = 4):
+def image_levels(image: np.ndarray, last_side: int = 4) -> Iterator[np.ndarray]:
     """Yield an image [C, R, R] as uint8 at every level of detail, from full size to `last_side`."""
     level = np.asarray(image, np.float32)
     while True:
@@ -213,7 +240,7 @@ def image_levels(image: np.ndarray, last_side: int = 4):
 
 
 @contextlib.contextmanager
-def _writing_errors(path: str):
+def _writing_errors(path: str) -> Iterator[None]:
     """Turn what files and TensorFlow's writer raise, a full disk above all, into UserError."""
     try:
         yield

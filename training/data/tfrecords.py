@@ -6,10 +6,11 @@ masked CRC-32C of the payload. The payload is a tf.train.Example with `shape` = 
 """
 
 import array
+import hashlib
 import os
 import struct
 import weakref
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import google_crc32c
 import numpy as np
@@ -17,11 +18,13 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from tqdm import trange
 
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular
+from training.data.decoding import MAX_SIDE
 
 _HEADER = struct.Struct('<QI')  # length of the payload, checksum of these 8 bytes
 _CHECKSUM = struct.Struct('<I')
 _FRAME_SIZE = _HEADER.size + _CHECKSUM.size
+_LARGEST_RECORD = 4 * MAX_SIDE**2 + (1 << 20)
 
 
 def serialize_image(image: np.ndarray) -> bytes:
@@ -72,24 +75,22 @@ class RecordFile:
 
     def __init__(self, path: str):
         self.path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise UserError('Cannot open %r: %s.' % (path, os.strerror(error.errno)))
-        self.close = weakref.finalize(self, os.close, self._file)
+        file = open_regular(path)
+        self._file = file.fileno()
+        self.close = weakref.finalize(self, file.close)
         self._size = os.fstat(self._file).st_size
         if self._size == 0:
             raise UserError('%r is empty: it holds no images. Make the data set again.' % path)
-        self._layouts = ()
-        self._offsets = None
+        self._layouts: Tuple[Tuple[bytes, bytes], ...] = ()
+        self._offsets: Optional[np.ndarray] = None
         self._stride = self._record_size(0, 0)
         self.shape = self._parse(0, self.payload(0)).shape
         self._layouts = _image_layouts(self.shape)
         if not self._has_constant_stride():
             self._offsets = self._scan_offsets()
-        self.num_records = (
-            self._size // self._stride if self._offsets is None else len(self._offsets)
-        )
+            self.num_records = len(self._offsets)
+        else:
+            self.num_records = self._size // self._stride
 
     def __enter__(self) -> 'RecordFile':
         return self
@@ -127,6 +128,19 @@ class RecordFile:
             raise self._broken(index, 'its checksum does not fit its content')
         return payload
 
+    def first_checksum(self) -> str:
+        """Checksum of the first record, in hexadecimal digits: tells files apart."""
+        offset, size = self._span(0)
+        return self._pread(0, offset + size - _CHECKSUM.size, _CHECKSUM.size).hex()
+
+    def sha256(self) -> str:
+        """Hash of the checksums of all records; they are read, the images are not."""
+        digest = hashlib.sha256()
+        for index in range(self.num_records):
+            offset, size = self._span(index)
+            digest.update(self._pread(index, offset + size - _CHECKSUM.size, _CHECKSUM.size))
+        return digest.hexdigest()
+
     def _span(self, index):
         """Byte offset and size of a record with its frame."""
         if self._offsets is None:
@@ -141,7 +155,7 @@ class RecordFile:
         try:
             data = os.pread(self._file, size, offset)
         except OSError as error:
-            raise self._broken(index, os.strerror(error.errno), offset)
+            raise self._broken(index, error.strerror, offset)
         if len(data) < size:
             raise self._broken(index, 'the file ends inside it (truncated?)', offset)
         return data
@@ -163,6 +177,8 @@ class RecordFile:
         """Size of the record at an offset, its frame included; all of it must be in the file."""
         header = self._pread(index, offset, _HEADER.size)
         size = self._check_header(index, header, offset=offset) + _FRAME_SIZE
+        if size > _LARGEST_RECORD:
+            raise self._broken(index, 'with %d bytes it is larger than any image' % size, offset)
         if offset + size > self._size:
             raise self._broken(index, 'the file ends inside it (truncated?)', offset)
         return size
@@ -220,7 +236,7 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _features(shape, data: bytes) -> tf.train.Example:
+def _features(shape: Optional[Sequence[int]], data: Optional[bytes]) -> tf.train.Example:
     example = tf.train.Example()
     feature = example.features.feature
     if shape is not None:

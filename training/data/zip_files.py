@@ -5,15 +5,16 @@ Format: PKWARE's .ZIP File Format Specification (APPNOTE), sections 4.3 and 4.4.
 """
 
 import array
+import hashlib
 import os
 import struct
 import weakref
 import zlib
-from typing import Callable, Iterator, Tuple
+from typing import BinaryIO, Callable, Iterator, Tuple
 
 import numpy as np
 
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular
 from training.data.file_names import NameTable
 
 _END = struct.Struct('<4s4H2LH')  # end of central directory
@@ -23,6 +24,7 @@ _ENTRY = struct.Struct('<4s6H3L5H2L')  # of the central directory
 _LOCAL = struct.Struct('<4s5H3L2H')  # before the content of a file
 _LONGEST_COMMENT = 0xFFFF
 _NOT_HERE = 0xFFFFFFFF  # the number is in the extra field of 64-bit archives
+_LONGEST_NAME = 1024  # bytes; each name takes as much memory as the longest
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags
 
@@ -43,38 +45,57 @@ class ZipFiles:
 
     def __init__(self, path: str, wanted: Callable[[str], bool]):
         self.path = path
-        self._file = os.open(path, os.O_RDONLY)
-        self._close = weakref.finalize(self, os.close, self._file)
+        file = open_regular(path)
+        self._file = file.fileno()
+        self._size = os.fstat(self._file).st_size
+        self._close = weakref.finalize(self, file.close)
         self._shift = 0  # of all offsets, where something stands before the archive
-        positions = array.array('Q')
+        positions, contents = array.array('Q'), array.array('Q')
 
         def names():
-            for position, name in self._entries():
+            for position, content, name in self._entries(file):
                 if not name.endswith('/') and wanted(name):
                     positions.append(position)
+                    contents.append(content)
                     yield name
 
         try:
             self.names = NameTable(names())
-        except (ValueError, struct.error):
+        except (ValueError, OSError, struct.error):
             self.close()
             raise UserError('%r is no complete .zip file; copy it again from its source.' % path)
-        self._positions = np.array(positions, np.uint64)[self.names.sort()]
+        order = self.names.sort()
+        self._positions = np.array(positions, np.uint64)[order]
+        self._contents = np.array(contents, np.uint64)[order]
 
-    def read(self, index: int) -> bytes:
+    def keep(self, rows: np.ndarray) -> None:
+        """Keep only the files of these numbers, in this order."""
+        self.names.keep(rows)
+        self._positions, self._contents = self._positions[rows], self._contents[rows]
+
+    def sha256(self) -> str:
+        """Hash of the names, sizes and checksums of all files."""
+        digest = hashlib.sha256(self.names.sha256().encode())
+        digest.update(self._contents.tobytes())
+        return digest.hexdigest()
+
+    def read(self, index: int, max_size: int = 1 << 30) -> bytes:
         """Return the content of a file.
 
         Raises:
-            ValueError: it is broken, encrypted or compressed by an uncommon method.
+            ValueError: it is broken, larger than `max_size`, encrypted or compressed by an uncommon
+                method.
         """
-        begin, method, crc, packed_size = self._locate(int(self._positions[index]))
+        begin, method, crc, packed_size, size = self._locate(int(self._positions[index]))
+        if max(size, packed_size) > max_size:
+            raise ValueError('it has %d MiB, more than %d' % (size >> 20, max_size >> 20))
         content = self._read(begin, packed_size)
         if method == _DEFLATED:
             try:
-                content = zlib.decompress(content, -zlib.MAX_WBITS)
+                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size + 1)
             except zlib.error as error:
                 raise ValueError('its content in the .zip is broken: %s' % error)
-        if zlib.crc32(content) != crc:
+        if len(content) != size or zlib.crc32(content) != crc:
             raise ValueError('its checksum in the .zip does not fit its content')
         return content
 
@@ -82,19 +103,20 @@ class ZipFiles:
         """Close the archive."""
         self._close()
 
-    def _entries(self) -> Iterator[Tuple[int, str]]:
-        """Yield place and name of the entries of the central directory."""
+    def _entries(self, file: BinaryIO) -> Iterator[Tuple[int, int, str]]:
+        """Yield place, checksum with size, and name of the entries of the central directory."""
         position, end = self._find_directory()
-        with open(self.path, 'rb') as file:
-            file.seek(position)
-            while position < end:
-                fields = _ENTRY.unpack(file.read(_ENTRY.size))
-                sizes = fields[10:13]  # name, extra field, comment
-                texts = file.read(sum(sizes))
-                if fields[0] != b'PK\1\2' or len(texts) < sum(sizes):
-                    raise ValueError('its directory is broken')
-                yield position, texts[: sizes[0]].decode('utf-8' if fields[3] & _UTF8 else 'cp437')
-                position += _ENTRY.size + len(texts)
+        file.seek(position)
+        while position < end:
+            fields = _ENTRY.unpack(file.read(_ENTRY.size))
+            sizes = fields[10:13]  # name, extra field, comment
+            texts = file.read(sum(sizes))
+            too_long = sizes[0] > _LONGEST_NAME
+            if fields[0] != b'PK\1\2' or len(texts) < sum(sizes) or too_long:
+                raise ValueError('its directory is broken')
+            name = texts[: sizes[0]].decode('utf-8' if fields[3] & _UTF8 else 'cp437')
+            yield position, fields[7] << 32 | fields[9], name
+            position += _ENTRY.size + len(texts)
 
     def _find_directory(self):
         """First and last + 1 byte of the central directory."""
@@ -111,27 +133,29 @@ class ZipFiles:
             end = locator - _END64.size
             directory_size, offset = _END64.unpack(self._read(end, _END64.size))[8:10]
         begin = end - directory_size
+        if begin < 0:
+            raise ValueError('its directory lies outside')
         self._shift = begin - offset
         return begin, end
 
     def _locate(self, position):
-        """Of an entry: first byte of the content, method, checksum, packed size."""
+        """Of an entry: first byte of the content, method, checksum, packed size, size."""
         fields = _ENTRY.unpack(self._read(position, _ENTRY.size))
         flags, method, crc, packed_size = fields[3], fields[4], fields[7], fields[8]
         if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
             raise ValueError('it is encrypted, or compressed by other than the usual method')
         extra = self._read(position + _ENTRY.size + fields[10], fields[11])
-        _, packed_size, offset = _with_64_bits([fields[9], packed_size, fields[16]], extra)
+        size, packed_size, offset = _with_64_bits([fields[9], packed_size, fields[16]], extra)
         begin = self._shift + offset
         local = _LOCAL.unpack(self._read(begin, _LOCAL.size))
         if local[0] != b'PK\3\4':
             raise ValueError('it is not where the directory of the .zip says')
-        return begin + _LOCAL.size + local[9] + local[10], method, crc, packed_size
+        return begin + _LOCAL.size + local[9] + local[10], method, crc, packed_size, size
 
     def _read(self, offset, size):
         if offset < 0:
             raise ValueError('an offset is outside of the .zip')
-        data = os.pread(self._file, size, offset)
+        data = os.pread(self._file, size, offset) if offset + size <= self._size else b''
         if len(data) < size:
             raise ValueError('the .zip ends inside it')
         return data

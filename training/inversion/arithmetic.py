@@ -82,14 +82,11 @@ def check_space(Gs: Network, space: str) -> None:
     """Raise UserError unless latents of a network can be searched for in that space."""
     has_w = anatomy.has_w(Gs)
     if space in ('w', 'wplus') and not has_w:
-        raise UserError(
-            'the network %r has no W (no mapping network); --space is %s, it must be z'
-            % (Gs.name, space)
-        )
+        text = 'the network %r has no W (no mapping network); --space is %s, it must be z'
+        raise UserError(text % (Gs.name, space))
     if space == 'z' and has_w:
-        raise UserError(
-            'the network %r has a W to search in; --space is z, it must be w or wplus' % Gs.name
-        )
+        text = 'the network %r has a W to search in; --space is z, it must be w or wplus'
+        raise UserError(text % Gs.name)
 
 
 def default_space(Gs: Network, space: str) -> str:

@@ -45,13 +45,9 @@ def projection_loop(
     settings = dict(projector.settings(), **facts)
     run_dir = dnnlib.make_run_dir_path()
     result_dir, run_name = os.path.split(run_dir)
-    done = results.take_over(
-        result_dir,
-        run_name.partition('-')[2],
-        run_dir,
-        settings,
-        {target.name: target.image for target in targets},
-    )
+    images = {target.name: target.image for target in targets}
+    description = run_name.partition('-')[2]
+    done = results.take_over(result_dir, description, run_dir, settings, images)
     job = _Job(Gs, projector, targets, settings, num_snapshots, {each.name: each for each in done})
     return [job.done[target.name] for target in targets] if job.run(minibatch_size) else []
 
@@ -73,9 +69,8 @@ class _Job:
         left = [index for index, target in enumerate(self._targets) if target.name not in self.done]
         context = dnnlib.RunContext.get()
         start = context.get_time_since_start()
-        with tqdm(
-            total=len(left) * self._projector.num_steps, disable=None, leave=False, unit='step'
-        ) as progress:
+        total = len(left) * self._projector.num_steps
+        with tqdm(total=total, disable=None, leave=False, unit='step') as progress:
             for begin in range(0, len(left), size):
                 self._project(left[begin : begin + size], progress)
                 context.update()
@@ -84,10 +79,8 @@ class _Job:
                 num_left = len(left) - len(left[: begin + size])
                 seconds = (context.get_time_since_start() - start) / (begin + size) * num_left
                 if num_left:
-                    tqdm.write(
-                        '%d of %d images are done, about %s left.'
-                        % (len(self.done), len(self._targets), util.format_time(seconds))
-                    )
+                    done = '%d of %d images are done' % (len(self.done), len(self._targets))
+                    tqdm.write('%s, about %s left.' % (done, util.format_time(seconds)))
         return True
 
     def _project(self, indices, progress):
@@ -99,11 +92,8 @@ class _Job:
         projector, noises = self._projector, None
         if not projector.optimize_noise and targets[0].noises is not None:
             noises = [np.stack(maps) for maps in zip(*[target.noises for target in targets])]
-        projector.start(
-            np.stack([target.image for target in targets]),
-            [[self._settings['seed'], index] for index in indices],
-            noises,
-        )
+        seeds = [[self._settings['seed'], index] for index in indices]
+        projector.start(np.stack([target.image for target in targets]), seeds, noises)
         first = projector.get_losses()
         snapshots = []
         while projector.get_cur_step() < projector.num_steps:
@@ -111,10 +101,9 @@ class _Job:
             progress.update(len(indices))
             if projector.get_cur_step() in self._snapshots:
                 snapshots.append(projector.get_images())
+                ending = '-step%04d.png' % projector.get_cur_step()
                 for target, image in zip(targets, snapshots[-1]):
-                    results.save_picture(
-                        [image], _path(target, '-step%04d.png' % projector.get_cur_step())
-                    )
+                    results.save_picture([image], _path(target, ending))
         for position, result in enumerate(self._results(first)):
             self._save(targets[position], result, [images[position] for images in snapshots])
 
@@ -126,9 +115,8 @@ class _Job:
         alpha_powers, distances = projector.get_alpha_powers(), projector.get_distances()
         for index in range(len(dlatents)):
             figures: Dict[str, Any] = {name: float(value[index]) for name, value in last.items()}
-            figures.update(
-                (name + '_at_start', float(value[index])) for name, value in first.items()
-            )
+            for name, value in first.items():
+                figures[name + '_at_start'] = float(value[index])
             figures['distance'] = float(distances[index])
             t = None if alpha_powers is None else alpha_powers[index]
             figures['alpha_powers'] = None if t is None else t.tolist()
@@ -151,17 +139,12 @@ class _Job:
         results.save_projection(_path(target, '.npz'), target=target.image, **result)
         self.done[target.name] = EasyDict(result, name=target.name, target=target.image)
         figures = result.figures
-        tqdm.write(
-            '%s: %s'
-            % (
-                target.name,
-                ', '.join(
-                    '%s %.4g -> %.4g' % (name, figures[name + '_at_start'], figures[name])
-                    for name in ('mse', 'perceptual', 'lpips')
-                    if name in figures
-                ),
-            )
-        )
+        changes = [
+            '%s %.4g -> %.4g' % (name, figures[name + '_at_start'], figures[name])
+            for name in ('mse', 'perceptual', 'lpips')
+            if name in figures
+        ]
+        tqdm.write('%s: %s' % (target.name, ', '.join(changes)))
 
 
 def _path(target, ending):

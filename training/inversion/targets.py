@@ -2,14 +2,15 @@
 
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
-from training.data.image_files import CONVERSIONS, ImageFiles, ImageOptions, UnusableImage
+from training.data.decoding import CONVERSIONS, ImageOptions, UnusableImage
+from training.data.image_files import ImageFiles
 from training.data.opening import load_dataset
 from training.misc import adjust_dynamic_range
 from training.pictures.generate import Generator
@@ -18,16 +19,15 @@ from training.runs import training_options
 NUM_IMAGES = 3  # of a data set, where their number is not given
 _COLOURS = {1: 'gray', 3: 'rgb', 4: 'rgba'}
 
-Target = NamedTuple(
-    'Target',
-    [
-        ('name', str),  # what its files begin with
-        ('source', str),  # its seed, number or file name
-        ('title', str),  # for messages, with places for its number and that of all
-        ('image', np.ndarray),  # float32 [C, H, W] in [-1, 1]
-        ('noises', Optional[List[np.ndarray]]),
-    ],
-)  # [1, H, W] each, where they are known
+
+class Target(NamedTuple):
+    """An image to project into a network."""
+
+    name: str  # what its files begin with
+    source: str  # its seed, number or file name
+    title: str  # for messages, with places for its number and that of all
+    image: Optional[np.ndarray]  # float32 [C, H, W] in [-1, 1]
+    noises: Optional[List[np.ndarray]]  # [1, H, W] each, where they are known
 
 
 def find_targets(Gs: Network, kind: str, **options) -> List[Target]:
@@ -40,7 +40,9 @@ def find_targets(Gs: Network, kind: str, **options) -> List[Target]:
     Raises:
         UserError: the images do not fit the network, cannot be read or are not there.
     """
-    return dict(generated=generated, dataset=from_dataset, folder=from_folder)[kind](Gs, **options)
+    kinds: Dict[str, Callable[..., List[Target]]]
+    kinds = dict(generated=generated, dataset=from_dataset, folder=from_folder)
+    return kinds[kind](Gs, **options)
 
 
 def real_images(
@@ -102,7 +104,9 @@ def generated(
         return [_of_seed(seed) for seed in seeds]
     latents, noises = generator.latents(seeds), list(generator.noises(seeds) or [])
     images = generator.images(latents, noises=noises or None, as_uint8=False)
-    maps = [[m[0].astype(np.float32) for m in each] for each in noises] or [None] * len(seeds)
+    if not noises:
+        return [_of_seed(seed, image) for seed, image in zip(seeds, images)]
+    maps = [[m[0].astype(np.float32) for m in each] for each in noises]
     return [_of_seed(*values) for values in zip(seeds, images, maps)]
 
 
@@ -129,14 +133,8 @@ def from_dataset(
                 % (num_images, reals.num_images)
             )
         return [
-            Target(
-                'image%04d' % index,
-                str(index),
-                'image %d/%d',
-                _to_float(reals.get_image(index)),
-                None,
-            )
-            for index in range(num_images)
+            Target('image%04d' % i, str(i), 'image %d/%d', _to_float(reals.get_image(i)), None)
+            for i in range(num_images)
         ]
     finally:
         reals.close()
@@ -159,13 +157,11 @@ def from_folder(
         for index in range(len(files.names))[:num_images]:
             file_name = files.names[index]
             try:
-                options = ImageOptions()
+                options = ImageOptions(convert=colours if colours == 'rgba' else None)
                 if fit:
                     options = ImageOptions(resolution, True, colours)
                 else:
-                    _check_image(files.open(index), resolution, colours)
-                    if colours == 'rgba':
-                        options = ImageOptions(convert=colours)
+                    _check_image(files, index, options, resolution, colours)
                 image = files.decode(index, options)
             except UnusableImage as error:
                 raise UserError('%s in %r %s' % (file_name, path, error))
@@ -175,13 +171,15 @@ def from_folder(
                     '%r has two images whose results would be called %s; rename one' % (path, name)
                 )
             targets[name] = Target(name, file_name, 'image %d/%d', _to_float(image), None)
+        files.report()
         return list(targets.values())
     finally:
         files.close()
 
 
-def _check_image(image, resolution, colours):
+def _check_image(files, index, options, resolution, colours):
     """Raise UnusableImage unless the network can make such an image."""
+    image = files.open(index, options)
     if image.size != (resolution, resolution):
         raise UnusableImage(
             'is %dx%d pixels, the network makes %dx%d; --fit cuts out the middle '

@@ -31,11 +31,8 @@ _MEAN_BGR = [103.939, 116.779, 123.68]  # of ImageNet, subtracted as in Caffe
 
 def layer_names() -> List[str]:
     """Names of all convolutions, in their order."""
-    return [
-        'conv%d_%d' % (block, layer)
-        for block, (count, _) in enumerate(BLOCKS, 1)
-        for layer in range(1, count + 1)
-    ]
+    counts = [(block, count) for block, (count, _) in enumerate(BLOCKS, 1)]
+    return ['conv%d_%d' % (b, layer) for b, count in counts for layer in range(1, count + 1)]
 
 
 def find_weights(
@@ -70,12 +67,12 @@ def find_weights(
                 'it automatically.' % (path, URL, feature_nets.FOLDER_VARIABLE)
             )
     else:
-        path = _cached()
+        path = cached_file(URL, cache_dir())
         if path is None:
             if not download:
                 return None
             util.open_url(URL, cache_dir=cache_dir()).close()
-            path = _cached()
+            path = cached_file(URL, cache_dir())
     _check_hash(path)
     return path
 
@@ -96,27 +93,17 @@ def load_weights(path: str) -> Dict[str, np.ndarray]:
             for name in layer_names():
                 shape = [3, 3, fmaps, BLOCKS[int(name[4]) - 1][1]]
                 kernel, bias = _read_layer(file, _keras_name(name), path)
-                if list(kernel.shape) != shape or list(bias.shape) != shape[3:]:
-                    raise UserError(
-                        'The layer %s in %r has kernels %s and biases %s, VGG16 has %s and %s; '
-                        'download %s.'
-                        % (
-                            _keras_name(name),
-                            path,
-                            list(kernel.shape),
-                            list(bias.shape),
-                            shape,
-                            shape[3:],
-                            URL,
-                        )
-                    )
+                shapes = list(kernel.shape), list(bias.shape)
+                if shapes != (shape, shape[3:]):
+                    text = 'The layer %s in %r' % (_keras_name(name), path)
+                    text += ' has kernels %s and biases %s' % shapes
+                    text += ', VGG16 has %s and %s; download %s.' % (shape, shape[3:], URL)
+                    raise UserError(text)
                 weights[name + '/kernel'], weights[name + '/bias'] = kernel, bias
                 fmaps = shape[3]
     except OSError as error:
-        raise UserError(
-            'Cannot read %r as an HDF5 file: %s; download %s.'
-            % (path, ' '.join(str(error).split()), URL)
-        )
+        reason = ' '.join(str(error).split())
+        raise UserError('Cannot read %r as an HDF5 file: %s; download %s.' % (path, reason, URL))
     return weights
 
 
@@ -142,13 +129,9 @@ def features(
         for name in names[: max(map(names.index, layers)) + 1]:
             if name.endswith('_1') and name != 'conv1_1':
                 x = _halve(x)
-            kernel, bias = (
-                tf.constant(weights['%s/%s' % (name, part)], tf.float32)
-                for part in ('kernel', 'bias')
-            )
-            x = tf.nn.conv2d(
-                x, kernel, strides=[1, 1, 1, 1], padding='SAME', data_format=layout.current()
-            )
+            kernel = tf.constant(weights[name + '/kernel'], tf.float32)
+            bias = tf.constant(weights[name + '/bias'], tf.float32)
+            x = tf.nn.conv2d(x, kernel, [1, 1, 1, 1], 'SAME', data_format=layout.current())
             x = tf.nn.relu(tf.nn.bias_add(x, bias, data_format=layout.current()))
             found[name] = x
         return [layout.to_nchw(found[name]) for name in layers]
@@ -190,11 +173,6 @@ def _read_layer(file, name, path):
             'VGG16 as Keras writes them; download %s.' % (path, name, URL)
         )
     return arrays[1], arrays[0]
-
-
-def _cached():
-    """Path of the file in the download cache, None if it is not there."""
-    return cached_file(URL, cache_dir())
 
 
 def _check_hash(path):

@@ -37,9 +37,7 @@ def bias_act(
 ) -> tf.Tensor:
     """gain * act(x * style * scale + shift + b), as `fused_bias_act` documents it."""
     scale, shift = [_one_map_per_sample(value, x) for value in (scale, shift)]
-    extras = [
-        value if value is None else tf.cast(value, tf.float32) for value in (b, style, scale, shift)
-    ]
+    extras = [v if v is None else tf.cast(v, tf.float32) for v in (b, style, scale, shift)]
     attrs = dict(axis=axis, act=activation_funcs[act].cuda_idx, alpha=alpha or 0, gain=gain)
     return _forward(attrs, x, extras)
 
@@ -62,13 +60,9 @@ def _one_map_per_sample(value, x):
 
 def _forward(attrs, x, extras, ref=None, grad=0):
     """FusedBiasAct; `extras` are b, style, scale and shift, each may be None."""
-    y = custom_ops.library().fused_bias_act(
-        x,
-        *[_or_absent(value, tf.float32) for value in extras],
-        _or_absent(ref, x.dtype),
-        grad=grad,
-        **attrs,
-    )
+    extras = [_or_absent(value, tf.float32) for value in extras]
+    ref = _or_absent(ref, x.dtype)
+    y = custom_ops.library().fused_bias_act(x, *extras, ref, grad=grad, **attrs)
     y.set_shape(x.shape)
     return y
 
@@ -76,14 +70,9 @@ def _forward(attrs, x, extras, ref=None, grad=0):
 def _backward(attrs, dy, x, extras, ref, wanted):
     """FusedBiasActGrad: dx, db, dstyle, dscale, dshift as `wanted` says, else None."""
     image = x if dy is None else dy
-    grads = custom_ops.library().fused_bias_act_grad(
-        _or_absent(dy, image.dtype),
-        _or_absent(x, image.dtype),
-        *[_or_absent(value, tf.float32) for value in extras],
-        _or_absent(ref, image.dtype),
-        wanted=wanted,
-        **attrs,
-    )
+    extras = [_or_absent(value, tf.float32) for value in extras]
+    dy, x, ref = [_or_absent(value, image.dtype) for value in (dy, x, ref)]
+    grads = custom_ops.library().fused_bias_act_grad(dy, x, *extras, ref, wanted=wanted, **attrs)
     shape, axis = image.shape, attrs['axis']
     pixels, channels = _pixels(shape, axis), shape[axis : axis + 1]
     shapes = [shape, channels, shape[:1].concatenate(channels), pixels, pixels]
@@ -135,10 +124,8 @@ def _channel_sum_gradient(op, dm):
 @tf.RegisterGradient('FusedBiasActGrad')
 def _fused_bias_act_grad_gradient(op, *cotangents):
     # Gradients that are known to be zero cost a pass over the images each.
-    present = [
-        v if wanted and v.op.type != 'ZerosLike' else None
-        for v, wanted in zip(cotangents, op.get_attr('wanted'))
-    ]
+    pairs = zip(cotangents, op.get_attr('wanted'))
+    present = [v if wanted and v.op.type != 'ZerosLike' else None for v, wanted in pairs]
     is_linear = activation_funcs[_NAMES[op.get_attr('act')]].zero_2nd_grad
     return (_multilinear_gradient if is_linear else _smooth_gradient)(op, present)
 
@@ -168,19 +155,16 @@ def _multilinear_gradient(op, cotangents):
         if image is None and dy is not None:
             image = tf.zeros_like(dy)
         forward(image, [v_b, style, scale, v_shift])
+    into_style = None if style is None else to_style
+    into_scale = None if scale is None else to_scale
     if v_x is not None:
-        backward(
-            v_x,
-            style,
-            scale,
-            (None, None if style is None else to_style, None if scale is None else to_scale),
-        )
+        backward(v_x, style, scale, (None, into_style, into_scale))
     if v_style is not None:
         forward(x, [None, v_style, scale, None])
-        backward(x, v_style, scale, (to_x, None, None if scale is None else to_scale))
+        backward(x, v_style, scale, (to_x, None, into_scale))
     if v_scale is not None:
         forward(x, [None, style, v_scale, None])
-        backward(x, style, v_scale, (to_x, None if style is None else to_style, None))
+        backward(x, style, v_scale, (to_x, into_style, None))
     ddy, dx, dstyle, dscale = [tf.add_n(terms) if terms else None for terms in sums]
     return ddy, dx, None, dstyle, dscale, None, None
 

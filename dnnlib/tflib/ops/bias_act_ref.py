@@ -13,14 +13,7 @@ _SQRT2 = np.sqrt(2)
 
 
 def _activation(cuda_idx, func, def_alpha=None, def_gain=1.0, ref='y', zero_2nd_grad=False):
-    return EasyDict(
-        func=func,
-        def_alpha=def_alpha,
-        def_gain=def_gain,
-        cuda_idx=cuda_idx,
-        ref=ref,
-        zero_2nd_grad=zero_2nd_grad,
-    )
+    return EasyDict(locals())
 
 
 def _leaky_relu(u, alpha):

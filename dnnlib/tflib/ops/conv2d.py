@@ -7,6 +7,7 @@ multiplications, so that they are put together from convolutions and matrix prod
 y = conv2d(x, w), dx = input_gradient(dy, w) and dw = weight_gradient(x, dy).
 """
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import layout
@@ -65,12 +66,10 @@ def flipped(w: tf.Tensor) -> tf.Tensor:
 
 def is_for(x: tf.Tensor, w: tf.Tensor, data_format: str) -> bool:
     """Whether this module has ways of its own: on CPUs in NHWC, without groups."""
-    return (
-        data_format == 'NHWC'
-        and layout.for_device() == 'NHWC'
-        and x.shape.as_list()[3] == w.shape.as_list()[2]
-        and None not in w.shape.as_list()
-    )
+    if data_format != 'NHWC' or layout.for_device() != 'NHWC':
+        return False
+    shape = w.shape.as_list()
+    return x.shape.as_list()[3] == shape[2] and None not in shape
 
 
 # The gradients of each map with respect to its two arguments, as (map, its arguments).
@@ -136,8 +135,7 @@ def _conv_by_product(x, w, how):
     spans = [how.stride * (n - 1) + 1 for n in how.y_size]
     shifted = [
         x[:, i : i + spans[0] : how.stride, j : j + spans[1] : how.stride]
-        for i in range(how.taps)
-        for j in range(how.taps)
+        for i, j in np.ndindex(how.taps, how.taps)
     ]
     columns, out_channels = how.taps**2 * how.channels[0], how.channels[1]
     neighbourhoods = tf.reshape(tf.concat(shifted, axis=3), [-1, columns])  # [N*H*W, c*c*in]
@@ -200,9 +198,8 @@ def _weight_gradient_by_taps(x, dy, how):
     dy = tf.pad(dy, [[0, 0], [0, extra], [0, extra], [0, 0]])
     dy = tf.reshape(dy, [-1, dy.shape.as_list()[3]])
     products = []
-    for i in range(how.taps):
-        for j in range(how.taps):
-            begin = (i // stride) * width + j // stride
-            rows = phases[i % stride][j % stride][begin : begin + tf.shape(dy)[0]]
-            products.append(tf.matmul(rows, dy, transpose_a=True))
+    for i, j in np.ndindex(how.taps, how.taps):
+        begin = (i // stride) * width + j // stride
+        rows = phases[i % stride][j % stride][begin : begin + tf.shape(dy)[0]]
+        products.append(tf.matmul(rows, dy, transpose_a=True))
     return tf.stack(products)

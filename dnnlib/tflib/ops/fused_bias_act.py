@@ -50,13 +50,11 @@ def fused_bias_act(
     gain = float(spec.def_gain if gain is None else gain)
     with tf.name_scope('FusedBiasAct'):
         x = tf.convert_to_tensor(x)
-        b, style, scale, shift = [
-            None if value is None else tf.convert_to_tensor(value)
-            for value in (b, style, scale, shift)
-        ]
+        extras = [v if v is None else tf.convert_to_tensor(v) for v in (b, style, scale, shift)]
+        b, style, scale, shift = extras
         _check_shapes(x, b, axis, style, scale, shift)
         module = _module(impl, x, axis, act, alpha)
-        if act == 'linear' and gain == 1 and all(v is None for v in (b, style, scale, shift)):
+        if act == 'linear' and gain == 1 and all(v is None for v in extras):
             return x
         return module.bias_act(x, b, axis, act, alpha, gain, style, scale, shift)
 
@@ -85,10 +83,9 @@ def _module(impl, x, axis, act, alpha):
     if bias_act_native.can_do(x, axis, act, alpha):
         return bias_act_native
     if impl != 'auto':
-        raise UserError(
-            "impl='%s' of FusedBiasAct cannot do %s, axis=%d, act='%s', alpha=%s; use "
-            "impl='auto' or 'ref'" % (impl, x.dtype.name, axis, act, alpha)
-        )
+        what = "%s, axis=%d, act='%s', alpha=%s" % (x.dtype.name, axis, act, alpha)
+        text = "impl='%s' of FusedBiasAct cannot do %s; use impl='auto' or 'ref'"
+        raise UserError(text % (impl, what))
     return bias_act_ref
 
 
@@ -96,20 +93,15 @@ def _check_shapes(x, b, axis, style, scale, shift):
     rank = x.shape.rank
     assert 0 <= axis < rank, 'axis %d of a tensor of rank %d' % (axis, rank)
     n, c = x.shape[:1], x.shape[axis : axis + 1]
-    assert b is None or b.shape.is_compatible_with(c), 'bias %s for axis %d of %s' % (
-        b.shape,
-        axis,
-        x.shape,
-    )
-    assert style is None or axis > 0 and style.shape.is_compatible_with(n.concatenate(c)), (
-        'style %s for axis %d of %s' % (style.shape, axis, x.shape)
-    )
     pixels = [1 if i == axis else size for i, size in enumerate(x.shape.as_list())]
-    for name, value in [('scale', scale), ('shift', shift)]:
-        assert (
-            value is None
-            or axis > 0
-            and any(
-                value.shape.is_compatible_with([first] + pixels[1:]) for first in (pixels[0], 1)
-            )
-        ), '%s %s for axis %d of %s' % (name, value.shape, axis, x.shape)
+    maps = [pixels, [1] + pixels[1:]]
+    for name, value, shapes in [
+        ('bias', b, [c]),
+        ('style', style, [n.concatenate(c)]),
+        ('scale', scale, maps),
+        ('shift', shift, maps),
+    ]:
+        if value is not None:
+            fits = any(value.shape.is_compatible_with(shape) for shape in shapes)
+            what = '%s %s for axis %d of %s' % (name, value.shape, axis, x.shape)
+            assert fits and (axis > 0 or name == 'bias'), what

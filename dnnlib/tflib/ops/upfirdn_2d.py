@@ -142,9 +142,8 @@ def _setup_kernel(k, gain):
     if k.ndim == 1:
         k = np.outer(k, k)
     if k.ndim != 2 or k.shape[0] != k.shape[1] or k.size == 0:
-        raise UserError(
-            'a resampling kernel has shape %s; allowed are [n] and [n, n]' % list(k.shape)
-        )
+        shape = list(k.shape)
+        raise UserError('a resampling kernel has shape %s; allowed are [n] and [n, n]' % shape)
     if not np.isfinite(k).all() or np.sum(k) == 0:
         raise UserError('a resampling kernel sums to %s; it cannot be normalized' % np.sum(k))
     return k / np.sum(k) * np.float32(gain)
@@ -167,11 +166,11 @@ def _on_device(function: Callable, x, data_format):
     """Call function(x, data_format) in a layout that the device can do: on CPUs NHWC."""
     assert data_format in ('NCHW', 'NHWC')
     x = tf.convert_to_tensor(x)
-    if data_format == 'NCHW' and layout.for_device() == 'NHWC':
-        with tf.name_scope('ViaNHWC'):
-            y = function(tf.transpose(x, [0, 2, 3, 1]), 'NHWC')
-            return tf.transpose(y, [0, 3, 1, 2])
-    return function(x, data_format)
+    if data_format == 'NHWC' or layout.for_device() == 'NCHW':
+        return function(x, data_format)
+    with tf.name_scope('ViaNHWC'):
+        y = function(tf.transpose(x, [0, 2, 3, 1]), 'NHWC')
+        return tf.transpose(y, [0, 3, 1, 2])
 
 
 def _resample(x, k, up, down, pad0, pad1, data_format, impl):
@@ -193,10 +192,8 @@ def _upfirdn(x, how, data_format, impl):
     out = how.output_size(size)
     if min(out) < 1:
         sizes = tuple('%d x %d' % tuple(pair) for pair in (size, how.kernel.shape, out))
-        raise UserError(
-            'an image of %s pixels is too small for a kernel of %s: the result would '
-            'have %s' % sizes
-        )
+        text = 'an image of %s pixels is too small for a kernel of %s: the result would have %s'
+        raise UserError(text % sizes)
     with tf.name_scope('UpFirDn2D'):
         evaluate = upfirdn_native.evaluate if upfirdn_native.is_chosen(x, how, impl) else None
         return upfirdn_ref.upfirdn(x, how, data_format, evaluate)

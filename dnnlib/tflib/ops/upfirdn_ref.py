@@ -113,9 +113,8 @@ def _convolve(x, kernel, stride, pad, data_format):
 
 def _convolve_transposed(x, how, data_format):
     """Insert zeros, pad or crop and convolve: what a strided convolution's gradient computes."""
-    axes = _spatial_axes(data_format)
     stride = how.up[0]
-    size = [x.shape.as_list()[i] for i in axes]
+    size = [x.shape.as_list()[i] for i in _spatial_axes(data_format)]
     full = [(n - 1) * stride + taps for n, taps in zip(size, how.kernel.shape)]
     out = how.output_size(size)
     crop = [taps - 1 - pad[0] for taps, pad in zip(how.kernel.shape, how.pad)]
@@ -125,23 +124,17 @@ def _convolve_transposed(x, how, data_format):
     )
     made = out if same else full
     batch = x.shape.as_list()[0] or tf.shape(x)[0]
-    channels = x.shape.as_list()[_channel_axis(data_format)]
-    y = tf.nn.depthwise_conv2d_backprop_input(
-        per_axis([batch, made[0], made[1], channels], data_format),
-        _depthwise_filter(how.kernel, x, data_format),
-        x,
-        per_axis([1, stride, stride, 1], data_format),
-        'SAME' if same else 'VALID',
-        data_format=data_format,
-    )
+    channels = x.shape.as_list()[data_format.index('C')]
+    shape = per_axis([batch, *made, channels], data_format)
+    filters = _depthwise_filter(how.kernel, x, data_format)
+    strides = per_axis([1, stride, stride, 1], data_format)
+    transpose = tf.nn.depthwise_conv2d_backprop_input
+    padding = 'SAME' if same else 'VALID'
+    y = transpose(shape, filters, x, strides, padding, data_format=data_format)
     y.set_shape(per_axis([x.shape.as_list()[0], made[0], made[1], channels], data_format))
     if same:
         return y
     return _pad_or_crop(y, [[-c, o + c - f] for o, c, f in zip(out, crop, full)], data_format)
-
-
-def _channel_axis(data_format):
-    return data_format.index('C')
 
 
 def per_axis(nhwc: list, data_format: str) -> list:
@@ -150,7 +143,7 @@ def per_axis(nhwc: list, data_format: str) -> list:
 
 
 def _depthwise_filter(kernel, x, data_format):
-    channels = x.shape.as_list()[_channel_axis(data_format)]
+    channels = x.shape.as_list()[data_format.index('C')]
     return tf.constant(np.tile(kernel[:, :, np.newaxis, np.newaxis], [1, 1, channels, 1]), x.dtype)
 
 

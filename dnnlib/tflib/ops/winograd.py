@@ -27,13 +27,9 @@ _INPUT_MATRIX, _OUTPUT_MATRIX = {1: 0, 2: 2}, {1: 1, 2: 3}  # by stride: sg_wino
 
 def can_do(dtype: tf.DType, how: Geometry) -> bool:
     """Whether there is a way for such a convolution, and the compiled ops it needs are there."""
-    return (
-        dtype == tf.float32
-        and how.taps == 3
-        and how.stride in _WEIGHT_PLANES
-        and not any(number % _CHANNELS for number in how.channels)
-        and custom_ops.has_native()
-    )
+    is_known = dtype == tf.float32 and how.taps == 3 and how.stride in _WEIGHT_PLANES
+    is_full = not any(number % _CHANNELS for number in how.channels)
+    return is_known and is_full and custom_ops.has_native()
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
@@ -59,7 +55,7 @@ def weight_gradient(x: tf.Tensor, dy: tf.Tensor, how: Geometry) -> tf.Tensor:
 
 
 def _pad(how):
-    return 1 if how.padding == 'SAME' else 0
+    return int(how.padding == 'SAME')
 
 
 def _tiles(how):
