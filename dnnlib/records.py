@@ -5,7 +5,7 @@ import math
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import plain_data
-from .files import UserError
+from .files import UserError, open_regular
 
 
 def to_json(record: Any, path: str, indent: Optional[int] = None) -> str:
@@ -48,11 +48,8 @@ def read_lines(path: str, skip_unfinished: bool = False) -> List[Tuple[int, Dict
     Raises:
         UserError: it cannot be read, or a line is no object; the message names file and line.
     """
-    try:
-        with open(path, 'rb') as file:
-            lines = file.read().split(b'\n')
-    except OSError as error:
-        raise UserError('cannot read %r: %s' % (path, error.strerror))
+    with open_regular(path) as file:
+        lines = file.read().split(b'\n')
     if skip_unfinished:
         lines.pop()
     found = []

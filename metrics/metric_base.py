@@ -23,7 +23,6 @@ from training import misc
 from training.perception import feature_nets
 
 _LONGEST_LABEL = 29
-_LONGEST_ERROR = 500
 
 
 class MetricBase:
@@ -221,17 +220,6 @@ class MetricGroup:
         """The metrics that look at real images."""
         return [m for m in self.metrics if isinstance(m, FeatureMetric) and m.needs_reals]
 
-    def check_data(self, shape: Sequence[int], num_reals: int) -> None:
-        """Raise UserError if no metric at all can be had of so many real images [C, H, W]."""
-        reasons: Dict[str, List[str]] = OrderedDict()
-        for metric in self.needing_reals():
-            try:
-                metric.check_data(shape, num_reals)
-            except UserError as error:
-                reasons.setdefault(str(error), []).append(metric.name)
-        if sum(map(len, reasons.values())) == len(self.metrics):
-            raise UserError(_told(reasons))
-
     def ensure_feature_nets(self, folder: Optional[str] = None) -> None:
         """Make sure that the pretrained networks can be loaded, downloading those that are missing.
 
@@ -306,7 +294,7 @@ class MetricGroup:
                 reasons = self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
             if reasons:
-                raise UserError(_told(reasons))
+                raise UserError(told(reasons))
         except Exception as error:
             if raise_errors:
                 raise
@@ -349,8 +337,8 @@ class MetricGroup:
             metric.update_autosummaries()
 
 
-def _told(reasons):
-    """{reason: names of metrics} in a line; names of metrics that the reason has are not added."""
+def told(reasons: Dict[str, List[str]]) -> str:
+    """Line of {reason: names of metrics}; names that a reason has already are not added."""
     return '; '.join(
         reason if all(name in reason for name in names) else '%s: %s' % (', '.join(names), reason)
         for reason, names in reasons.items()
@@ -358,5 +346,5 @@ def _told(reasons):
 
 
 def _print_failure(what, error):
-    text = ' '.join(str(error).split())[:_LONGEST_ERROR]
-    print('Warning: %s failed, training goes on: %s: %s' % (what, type(error).__name__, text))
+    reason = '%s: %s' % (type(error).__name__, util.reason_of(error))
+    print('Warning: %s failed, training goes on: %s' % (what, reason))

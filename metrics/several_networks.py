@@ -10,7 +10,7 @@ import dnnlib
 from dnnlib.util import UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
-from metrics.metric_base import MetricGroup
+from metrics.metric_base import MetricGroup, told
 from training import misc
 from training.data.opening import load_dataset
 
@@ -28,7 +28,7 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
         with contextlib.closing(
             load_dataset(data_dir=work['data_dir'], **work['dataset_args'])
         ) as dataset:
-            group.check_data(dataset.shape, dataset.num_images)
+            _check_data(group, dataset.shape, dataset.num_images)
     elif need_reals:
         raise UserError(
             '%s needs real images, and no training run tells which; name the data '
@@ -42,7 +42,19 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     ) as evaluation, evaluation.graph():
         evaluation.load_generator()
         if need_reals:
-            group.check_data(evaluation.dataset.shape, len(evaluation.real_indices()))
+            _check_data(group, evaluation.dataset.shape, len(evaluation.real_indices()))
+
+
+def _check_data(group, shape, num_reals):
+    """Raise UserError if no metric at all can be had of so many real images [C, H, W]."""
+    reasons: Dict[str, List[str]] = OrderedDict()
+    for metric in group.needing_reals():
+        try:
+            metric.check_data(shape, num_reals)
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(metric.name)
+    if sum(map(len, reasons.values())) == len(group.metrics):
+        raise UserError(told(reasons))
 
 
 def run(

@@ -152,7 +152,7 @@ def test_projections_that_would_fill_the_memory_or_never_end_are_refused():
     assert 'would unpack to' in error_of(run_generator.main, 'render-projection', path)
     os.remove(path)
     os.mkfifo(path)
-    assert 'no regular file' in error_of(run_generator.main, 'render-projection', path)
+    assert 'it is no regular file' in error_of(run_generator.main, 'render-projection', path)
 
 
 @pytest.mark.parametrize('content', [b'', b'[1]', b'null', b'{"hard', b'{"hard_cases": "a"}', None])

@@ -12,13 +12,13 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from PIL import Image
 
 from dnnlib import EasyDict, plain_data, records, tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
-from dnnlib.util import UserError, atomic_write
+from dnnlib.util import UserError, atomic_write, open_regular, reading
 from training import anatomy, misc
+from training.data.decoding import opened_image
 from training.inversion import arithmetic
 
 _PICTURES = r'-(target|projected|strip|step\d+)\.png'
@@ -26,7 +26,6 @@ _PICTURES = r'-(target|projected|strip|step\d+)\.png'
 _IRRELEVANT = ('network',)
 # Settings that are read again, and their types.
 _SETTINGS = dict(network=str, network_sha256=str, optimize_alpha=bool, optimize_noise=bool)
-_LONGEST_REASON = 200
 
 
 def save_projection(
@@ -67,8 +66,9 @@ def load_projection(path: str) -> EasyDict:
     Raises:
         UserError: it cannot be read, or is something else.
     """
-    try:
-        with misc.open_file_or_url(path) as stream, np.load(stream, allow_pickle=False) as file:
+    path = os.path.expanduser(path)
+    with open_regular(path) as stream, reading(path, 'a result of run_projector.py'):
+        with np.load(stream, allow_pickle=False) as file:
             size = sum(entry.file_size for entry in file.zip.infolist())
             if size > stream.seek(0, os.SEEK_END):
                 raise ValueError('it would unpack to %d bytes' % size)
@@ -89,13 +89,6 @@ def load_projection(path: str) -> EasyDict:
             )
         _check(result)
         return result
-    except UserError:
-        raise
-    except Exception as error:  # zip files that are broken raise nearly anything
-        raise UserError(
-            '%r cannot be read as a result of run_projector.py; it is another kind of file, or '
-            'broken: %s' % (path, ' '.join(str(error).split())[:_LONGEST_REASON])
-        )
 
 
 def _check(result):
@@ -140,11 +133,9 @@ def load_picture(run_dir: str, name: str, shape: Sequence[int]) -> np.ndarray:
         UserError: it cannot be read, or is not of the shape [C, H, W] of its target.
     """
     path = os.path.join(os.path.expanduser(run_dir), name + '-projected.png')
-    try:
-        with Image.open(path) as picture:
+    with open_regular(path) as file, reading(path, 'a picture'):
+        with opened_image(file) as picture:
             pixels = np.asarray(picture, np.float32)
-    except Exception as error:  # broken pictures raise nearly anything
-        raise UserError('cannot read %r: %s' % (path, getattr(error, 'strerror', None) or error))
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if pixels.shape != tuple(shape):
         raise UserError(
@@ -159,11 +150,8 @@ def hard_cases(run_dir: str) -> List[str]:
     path = os.path.join(os.path.expanduser(run_dir), 'summary.json')
     if not os.path.exists(path):
         return []
-    try:
-        with open(path, 'rb') as file:
-            summary = plain_data.from_json(file.read().decode('utf-8'))
-    except (OSError, ValueError) as error:
-        raise UserError('cannot read %r: %s' % (path, getattr(error, 'strerror', None) or error))
+    with open_regular(path) as file, reading(path, 'a summary of run_projector.py'):
+        summary = plain_data.from_json(file.read().decode('utf-8'))
     names = summary.get('hard_cases') if isinstance(summary, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError('%r is broken: hard_cases in it is no list of names' % path)
