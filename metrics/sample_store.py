@@ -73,18 +73,15 @@ class SampleStore:
         self._units: List[Dict[str, np.ndarray]] = []
         self._saved_time = time.time()
         self.num_units = 0
-        self._name = folder
+        self._name = self._folder = folder
         self._lock: Optional[IO] = None
         try:
             self._folder, self._lock = _take_folder(folder)
         except OSError as error:
             self._warn(error)
         self._can_save = self._lock is not None
-        for path in (
-            sorted(glob.glob(os.path.join(glob.escape(self._folder), 'units-*.npz')))
-            if self._lock
-            else ()
-        ):
+        pattern = os.path.join(glob.escape(self._folder), 'units-*.npz')
+        for path in sorted(glob.glob(pattern)) if self._lock else ():
             begin, end = (int(part) for part in os.path.basename(path)[6:-4].split('-'))
             if begin == self.num_units and _is_whole(path):
                 self._files.append(path)

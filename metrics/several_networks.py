@@ -69,7 +69,7 @@ def run(
         UserError: what could not be had, after all that could be has been written and printed.
     """
     group = MetricGroup(metric_kwargs)
-    seen, rows, problems = set(), [], []  # type: Tuple[set, list, list]
+    seen, rows, problems = set(), [], []
     for network in networks:
         with misc.open_file_or_url(network) as file:
             digest = hashlib.sha256(file.read()).digest()

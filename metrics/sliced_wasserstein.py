@@ -51,7 +51,7 @@ class SWD(FeatureMetric):
         if shape[1] < MIN_RESOLUTION:
             raise UserError(
                 '%s takes images of at least %dx%d pixels, not %dx%d'
-                % (self.name, MIN_RESOLUTION, MIN_RESOLUTION, *shape[1:])
+                % (self.name, MIN_RESOLUTION, MIN_RESOLUTION, shape[1], shape[2])
             )
 
     def _from_features(self, reals, fakes):
