@@ -68,7 +68,7 @@ class _TimedEvaluation(Evaluation):
 class _Mean(Feature):
     key = 'mean'
 
-    def build(self, index, images):
+    def build(self, copies, index, images):
         return tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3])
 
 

@@ -32,6 +32,9 @@ class IS(FeatureMetric):
         if self._num_splits > 1:
             self._report_result(std, suffix='_std')
 
+    def get_protocol(self) -> dict:
+        return dict(super().get_protocol(), num_splits=self._num_splits)
+
 
 def inception_score(probabilities: np.ndarray, num_splits: int) -> Tuple[float, float]:
     """Mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))).

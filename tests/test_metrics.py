@@ -461,9 +461,12 @@ def test_too_few_real_images_are_one_line_as_too_few_generated_ones_are(place, n
         evaluate([name], dataset_args=dict(tfrecord_dir='one'))
 
 
-def test_kid_of_few_images_tells_the_size_of_its_subsets_and_has_a_spread(place):
+def test_records_tell_how_many_images_were_used_and_kid_has_a_spread(place):
     os.mkdir('run')
     evaluate(['kid50k'], 24, run_dir='run')
+    evaluate(['swd16k', 'is50k'], 60, run_dir='run')
+    assert read_record('run/metric-swd16k_n60.jsonl')['num_compared'] == NUM_REALS
+    assert read_record('run/metric-is50k_n60.jsonl')['num_splits'] == 10
     record = read_record('run/metric-kid50k_n24.jsonl')
     assert record['subset_size'] == 12 and record['results']['kid50k_n24_std'] > 0
 
