@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tensorflow.compat.v1 as tf
 
 from bench import measure, metric_toys
-from dnnlib import tflib
+from dnnlib import download, tflib
 from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
 from dnnlib.util import UserError
 from metrics import sliced_wasserstein as swd
@@ -68,7 +68,7 @@ class _TimedEvaluation(Evaluation):
 class _Mean(Feature):
     key = 'mean'
 
-    def build(self, index, images):
+    def build(self, copies, index, images):
         return tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3])
 
 
@@ -178,7 +178,8 @@ def main(argv=None) -> int:
 
     records, home = [], os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # the cache of what metrics have computed is relative
+        os.chdir(folder)
+        os.environ[download.CACHE_VARIABLE] = folder  # nothing has been computed before
         try:
             print('TensorFlow %s, images %s' % (tf.__version__, _prepare(network)))
             print('%-18s %12s %12s %12s' % ('sampling', 'samples/s', 'ms each', 'on the host'))

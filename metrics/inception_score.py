@@ -29,7 +29,11 @@ class IS(FeatureMetric):
     def _from_features(self, reals, fakes):
         mean, std = inception_score(fakes.read('features'), self._num_splits)
         self._report_result(mean, suffix='_mean')
-        self._report_result(std, suffix='_std')
+        if self._num_splits > 1:
+            self._report_result(std, suffix='_std')
+
+    def get_protocol(self) -> dict:
+        return dict(super().get_protocol(), num_splits=self._num_splits)
 
 
 def inception_score(probabilities: np.ndarray, num_splits: int) -> Tuple[float, float]:
