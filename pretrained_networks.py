@@ -7,6 +7,10 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+import dnnlib  # before NumPy and TensorFlow: it quiets them, and Ctrl-C while they start
+
+# isort: split
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 

@@ -12,6 +12,7 @@ from dnnlib.cli import number
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
 from dnnlib.tflib import custom_ops
+from dnnlib.util import UserError
 from metrics import metric_plot
 from training import runs
 from training.inversion import results
@@ -68,7 +69,7 @@ def render_projection(folder, file, moved_network, trust_network_code):
 
 
 # A function gets by name what it takes of: the values of the flags, what _load returns, the folder
-# of the run, and a path in it. A check gets the same, without folder and path.
+# of the run, and a path in it. A check gets the same, with result_dir for folder and path.
 COMMANDS = [
     Command(
         'generate-images',
@@ -76,6 +77,7 @@ COMMANDS = [
         'images of seeds',
         _with_network(flags.seeds(None), noise='random'),
         '--seeds=66,230,389,1518 --network=gdrive:networks/stylegan2-ffhq-config-f.pkl',
+        images.check_images,
     ),
     Command(
         'style-mixing-example',
@@ -90,7 +92,7 @@ COMMANDS = [
             noise='const',
         ),
         '--row-seeds=85,100,75 --col-seeds=55,821,1789',
-        images.check_styles,
+        images.check_style_mixing,
     ),
     Command(
         'generate-video',
@@ -139,6 +141,7 @@ COMMANDS = [
             ),
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
+        figures.check_sample_grid,
     ),
     Command(
         'fr-maps',
@@ -213,7 +216,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         options['run_dirs'] = options['run_dirs'] or runs.training_runs(result_dir)
     loading, loaded = None, {}
     if 'network' in options or 'networks' in options:
-        names = options.pop('networks', None) or [options.pop('network')]
+        names = options.pop('networks') if 'networks' in options else [options.pop('network')]
+        if not names:
+            raise UserError('--networks names no network')
         loading = dict(
             networks=[pretrained_networks.find(name, result_dir).paths[-1] for name in names],
             trust_network_code=options.pop('trust_network_code'),
@@ -222,7 +227,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         loaded = _load(**loading)
     cli.check_writable_dir(result_dir)
     if command.check is not None:
-        command.check(**taken_by(command.check, dict(options, **loaded)))
+        known = dict(options, result_dir=result_dir, **loaded)
+        command.check(**taken_by(command.check, known))
     options.update(command=command.name, loading=loading)
     cli.submit(result_dir, command.name, 'run_generator.run', **options)
 

@@ -29,7 +29,7 @@ _FLAGS = (
         flags.CLASS,
         flag(
             '--num-samples',
-            number(int, 1, 10**9),
+            number(int, 1, 10**7),
             "images or pairs in place of each metric's own number; results are labelled with it",
         ),
         flags.seed('of all that is random; the same seed gives the same figures', 0),

@@ -86,5 +86,5 @@ def append(run_dir: str, name: str, line: str, facts: dict) -> None:
     """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
     for extension, text in [('txt', line), ('jsonl', json.dumps(facts, default=str))]:
         path = os.path.join(run_dir, 'metric-%s.%s' % (name, extension))
-        with open(path, 'a') as file:
+        with open(path, 'a', **dnnlib.util.TEXT) as file:
             file.write(text + '\n')

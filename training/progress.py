@@ -30,7 +30,7 @@ class Progress:
         self._total_nimg = total_nimg
         self._resume_time = resume_time
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
-        self.writer = tf.summary.FileWriter(run_dir)
+        self.writer = tf.summary.FileWriter(tfutil.folder_name(run_dir))
         self._peak_memory = engine.peak_gpu_memory(engine.device(0))
         self._start_time = self._tick_time = self._last_time = time.time()
         self._tick_nimg = start_nimg
@@ -102,7 +102,7 @@ class Progress:
         autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2**30)
         stats = save_summaries(self.writer, cur_nimg)
         self.writer.flush()
-        with open(self._stats_path, 'a') as file:
+        with open(self._stats_path, 'a', encoding='utf-8') as file:
             file.write(json.dumps(dict(stats, timestamp=now)) + '\n')
 
         def figure(name, template):

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 import dnnlib
 from dnnlib import tflib
 from dnnlib.tflib import engine
+from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import misc, option_groups
 from training.data.opening import load_dataset
@@ -141,7 +142,7 @@ def training_loop(
         G.setup_weight_histograms()
         D.setup_weight_histograms()
     metrics = MetricGroup(metric_arg_list)
-    health = Health(G, Gs, final_sched.minibatch_gpu)
+    health = Health(G, D, Gs, final_sched.minibatch_gpu)
     snapshots = _Snapshots(run_dir)
 
     print('Training for %g kimg...\n' % total_kimg)
@@ -180,6 +181,13 @@ def training_loop(
                 ticks_until(cur_tick, network_snapshot_ticks),
                 health.examine,
             )
+            reason = health.reason_to_stop()
+            if reason:
+                raise UserError(
+                    'training cannot go on: %s after %.1f kimg; %s; choose a smaller learning rate '
+                    'or --gamma, or go on from a snapshot by --set resume_pkl=FILE'
+                    % (reason, cur_nimg / 1000, snapshots.describe())
+                )
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
                 save_fakes('fakes%06d.png' % (cur_nimg // 1000))
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
