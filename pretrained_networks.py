@@ -7,14 +7,14 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-import dnnlib  # before NumPy and TensorFlow: it quiets them, and Ctrl-C while they start
+from dnnlib import cli, util  # before TensorFlow, see `dnnlib`
 
 # isort: split
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib import cli, tflib, util
+from dnnlib import tflib
 from dnnlib.flags import Command, flag, parse_command
 from dnnlib.tflib import engine, network_code, pickles, weights
 from dnnlib.tflib.network import Network

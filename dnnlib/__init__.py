@@ -45,7 +45,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
 warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
 
 
-
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -76,7 +75,7 @@ def full_version() -> str:
 
     def read(name):
         try:
-            with open(os.path.join(git, name), **encoding='utf-8') as file:
+            with open(os.path.join(git, name), encoding='utf-8') as file:
                 return file.read()
         except OSError:
             return ''

@@ -97,7 +97,7 @@ def str_to_bool(text: str) -> bool:
     raise argparse.ArgumentTypeError('%r is neither yes/true/t/y/1 nor no/false/f/n/0' % text)
 
 
-class number:  # noqa: N801 - used as a function
+class number:
     """Flag type: a number from `low` to `high`, neither nan nor infinite.
 
     Args:

@@ -8,10 +8,10 @@ import fnmatch
 import os
 import shutil
 import stat
-from typing import IO, BinaryIO, Iterable, Iterator, List, Optional, Tuple
+from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 
 # How text is written: names of files may be bytes that are no text, which Python has as surrogates.
-TEXT = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
+TEXT: Dict[str, Any] = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
 _LONGEST_REASON = 300  # characters of an error's own text
 
 

@@ -51,9 +51,7 @@ class Health:
 
     def __init__(self, G: Network, D: Network, Gs: Network, minibatch_size: int):
         self._scalars = noise_scalars(G)
-        self._sums = {
-            name: _sums(net.vars) for name, net in [('G', G), ('D', D), ('Gs', Gs)]
-        }
+        self._sums = {name: _sums(net.vars) for name, net in [('G', G), ('D', D), ('Gs', Gs)]}
         self._in_training = [_sums(net.trainables) for net in (G, D)]
         self._last_weights: List[np.ndarray] = []
         self._idle_ticks = 0
@@ -102,9 +100,8 @@ class Health:
             )
         return 'Warning: %s' % '; '.join(problems) if problems else None
 
-
     def reason_to_stop(self) -> Optional[str]:
-        """Why the networks will never learn again, None if they may; for each tick, after `examine`."""
+        """Why the networks will never learn again, None if they may; after each `examine`."""
         for name, sums in tflib.run(self._sums).items():
             if not np.isfinite(sums).all():
                 return 'the weights of %s are not finite' % name

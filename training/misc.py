@@ -80,7 +80,7 @@ def convert_to_pil_image(image: np.ndarray, drange: Sequence[float] = (0, 1)) ->
 
 
 def drawable(text: str) -> str:
-    """Text with escapes for what fonts and files cannot have: bytes of a file's name that are none."""
+    """Text with escapes for bytes of a file's name that are no text, which fonts do not have."""
     return text.encode('utf-8', 'backslashreplace').decode('utf-8')
 
 

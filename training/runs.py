@@ -45,7 +45,9 @@ def trained_kimg(run_dir: str) -> Optional[float]:
     """Thousands of images that a run had seen at its last tick; None if it does not tell."""
     kimg = None
     try:
-        with open(os.path.join(os.path.expanduser(run_dir), 'stats.jsonl'), encoding='utf-8') as file:
+        with open(
+            os.path.join(os.path.expanduser(run_dir), 'stats.jsonl'), encoding='utf-8'
+        ) as file:
             for line in file:
                 kimg = json.loads(line).get('Progress/kimg', kimg)
     except (OSError, ValueError):  # no such file, or a line cut off

@@ -1,6 +1,5 @@
 """The training schedule: what depends on the number of images seen so far."""
 
-import itertools
 from typing import Callable, Dict, Mapping, Optional
 
 import numpy as np
@@ -89,7 +88,7 @@ def check_minibatches(
         if legal:
             advice = 'choose --minibatch-gpu from ' + legal
         else:  # rounded up to what so many devices with the smallest number of images each make
-            least = num_gpus * next(filter(is_legal_on_device, itertools.count(1)))
+            least = num_gpus * next(filter(is_legal_on_device, range(1, 4096)), 1)
             advice = 'choose another --minibatch-size, such as %d' % (-(-size // least) * least)
         raise UserError(
             'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'

@@ -150,9 +150,7 @@ class TFRecordExporter:
             for log2 in range(height.bit_length() - 1, 1, -1):
                 name = '%s-r%02d.tfrecords' % (self._name, log2)
                 self._writers.append(
-                    tf.python_io.TFRecordWriter(
-                        os.fsencode(os.path.join(self._temp_dir, name))
-                    )
+                    tf.python_io.TFRecordWriter(os.fsencode(os.path.join(self._temp_dir, name)))
                 )
 
     def _install(self):

@@ -17,10 +17,12 @@ from PIL import Image
 from dnnlib import EasyDict, tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
-from dnnlib.util import UserError, atomic_write
+from dnnlib.util import UserError, atomic_write, open_regular, reading
 from training import anatomy, misc
 from training.inversion import arithmetic
 
+_KIND = 'a result of run_projector.py'
+_MOST_BYTES = 1 << 30  # of a result's arrays
 _PICTURES = r'-(target|projected|strip|step\d+)\.png'
 # Settings that need not agree for two runs to give the same results.
 _IRRELEVANT = ('network',)
@@ -64,26 +66,40 @@ def load_projection(path: str) -> EasyDict:
     Raises:
         UserError: it cannot be read, or is something else.
     """
-    try:
-        with np.load(os.path.expanduser(path), allow_pickle=False) as file:
-            noises = sum(bool(re.match(r'noise\d+$', key)) for key in file.files)
-            return EasyDict(
-                name=os.path.splitext(os.path.basename(path))[0],
-                dlatents=file['latents'],
-                target=file['target'],
-                noises=[file['noise%d' % index] for index in range(noises)],
-                alpha_powers=file['alpha_powers'] if 'alpha_powers' in file.files else None,
-                settings=json.loads(str(file['settings'])),
-                figures=json.loads(str(file['figures'])),
-                curves={
-                    key[len('curve_') :]: file[key]
-                    for key in file.files
-                    if key.startswith('curve_')
-                },
-            )
-    except Exception as error:  # zip files that are broken raise nearly anything
-        reason = getattr(error, 'strerror', None) or 'it is another kind of file, or broken'
-        raise UserError('%r cannot be read as a result of run_projector.py: %s' % (path, reason))
+    with open_regular(os.path.expanduser(path)) as file, reading(path, _KIND), np.load(
+        file, allow_pickle=False
+    ) as arrays:
+        if sum(entry.file_size for entry in arrays.zip.infolist()) > _MOST_BYTES:
+            raise ValueError('it unpacks to more than %d MiB' % (_MOST_BYTES >> 20))
+        found = {name: arrays[name] for name in arrays.files}
+        settings, figures = [json.loads(str(found.pop(key))) for key in ('settings', 'figures')]
+        _check_texts(settings)
+        if not isinstance(figures, dict):
+            raise ValueError('its figures have no names')
+        if any(array.dtype.kind != 'f' for array in found.values()):
+            raise ValueError('its arrays are no numbers')
+        noises = sum(bool(re.match(r'noise\d+$', key)) for key in found)
+        return EasyDict(
+            name=os.path.splitext(os.path.basename(path))[0],
+            dlatents=found['latents'],
+            target=found['target'],
+            noises=[found['noise%d' % index] for index in range(noises)],
+            alpha_powers=found.get('alpha_powers'),
+            settings=settings,
+            figures=figures,
+            curves={
+                key[len('curve_') :]: curve
+                for key, curve in found.items()
+                if key.startswith('curve_')
+            },
+        )
+
+
+def _check_texts(settings):
+    """Raise ValueError unless settings name the network, with its hash."""
+    texts = [settings[key] for key in ('network', 'network_sha256')]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError('its settings do not name the network')
 
 
 def load_run(run_dir: str) -> List[EasyDict]:
@@ -101,11 +117,10 @@ def load_run(run_dir: str) -> List[EasyDict]:
 def load_picture(run_dir: str, name: str) -> np.ndarray:
     """The projected image of a result, float32 [C, H, W] in [-1, 1]; UserError if it is gone."""
     path = os.path.join(os.path.expanduser(run_dir), name + '-projected.png')
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture, np.float32)
-    except OSError as error:
-        raise UserError('cannot read %r: %s' % (path, error.strerror or error))
+    with open_regular(path) as file, reading(path, 'a picture'), Image.open(file) as picture:
+        if picture.format != 'PNG' or picture.mode not in ('L', 'RGB', 'RGBA'):
+            raise ValueError('it is %s of mode %s' % (picture.format, picture.mode))
+        pixels = np.asarray(picture, np.float32)
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return misc.adjust_dynamic_range(pixels, [0, 255], [-1, 1])
 
@@ -115,8 +130,11 @@ def hard_cases(run_dir: str) -> List[str]:
     path = os.path.join(os.path.expanduser(run_dir), 'summary.json')
     if not os.path.exists(path):
         return []
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)['hard_cases']
+    with open_regular(path) as file, reading(path, 'a summary of run_projector.py'):
+        names = json.loads(file.read().decode('utf-8'))['hard_cases']
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError('its hard_cases are no list of names')
+        return names
 
 
 def file_sha256(path_or_url: str) -> str:

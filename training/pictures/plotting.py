@@ -34,7 +34,7 @@ class Panel(NamedTuple):
 
 
 def check_size(columns: int, rows: int, cell: int) -> None:
-    """Raise UserError if a picture of so many cells of `cell` x `cell` pixels would be too large."""
+    """Raise UserError if a picture of so many cells of `cell`^2 pixels would be too large."""
     if max(columns, rows) * cell > _LONGEST_SIDE or columns * rows * cell**2 > _MOST_PIXELS:
         raise UserError(
             'a picture of %d x %d images of %dx%d pixels is too large; choose fewer seeds'
