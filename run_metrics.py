@@ -107,6 +107,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         class_index=args.class_index,
         trust_network_code=args.trust_network_code,
     )
+    for network in work['networks']:  # the last one may come to its turn after days
+        pretrained_networks.check_generator(network)
     check(group, work)
     group.ensure_feature_nets(args.feature_nets_dir)
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)

@@ -146,7 +146,7 @@ def parse_int_list(text: str) -> List[int]:
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
             raise argparse.ArgumentTypeError('%r is no list of numbers such as 1,5,9 or 0-3' % text)
         if max(len(first.lstrip('0')), len(last.lstrip('0'))) > len(str(MAX_SEED)):
-            raise argparse.ArgumentTypeError('%s is more than %d' % (part.strip(), MAX_SEED))
+            raise argparse.ArgumentTypeError('%.40s is more than %d' % (part.strip(), MAX_SEED))
         start, stop = int(first), int(last or first)
         if stop < start:
             raise argparse.ArgumentTypeError('the range %r runs backwards' % part.strip())
