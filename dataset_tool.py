@@ -69,7 +69,6 @@ _SEED = number(int, 0, MAX_SEED)
 _CROPS = number(int, 1, 10**7)
 _PIXELS = number(int, 0, 1 << 13)
 _SIDE = number(int, 4, 1 << 13)
-_PART = number(float, 0, 1)
 
 
 def _colour(text):
@@ -232,8 +231,8 @@ _COMMANDS = [
                 'pixels',
             ),
             flag('--k', number(int, 1, 1 << 16), 'nearest neighbours that an image links to', 20),
-            flag('--a', _PART, 'weight of a link of mean squared length', 0.95),
-            flag('--damping', _PART, 'part of a score that links bring', 0.85),
+            flag('--a', float, 'weight of a link of mean squared length', 0.95),
+            flag('--damping', float, 'part of a score that links bring', 0.85),
             flag(
                 '--vgg16',
                 'FILE',

@@ -133,7 +133,7 @@ def refuse(place, monkeypatch, capsys):
         (['render-projection', 'other.npz'], ['rgb.pkl is not the network']),
         (['render-projection', 'binary'], ['binary']),
         (['render-projection', '/dev/zero'], ['/dev/zero', 'no regular file']),
-        (['render-projection', 'run'], ["'run'", 'no regular file']),
+        (['render-projection', 'run'], ["'run'", 'directory']),
     ],
 )
 def test_run_generator(refuse, argv, words):
