@@ -111,18 +111,18 @@ class number:
 
     def __call__(self, text: str) -> Any:
         value = self._kind(text)
-        problem = self.problem(value)
+        problem = self.problem(value, text)
         if problem:
             raise argparse.ArgumentTypeError(problem)
         return value
 
-    def problem(self, value: float) -> str:
-        """What is wrong with a value, '' if nothing is."""
+    def problem(self, value: float, text: str = '') -> str:
+        """What is wrong with a value, as the user wrote it, '' if nothing is."""
         low, high, above = self._range
         if low <= value <= high and not (above and value == low):  # nan is neither
             return ''
-        return 'is %s; it must be %s %s and at most %s' % (
-            value,
+        return 'is %.40s; it must be %s %s and at most %s' % (
+            text or value,
             'greater than' if above else 'at least',
             low,
             high,

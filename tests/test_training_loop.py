@@ -4,6 +4,7 @@ wrong.
 
 import collections
 import errno
+import glob
 import json
 import os
 import re
@@ -246,6 +247,31 @@ def test_a_broken_record_ends_training_with_its_place(train, data_dir, tmp_path)
     finally:
         with open(path, 'wb') as file:
             file.write(data)
+
+
+def test_weights_that_are_not_finite_end_training_before_a_snapshot_has_them(
+    train, monkeypatch, tmp_path
+):
+    original = train_graph.TrainGraph.steps
+
+    def steps(self, sched, counter):
+        yield from original(self, sched, counter)
+        if counter == 5:
+            (var,) = [
+                x for x in tf.trainable_variables() if x.name == 'G_synthesis/4x4/Const/const:0'
+            ]
+            tflib.set_vars({var: np.full(var.shape.as_list(), np.nan)})
+
+    monkeypatch.setattr(train_graph.TrainGraph, 'steps', steps)
+    with pytest.raises(UserError) as error:
+        train(total_kimg=10)
+    line = str(error.value)
+    assert line.startswith('training cannot go on: the weights of G are not finite after 0.1 kimg')
+    assert 'last snapshot: ' in line and 'network-snapshot-000000.pkl; choose' in line
+    snapshots = glob.glob(str(tmp_path / '00000-test' / 'network-*.pkl'))
+    assert snapshots == [str(tmp_path / '00000-test' / 'network-snapshot-000000.pkl')]
+    for net in misc.load_pkl(snapshots[0]):
+        assert all(np.isfinite(value).all() for value in tflib.run(net.trainables).values())
 
 
 def test_abort_txt_ends_training_early(train, monkeypatch, tmp_path):

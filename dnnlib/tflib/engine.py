@@ -12,6 +12,8 @@ import re
 from typing import List
 
 import tensorflow.compat.v1 as tf
+
+from dnnlib.util import TEXT
 from tensorflow.python.client import device_lib
 from tensorflow.python.ops import nccl_ops
 
@@ -92,7 +94,7 @@ def runs_source_for_tf1() -> bool:
 def cpu_has_bfloat16() -> bool:
     """Whether convolutions in bfloat16 are fast on this CPU."""
     if uses_bfloat16():
-        with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
+        with contextlib.suppress(OSError), open('/proc/cpuinfo', **TEXT) as file:
             return bool(re.search(r'\b(avx512_bf16|amx_bf16|bf16)\b', file.read()))
     return False
 
