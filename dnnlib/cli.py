@@ -168,7 +168,7 @@ def parse_name_list(text: str) -> List[str]:
     names = [name.strip() for name in text.split(',')]
     if not all(names):
         raise argparse.ArgumentTypeError('%r has an empty name between its commas' % text)
-    return names
+    return [any_text(name) for name in names]
 
 
 def existing_dir(path: str) -> str:
@@ -201,7 +201,7 @@ def check_space(folder: str, number: int, num_bytes: float, what: str = 'images'
     if num_bytes > free and disk.total:  # some network disks tell nothing
         raise UserError(
             '%d %s take about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another '
-            '--result-dir' % (number, what, num_bytes / 2**30, folder, free / 2**30)
+            'disk by --result-dir' % (number, what, num_bytes / 2**30, folder, free / 2**30)
         )
 
 

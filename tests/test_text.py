@@ -70,7 +70,9 @@ def test_tensorboard_events_are_written_to_folders_of_any_name(tmp_path, name):
     path = os.path.join(str(tmp_path), os.fsdecode(name))
     os.mkdir(path)
     with tf.Graph().as_default():
-        tf.summary.FileWriter(tfutil.folder_name(path)).close()
+        writer = tf.summary.FileWriter(tfutil.folder_name(path))
+        writer.add_summary(tf.Summary(), 1)
+        writer.close()
     assert [file for file in os.listdir(path) if file.startswith('events')]
 
 

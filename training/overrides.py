@@ -7,9 +7,10 @@ import inspect
 import json
 import os
 import re
+from argparse import ArgumentTypeError
 from typing import Any, Dict, List, Optional, Tuple
 
-from dnnlib.cli import MAX_SEED, number, parse_json
+from dnnlib.cli import MAX_SEED, any_text, number, parse_json
 from dnnlib.tflib import precision
 from dnnlib.util import UserError, open_regular, reading
 from training import configs, misc, runs
@@ -224,8 +225,15 @@ def _check_bounds(options):
             problem = bound.problem(each) if isinstance(each, (int, float)) else ''
             if problem:
                 raise UserError('%s %s' % (path, problem))
-    if not str(options.get('dataset_args', {}).get('tfrecord_dir', 'demo')).strip():
-        raise UserError('dataset_args.tfrecord_dir is empty; name a data set or leave it out')
+    folder = options.get('dataset_args', {}).get('tfrecord_dir')
+    for path, text in [
+        ('dataset_args.tfrecord_dir', folder),
+        ('data_dir', options.get('data_dir')),
+    ]:
+        try:
+            any_text(str(text))
+        except ArgumentTypeError as error:
+            raise UserError('%s %s' % (path, error))
 
 
 def _kind(value):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib import tflib
+from dnnlib import cli, tflib
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
@@ -97,6 +97,11 @@ def training_loop(
     G.print_layers()
     D.print_layers()
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
+    snapshots = _Snapshots(dnnlib.make_run_dir_path())
+    num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
+    snapshots.check_disk(
+        (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
+    )
     grid_latents = np.random.randn(np.prod(grid_size), *G.input_shape[1:])
 
     def save_fakes(filename):
@@ -143,7 +148,6 @@ def training_loop(
         D.setup_weight_histograms()
     metrics = MetricGroup(metric_arg_list)
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
-    snapshots = _Snapshots(run_dir)
 
     print('Training for %g kimg...\n' % total_kimg)
     context = dnnlib.RunContext.get()
@@ -219,6 +223,15 @@ class _Snapshots:
     def __init__(self, run_dir):
         self._run_dir = run_dir
         self.last = None
+
+    def check_disk(self, networks, number):
+        """Raise UserError if the disk does not hold two of `number` snapshots, warn if not all."""
+        numbers = sum(var.shape.num_elements() for net in networks for var in net.vars.values())
+        cli.check_space(self._run_dir, min(number, 2), min(number, 2) * 4 * numbers, 'snapshots')
+        try:
+            cli.check_space(self._run_dir, number, number * 4 * numbers, 'snapshots')
+        except UserError as error:
+            print('Warning: %s' % error)
 
     def save(self, networks, filename):
         path = os.path.join(self._run_dir, filename)
