@@ -278,16 +278,16 @@ def test_weights_that_are_not_finite_end_training_before_a_snapshot_has_them(
 
 def test_a_disk_that_is_too_small_is_found_before_training(session, monkeypatch, capsys):
     usage = collections.namedtuple('usage', 'total used free')
-    monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage(1000, 950, 50))
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage(1000, 940, 60))
     net = tflib.Network('G', toy_networks.affine)
     numbers = sum(np.size(value) for value in tflib.run(net.vars).values())
-    assert numbers == 6
+    assert numbers == 7
     snapshots = training_loop._Snapshots('.')
     snapshots.check_disk([net], 2)
     assert capsys.readouterr().out == ''
     snapshots.check_disk([net], 1000)
-    assert capsys.readouterr().out.startswith('Warning: 1000 snapshots take about 2.24e-05 GiB')
-    with pytest.raises(UserError, match='2 snapshots take about 8.94e-08 GiB'):
+    assert capsys.readouterr().out.startswith('Warning: 1000 snapshots take about 2.61e-05 GiB')
+    with pytest.raises(UserError, match='2 snapshots take about 1.04e-07 GiB'):
         snapshots.check_disk([net, net], 1000)
 
 
