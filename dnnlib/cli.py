@@ -186,22 +186,24 @@ def check_writable_dir(path: str) -> None:
         raise UserError('cannot write to %s; choose a folder that you may write to' % path)
 
 
-def check_space(folder: str, number: int, num_bytes: float, what: str = 'images') -> None:
-    """Raise UserError if outputs are more than MAX_OUTPUTS, or than a disk has free space for.
+def check_space(
+    folder: str, number: int, num_bytes: float, what: str = 'images', most: int = MAX_OUTPUTS
+) -> None:
+    """Raise UserError if outputs are more than `most`, or than a disk has free space for.
 
     Args:
         folder: where they will be; it need not exist yet. number, num_bytes: of all outputs.
         what: their name in the plural.
     """
-    if number > MAX_OUTPUTS:
-        raise UserError('these are %d %s; there may be %d at a time' % (number, what, MAX_OUTPUTS))
+    if number > most:
+        raise UserError('these are %d %s; there may be %d at a time' % (number, what, most))
     folder = _existing_parent(folder)
     disk = shutil.disk_usage(folder)
     free = disk.free
     if num_bytes > free and disk.total:  # some network disks tell nothing
         raise UserError(
-            '%d %s take about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another '
-            'disk by --result-dir' % (number, what, num_bytes / 2**30, folder, free / 2**30)
+            '%d %s take about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
+            % (number, what, num_bytes / 2**30, folder, free / 2**30)
         )
 
 

@@ -12,10 +12,10 @@ import re
 from typing import List
 
 import tensorflow.compat.v1 as tf
-
-from dnnlib.util import TEXT
 from tensorflow.python.client import device_lib
 from tensorflow.python.ops import nccl_ops
+
+from dnnlib.util import TEXT
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
