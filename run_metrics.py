@@ -9,7 +9,7 @@ import pretrained_networks
 from dnnlib import cli, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
-from dnnlib.tflib import custom_ops
+from dnnlib.tflib import custom_ops, engine
 from dnnlib.util import UserError
 from metrics import metric_defaults
 from metrics.several_networks import check, run  # noqa: F401 - run by its official name
@@ -97,6 +97,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         names = ', '.join(metric_defaults.metric_defaults)
         raise UserError('--metrics names no metric; choose from %s' % names)
     custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
     group = metric_defaults.make_group(args.metrics, args.num_samples, args.class_index)
     work = dict(
         find_networks(args),

@@ -201,6 +201,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         return
     cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])

@@ -19,6 +19,7 @@ import run_metrics
 import run_projector
 import run_training
 from dnnlib import cli, tflib
+from dnnlib.tflib import engine
 from tests.test_run_generator import SIZES
 from training import misc
 from training.data.tfrecord_exporter import TFRecordExporter
@@ -234,6 +235,13 @@ def test_other_programs(refuse, program, argv, words):
     line = refuse(program, argv)
     assert all(word in line for word in words), line
     assert not os.path.exists('new')
+
+
+@pytest.mark.parametrize('program, argv', [('training', ['--dataset=tiny']), ('metrics', [])])
+def test_more_devices_than_there_are(refuse, monkeypatch, program, argv):
+    monkeypatch.setattr(engine, '_local_gpus', lambda: ['one'])
+    line = refuse(program, argv + ['--metrics=cond', '--num-gpus=2'])
+    assert line == 'Error: --num-gpus is 2; there are 1 GPUs'
 
 
 def test_a_full_disk_is_found_before_the_first_image(refuse, monkeypatch):

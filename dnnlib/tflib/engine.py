@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.client import device_lib
 from tensorflow.python.ops import nccl_ops
 
-from dnnlib.util import TEXT
+from dnnlib.util import TEXT, UserError
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
@@ -97,6 +97,12 @@ def cpu_has_bfloat16() -> bool:
         with contextlib.suppress(OSError), open('/proc/cpuinfo', **TEXT) as file:
             return bool(re.search(r'\b(avx512_bf16|amx_bf16|bf16)\b', file.read()))
     return False
+
+
+def check_devices(number: int) -> None:
+    """Raise UserError if there are GPUs, but fewer than wanted; CPUs stand in for any number."""
+    if 0 < len(_local_gpus()) < number:
+        raise UserError('--num-gpus is %d; there are %d GPUs' % (number, len(_local_gpus())))
 
 
 def device(index: int) -> str:
