@@ -66,9 +66,7 @@ _POSITIONALS = {
 }
 _COUNT = number(int, 1, 10**9)
 _SEED = number(int, 0, MAX_SEED)
-_CROPS = number(int, 1, 10**7)
-_PIXELS = number(int, 0, 1 << 13)
-_SIDE = number(int, 4, 1 << 13)
+_PIXELS = number(int, 0, 1 << 16)
 
 
 def _colour(text):
@@ -118,7 +116,7 @@ _COMMANDS = [
         ['tfrecord_dir', 'image_dir'],
         [
             _SHUFFLE,
-            flag('--resize', _SIDE, 'resize to NxN pixels, a power of two'),
+            flag('--resize', int, 'resize to NxN pixels, a power of two'),
             flag('--crop', bool, 'cut out the middle square'),
             flag('--convert', sorted(CONVERSIONS), 'convert all images to this kind'),
             flag('--skip-bad', bool, 'leave out files that cannot be used'),
@@ -132,8 +130,8 @@ _COMMANDS = [
         'make a data set of random square crops of photographs',
         ['tfrecord_dir', 'image_dir'],
         [
-            flag('--resolution', _SIDE, 'side of the images, a power of two', 32),
-            flag('--num-images', _CROPS, 'number of crops', 5000),
+            flag('--resolution', int, 'side of the images, a power of two', 32),
+            flag('--num-images', int, 'number of crops', 5000),
             flag('--seed', _SEED, 'determines the crops', 0),
             flag('--min-scale', float, "smallest crop, as part of a photograph's short side", 0.25),
             flag('--max-scale', float, 'largest crop, likewise', 1.0),
@@ -223,14 +221,14 @@ _COMMANDS = [
         'make a data set of the most typical images of another one, by PageRank',
         ['tfrecord_dir', 'source'],
         [
-            flag('--num', _COUNT, 'number of images to choose', 100000),
+            flag('--num', int, 'number of images to choose', 100000),
             flag(
                 '--features',
                 FEATURES,
                 'what images are compared by: 16x16 pixels, or VGG16',
                 'pixels',
             ),
-            flag('--k', number(int, 1, 1 << 16), 'nearest neighbours that an image links to', 20),
+            flag('--k', int, 'nearest neighbours that an image links to', 20),
             flag('--a', float, 'weight of a link of mean squared length', 0.95),
             flag('--damping', float, 'part of a score that links bring', 0.85),
             flag(

@@ -202,7 +202,7 @@ def check_space(
     free = disk.free
     if num_bytes > free and disk.total:  # some network disks tell nothing
         raise UserError(
-            '%d %s take about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
+            '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
             % (number, what, num_bytes / 2**30, folder, free / 2**30)
         )
 

@@ -222,13 +222,17 @@ def test_run_training(refuse, argv, words):
         (
             'dataset_tool',
             ['create_from_crops', 'new', 'run', '--num-images=1000000000000'],
-            ['--num-images'],
+            ['1000000000000 images'],
         ),
         ('dataset_tool', ['create_from_crops', 'new', 'run', '--seed=4294967296'], ['--seed']),
         ('dataset_tool', ['create_from_crops', 'new', 'run', '--min-scale=nan'], ['--min-scale']),
         ('dataset_tool', ['create_mnistrgb', 'new', 'run', '--random-seed=4294967296'], ['seed']),
-        ('dataset_tool', ['select_by_pagerank', 'new', 'run', '--num=-1'], ['--num']),
-        ('dataset_tool', ['select_by_pagerank', 'new', 'run', '--damping=nan'], ['--damping']),
+        ('dataset_tool', ['select_by_pagerank', 'new', 'datasets/tiny', '--num=-1'], ['--num']),
+        (
+            'dataset_tool',
+            ['select_by_pagerank', 'new', 'datasets/tiny', '--damping=nan'],
+            ['--damping'],
+        ),
     ],
 )
 def test_other_programs(refuse, program, argv, words):
@@ -248,7 +252,7 @@ def test_a_full_disk_is_found_before_the_first_image(refuse, monkeypatch):
     usage = namedtuple('usage', 'total used free')
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage(1 << 30, 1 << 30, 1 << 20))
     line = refuse('generator', ['generate-images', '--network=rgb.pkl', '--seeds=0-999999'])
-    assert '1000000 images take about 0.0894 GiB' in line and '0.000977 GiB free' in line
+    assert '1000000 images need about 0.0894 GiB' in line and '0.000977 GiB free' in line
 
 
 def test_pictures_of_two_sizes_do_not_stand_in_one_grid():

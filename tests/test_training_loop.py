@@ -286,8 +286,8 @@ def test_a_disk_that_is_too_small_is_found_before_training(session, monkeypatch,
     snapshots.check_disk([net], 2)
     assert capsys.readouterr().out == ''
     snapshots.check_disk([net], 1000)
-    assert capsys.readouterr().out.startswith('Warning: 1000 snapshots take about 2.61e-05 GiB')
-    with pytest.raises(UserError, match='2 snapshots take about 1.04e-07 GiB'):
+    assert capsys.readouterr().out.startswith('Warning: 1000 snapshots need about 2.61e-05 GiB')
+    with pytest.raises(UserError, match='2 snapshots need about 1.04e-07 GiB'):
         snapshots.check_disk([net, net], 1000)
 
 
