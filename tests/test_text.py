@@ -79,9 +79,9 @@ def test_tensorboard_events_are_written_to_folders_of_any_name(tmp_path, name):
 def test_every_text_file_is_opened_in_an_encoding_that_is_told():
     def is_untold(call):
         name = getattr(call.func, 'id', getattr(call.func, 'attr', ''))
-        mode = [x.value for x in call.args[1:2] if isinstance(x, ast.Constant)] or ['r']
+        (mode,) = [getattr(x, 'value', getattr(x, 's', 'r')) for x in call.args[1:2]] or ['r']
         told = {keyword.arg for keyword in call.keywords} & {'encoding', None}
-        is_open = isinstance(call.func, ast.Name) and name == 'open' and 'b' not in mode[0]
+        is_open = isinstance(call.func, ast.Name) and name == 'open' and 'b' not in mode
         return (is_open or name in ('read_text', 'write_text')) and not told
 
     found = []

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import zipfile
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
@@ -66,11 +67,12 @@ def load_projection(path: str) -> EasyDict:
     Raises:
         UserError: it cannot be read, or is something else.
     """
-    with open_regular(os.path.expanduser(path)) as file, reading(path, _KIND), np.load(
-        file, allow_pickle=False
-    ) as arrays:
-        if sum(entry.file_size for entry in arrays.zip.infolist()) > _MOST_BYTES:
-            raise ValueError('it unpacks to more than %d MiB' % (_MOST_BYTES >> 20))
+    with open_regular(os.path.expanduser(path)) as file, reading(path, _KIND):
+        with zipfile.ZipFile(file) as archive:  # of NumPy, older versions complain of broken ones
+            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+                raise ValueError('it unpacks to more than %d MiB' % (_MOST_BYTES >> 20))
+        file.seek(0)
+        arrays = np.load(file, allow_pickle=False)
         found = {name: arrays[name] for name in arrays.files}
         settings, figures = [json.loads(str(found.pop(key))) for key in ('settings', 'figures')]
         _check_texts(settings)
