@@ -6,11 +6,10 @@ starts: import it first.
 
 import os
 import re
-import sys
 import warnings
 from typing import Optional
 
-from . import submission, util
+from . import interrupt, submission, util
 from .submission.run_context import RunContext
 from .submission.submit import (
     PathType,
@@ -32,6 +31,7 @@ __all__ = [
     'convert_path',
     'full_version',
     'get_path_from_template',
+    'interrupt',
     'make_run_dir_path',
     'submission',
     'submit_run',
@@ -44,34 +44,13 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
 # TensorFlow 1.14 uses NumPy types in a way that newer NumPy versions announce to end.
 warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
 
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def _end_quietly(kind, error, trace):
-    """Ctrl-C while a program imports its modules ends as it does in `cli.run_cli`."""
-    cause = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__  # compiled modules turn it into an ImportError
-    if cause is None:
-        sys.__excepthook__(kind, error, trace)
-        return
-    sys.stderr.write('Interrupted.\n')
-    sys.exit(130)
-
-
-# The programs stand beside this package; others keep their tracebacks.
-if os.path.dirname(os.path.abspath(getattr(sys.modules['__main__'], '__file__', ''))) == _ROOT:
-    sys.excepthook = _end_quietly
-
-
 # The run that this process is in, None outside of one.
 submit_config: Optional[SubmitConfig] = None
 
 
 def full_version() -> str:
     """The version, with the commit if these sources are a git clone: '0.9.0 (1a2b3c4)'."""
-    git = os.path.join(_ROOT, '.git')
+    git = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), '.git')
 
     def read(name):
         try:
