@@ -54,16 +54,20 @@ def plot_metric(folder, run_dirs, metric):
     metric_plot.save_metric_plot(os.path.join(folder, 'metric.png'), series, metric)
 
 
-def check_projection(file, moved_network):
-    """Find out whether a projection and its network are there."""
-    results.network_of(results.load_projection(file), moved_network)
+def check_projection(file, moved_network, trust_network_code):
+    """Find out whether a projection and its network are there and fit together."""
+    results.shapes_in(*_projection(file, moved_network, trust_network_code))
+
+
+def _projection(file, moved_network, trust_network_code):
+    result = results.load_projection(file)
+    network = results.network_of(result, moved_network)
+    return pretrained_networks.load_generator(network, trust_network_code), result
 
 
 def render_projection(folder, file, moved_network, trust_network_code):
     """Write the image that was found for a target, the same to the last bit."""
-    result = results.load_projection(file)
-    network = results.network_of(result, moved_network)
-    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    Gs, result = _projection(file, moved_network, trust_network_code)
     image = results.Renderer(Gs, result).render(result)
     results.save_picture([image], os.path.join(folder, result.name + '.png'))
 

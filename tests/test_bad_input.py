@@ -60,6 +60,7 @@ def place(tmp_path_factory):
 def save_results(path):
     """Projections that are broken in several ways, <what>.npz."""
     settings = {'network': str(path / 'rgb.pkl'), 'network_sha256': 'x'}
+    sha256 = results.file_sha256(settings['network'])
     arrays = dict(latents=np.zeros([4, 8]), target=np.zeros([3, 8, 8]))
     for name, change in {
         'list': {'settings': '[]'},
@@ -69,6 +70,7 @@ def save_results(path):
         'figures': {'figures': '[1]'},
         'text': {'latents': np.array(['a'])},
         'other': {},
+        'misfit': {'settings': json.dumps(dict(settings, network_sha256=sha256))},
     }.items():
         texts = dict(settings=json.dumps(settings), figures='{}')
         np.savez(str(path / (name + '.npz')), **dict(arrays, **dict(texts, **change)))
@@ -130,6 +132,7 @@ def refuse(place, monkeypatch, capsys):
         (['render-projection', 'text.npz'], ['text.npz', 'no numbers']),
         (['render-projection', 'cut.npz'], ['cut.npz']),
         (['render-projection', 'bomb.npz'], ['bomb.npz', '1024 MiB']),
+        (['render-projection', 'misfit.npz'], ['does not fit', '[[4, 8]]']),
         (['render-projection', 'other.npz'], ['rgb.pkl is not the network']),
         (['render-projection', 'binary'], ['binary']),
         (['render-projection', '/dev/zero'], ['/dev/zero', 'no regular file']),
@@ -206,6 +209,11 @@ def test_run_training(refuse, argv, words):
         ('networks', ['import', './rgb.pkl', 'rgb.pkl'], ['rgb.pkl', 'both input and output']),
         (
             'projector',
+            ['project-generated-images', '--network=rgb.pkl', '--seeds=0-9999999'],
+            ['--seeds', '10000000 numbers'],
+        ),
+        (
+            'projector',
             ['project-generated-images', '--num-steps=99999999999'],
             ['--num-steps is 99999999999', '1000000'],
         ),
@@ -249,9 +257,12 @@ def test_more_devices_than_there_are(refuse, monkeypatch, program, argv):
 
 
 def test_a_full_disk_is_found_before_the_first_image(refuse, monkeypatch):
+    flags = ['--network=rgb.pkl', '--seeds=0-999999']
     usage = namedtuple('usage', 'total used free')
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage(1 << 30, 1 << 30, 1 << 20))
-    line = refuse('generator', ['generate-images', '--network=rgb.pkl', '--seeds=0-999999'])
+    line = refuse('projector', ['project-generated-images', '--vgg16=none'] + flags)
+    assert '1000000 projections need about 1.43 GiB' in line
+    line = refuse('generator', ['generate-images'] + flags)
     assert '1000000 images need about 0.0894 GiB' in line and '0.000977 GiB free' in line
 
 
