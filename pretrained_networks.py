@@ -43,7 +43,7 @@ def _published_paths():
 
 gdrive_urls = {_PREFIX + path: _URL + path for path in _published_paths()}
 
-_loaded: Dict[Tuple, Any] = {}  # (path or URL, trusted, graph) -> content of the file
+_LOADED = ('pretrained_networks',)  # a tuple, so that tf.train.export_meta_graph passes it over
 
 
 class Found(NamedTuple):
@@ -133,12 +133,21 @@ def _by_role(loaded, path):
 
 def _load(path_or_gdrive_path, trust_network_code):
     tflib.init_tf()
-    key = (get_path_or_url(path_or_gdrive_path), trust_network_code, tf.get_default_graph())
-    if key not in _loaded:
+    loaded = _loaded_into(tf.get_default_graph())
+    key = (get_path_or_url(path_or_gdrive_path), trust_network_code)
+    if key not in loaded:
         opened = open_network_file(path_or_gdrive_path, trust_network_code)
         with opened as file, tf.device(engine.device(0)):
-            _loaded[key] = pickles.load(file, trust_network_code)
-    return _loaded[key]
+            loaded[key] = pickles.load(file, trust_network_code)
+    return loaded[key]
+
+
+def _loaded_into(graph) -> Dict[Tuple, Any]:
+    """(path or URL, trusted) -> content of the file; it goes with the graph."""
+    holder = graph.get_collection_ref(_LOADED)
+    if not holder:
+        holder.append({})
+    return holder[0]
 
 
 def info(file: str, build: bool = False) -> None:

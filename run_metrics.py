@@ -2,11 +2,12 @@
 """Evaluate networks: `python run_metrics.py --metrics=fid50k,ppl_wend,cond` (see --help)."""
 
 import argparse
+import os
 import sys
 from typing import Any, Dict, List, Optional
 
 import pretrained_networks
-from dnnlib import cli, flags
+from dnnlib import cli, download, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine
@@ -44,7 +45,7 @@ _FLAGS = (
         flags.FEATURE_NETS,
     )
     + flags.group('speed', flags.NUM_GPUS, flags.REQUIRE_NATIVE_OPS)
-    + flags.group('output', flags.RESULT_DIR)
+    + flags.group('output', flags.RESULT_DIR, flags.CACHE_DIR)
 )
 
 _EXAMPLES = [
@@ -96,6 +97,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not args.metrics:
         names = ', '.join(metric_defaults.metric_defaults)
         raise UserError('--metrics names no metric; choose from %s' % names)
+    if args.cache_dir is not None:
+        cli.check_writable_dir(args.cache_dir)
+        os.environ[download.CACHE_VARIABLE] = args.cache_dir
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
     group = metric_defaults.make_group(args.metrics, args.num_samples, args.class_index)

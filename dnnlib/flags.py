@@ -203,6 +203,12 @@ FEATURE_NETS = flag(
     'their files runs (default: $STYLEGAN2_FEATURE_NETS)',
     dest='feature_nets_dir',
 )
+CACHE_DIR = flag(
+    '--cache-dir',
+    'DIR',
+    'folder of downloads and of what was found of real images (default: $STYLEGAN2_CACHE_DIR, or '
+    '~/.cache/stylegan2)',
+)
 RUN_DATASET = flag('--dataset', 'NAME', "data set in --data-dir (default: the run's)")
 RUN_DATA_DIR = flag('--data-dir', 'DIR', "folder of data sets (default: the run's, or datasets)")
 

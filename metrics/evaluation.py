@@ -1,6 +1,7 @@
 """What is evaluated and how: one network, real images, devices, seed; and gathering its samples."""
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ class Evaluation:
     """One network under evaluation; arguments as those of `metric_base.MetricGroup.run`.
 
     As a context manager it deletes, when all went well, the files for going on after an
-    interruption.
+    interruption, and frees its graphs.
 
     Attributes:
         network_sha256: hash of the network file. generator: facts about the generator, once it was
@@ -80,12 +81,13 @@ class Evaluation:
         return self
 
     def __exit__(self, error_type, *_rest) -> None:
-        if error_type is None:
-            for store in self._stores:
-                store.remove()
+        for store in self._stores:
+            store.close(is_done=error_type is None)
         for dataset in [self._dataset, self._label_source]:
             if dataset is not None:
                 dataset.close()
+        # Graphs refer to themselves, and Python seldom looks at what has lived for a while.
+        gc.collect()
 
     @property
     def dataset(self):

@@ -23,10 +23,14 @@ class Feature:
     nets: List[str] = []
     is_cached = False
 
-    def open(self, evaluation) -> None:
-        """Load what is needed for an `Evaluation` into the default graph."""
+    def load(self, evaluation) -> List[Network]:
+        """Load what an `Evaluation` needs into the default graph: a copy for each device.
 
-    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
+        The caller keeps it: metrics outlive graphs.
+        """
+        return []
+
+    def build(self, copies: List[Network], index: int, images: tf.Tensor) -> tf.Tensor:
         """Features of uint8 images [N, C, H, W] on device `index`: a tensor [N, ...]."""
         raise NotImplementedError
 
@@ -34,8 +38,8 @@ class Feature:
         """Arrays [N, ...] to keep, made of a value of the tensor that `build` returned."""
         return {'features': value}
 
-    def size(self) -> Optional[int]:
-        """Number of features of an image, once open; None: it is not fixed."""
+    def size(self, copies: List[Network]) -> Optional[int]:
+        """Number of features of an image; None: it is not fixed."""
         return None
 
 
@@ -47,16 +51,15 @@ class NetFeature(Feature):
     def __init__(self, net_name: str):
         self.key = net_name.rsplit('.', 1)[0]
         self.nets = [net_name]
-        self._copies: List[Network] = []
 
-    def open(self, evaluation):
-        self._copies = evaluation.load_feature_net(self.nets[0])
+    def load(self, evaluation) -> List[Network]:
+        return evaluation.load_feature_net(self.nets[0])
 
-    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
-        return apply_net(self._copies[index], to_rgb(tf.cast(images, tf.float32)))
+    def build(self, copies: List[Network], index: int, images: tf.Tensor) -> tf.Tensor:
+        return apply_net(copies[index], to_rgb(tf.cast(images, tf.float32)))
 
-    def size(self) -> Optional[int]:
-        return self._copies[0].output_shape[1]
+    def size(self, copies: List[Network]) -> Optional[int]:
+        return copies[0].output_shape[1]
 
 
 def copies_on_devices(net: Network, num_gpus: int) -> List[Network]:

@@ -4,15 +4,16 @@ import hashlib
 import json
 import os
 import time
-from typing import Dict
+from typing import Dict, List
 
 import numpy as np
 
 from dnnlib import tflib
 from dnnlib.download import cache_dir
+from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
-from metrics.features import Feature, copies_on_devices
-from metrics.sample_store import ArrayStore, Samples
+from metrics.features import copies_on_devices
+from metrics.sample_store import ArrayStore, Samples, warn_once
 
 
 class ImageFeatures:
@@ -22,23 +23,32 @@ class ImageFeatures:
         self._evaluation = evaluation
         self._fakes: Dict[tuple, tuple] = {}  # (minibatch, key): (store, number, seconds)
         self._reals: Dict[tuple, Samples] = {}
+        self._impossible: Dict[object, str] = {}  # metric: why it cannot be computed
 
     def compute_fakes(self, metrics: list) -> float:
         """Generate images and compute their features, in one pass for all these metrics.
+
+        Metrics that cannot be computed for this network and data are left out; `fakes` says why.
 
         Returns:
             Seconds that this took, now or before.
         """
         passes: Dict[int, list] = {}
         for metric in metrics:
-            if not self._is_computed(metric):
+            if not (self._is_computed(metric) or metric in self._impossible):
                 passes.setdefault(metric.minibatch_per_gpu, []).append(metric)
         for minibatch, members in passes.items():
             self._generate(minibatch, members)
-        return sum({self._fakes[_address(m)][2] for m in metrics})
+        return sum({self._fakes[_address(m)][2] for m in metrics if m not in self._impossible})
 
     def fakes(self, metric) -> Samples:
-        """Features of generated images, after `compute_fakes`."""
+        """Features of generated images, after `compute_fakes`.
+
+        Raises:
+            UserError: the metric cannot be computed for this network and data.
+        """
+        if metric in self._impossible:
+            raise UserError(self._impossible[metric])
         store = self._fakes[_address(metric)][0]
         return Samples(store, metric.num_images, metric.feature.key + '.')
 
@@ -80,20 +90,17 @@ class ImageFeatures:
 
     def _generate(self, minibatch, metrics):
         start, evaluation = time.time(), self._evaluation
-        features: Dict[str, Feature] = {m.feature.key: m.feature for m in metrics}
-        numbers = {
-            key: max(m.num_images for m in metrics if m.feature.key == key)
-            for key in sorted(features)
-        }
         with evaluation.graph():
-            Gs = evaluation.load_generator()
-            if any(metric.needs_reals for metric in metrics):
-                _check_fit(evaluation.generator, evaluation.dataset)
-            generators = copies_on_devices(Gs, evaluation.num_gpus)
-            for feature in features.values():
-                feature.open(evaluation)
-            for metric in metrics:
-                metric.check_number(features[metric.feature.key].size())
+            generators = copies_on_devices(evaluation.load_generator(), evaluation.num_gpus)
+            nets: Dict[str, List[Network]] = {}
+            metrics = [metric for metric in metrics if self._is_possible(metric, nets)]
+            if not metrics:
+                return
+            features = {metric.feature.key: metric.feature for metric in metrics}
+            numbers = {
+                key: max(m.num_images for m in metrics if m.feature.key == key)
+                for key in sorted(features)
+            }
 
             def make_inputs(_unit, rng):
                 return dict(
@@ -107,7 +114,10 @@ class ImageFeatures:
                     *[inputs['latents'], inputs['labels']][: net.num_inputs], **evaluation.Gs_kwargs
                 )
                 images = tflib.convert_images_to_uint8(images)
-                return {key: feature.build(index, images) for key, feature in features.items()}
+                return {
+                    key: feature.build(nets[key], index, images)
+                    for key, feature in features.items()
+                }
 
             def convert(unit, values):
                 return {
@@ -137,11 +147,26 @@ class ImageFeatures:
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
+    def _is_possible(self, metric, nets):
+        """Whether a metric can be computed; adds the networks of its feature to `nets`."""
+        evaluation, feature = self._evaluation, metric.feature
+        try:
+            if metric.needs_reals:
+                _check_fit(evaluation.generator, evaluation.dataset)
+                metric.check_data(evaluation.dataset.shape, len(evaluation.real_indices()))
+            if feature.key not in nets:
+                nets[feature.key] = feature.load(evaluation)
+            metric.check_number(feature.size(nets[feature.key]))
+        except UserError as error:
+            self._impossible[metric] = str(error)
+            return False
+        return True
+
     def _look_at_reals(self, feature, indices, minibatch):
         evaluation = self._evaluation
         dataset = evaluation.dataset
         with evaluation.graph():
-            feature.open(evaluation)
+            nets = feature.load(evaluation)
 
             def make_inputs(unit, rng):
                 places = unit * minibatch + np.arange(minibatch)
@@ -156,7 +181,7 @@ class ImageFeatures:
                 return dict(images=images)
 
             def make_outputs(index, inputs):
-                return dict(value=feature.build(index, inputs['images']))
+                return dict(value=feature.build(nets, index, inputs['images']))
 
             def convert(unit, values):
                 return feature.convert(
@@ -204,12 +229,22 @@ def _check_fit(generator, dataset):
 def _load(path):
     if not os.path.isfile(path):
         return None
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return Samples(ArrayStore(arrays), len(next(iter(arrays.values()))))
+    try:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return Samples(ArrayStore(arrays), len(next(iter(arrays.values()))))
+    except Exception:  # zip files that are broken raise nearly anything
+        print('Warning: %r is broken; real images are looked at again.' % path)
+        return None
 
 
 def _save(path, samples):
-    os.makedirs(cache_dir(), exist_ok=True)
-    with atomic_write(path) as file:
-        np.savez(file, **{name: samples.read(name) for name in samples.names()})
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with atomic_write(path) as file:
+            np.savez(file, **{name: samples.read(name) for name in samples.names()})
+    except (OSError, UserError) as error:
+        warn_once(
+            'features of real images are not kept (%s: %s); --cache-dir names another place'
+            % (os.path.dirname(path), getattr(error, 'strerror', None) or error)
+        )

@@ -29,7 +29,8 @@ class IS(FeatureMetric):
     def _from_features(self, reals, fakes):
         mean, std = inception_score(fakes.read('features'), self._num_splits)
         self._report_result(mean, suffix='_mean')
-        self._report_result(std, suffix='_std')
+        if self._num_splits > 1:
+            self._report_result(std, suffix='_std')
 
 
 def inception_score(probabilities: np.ndarray, num_splits: int) -> Tuple[float, float]:

@@ -1,13 +1,13 @@
 """How well images can be projected: the figures of table 4 of "On Noise Injection in GANs"."""
 
-import json
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 import dnnlib
-from dnnlib.util import atomic_write
+from dnnlib import records
+from dnnlib.util import UserError, atomic_write
 from metrics import paper_tables
 from training.inversion import grid, results
 
@@ -36,13 +36,13 @@ def summarize(projections: Sequence[Any], hard_cases: Sequence[str]) -> Dict[str
 
 
 def _means(figures):
-    """Means of all figures, and their number; t of each layer likewise."""
-    means = {
-        name: np.mean([each[name] for each in figures], axis=0).tolist()
-        for name in figures[0]
-        if figures[0][name] is not None
-    }
-    return dict(means, num_images=len(figures))
+    """Means of the figures that all have, and their number; t of each layer likewise."""
+    means: Dict[str, Any] = dict(num_images=len(figures))
+    for name in figures[0]:
+        values = [each.get(name) for each in figures]
+        if None not in values and len({np.shape(value) for value in values}) == 1:
+            means[name] = np.mean(values, axis=0).tolist()
+    return means
 
 
 def label(settings: Dict[str, Any]) -> str:
@@ -87,27 +87,38 @@ def report(projections: Sequence[Any], hard_cases: Sequence[str]) -> None:
     summary, settings = summarize(projections, hard_cases), projections[0].settings
     about = dict(settings=settings, hard_cases=hard_cases, version=dnnlib.full_version())
     with atomic_write(dnnlib.make_run_dir_path('summary.json'), 'w') as file:
-        json.dump(dict(summary, **about), file, indent=4)
+        file.write(records.to_json(dict(summary, **about), 'summary.json', indent=4))
     print('\n'.join([''] + table([(label(settings), summary)])))
 
 
 def check_runs(run_dirs: Sequence[str]) -> None:
     """Raise UserError unless `compare` can be done."""
-    grid.common_names([(folder, results.load_run(folder)) for folder in run_dirs])
+    _read_runs(run_dirs)
+
+
+def _read_runs(run_dirs):
+    """For each run (folder, projections of the images that all have, pictures, hard cases)."""
+    found_by_run = [(folder, results.load_run(folder)) for folder in run_dirs]
+    names = grid.common_names(found_by_run)
+    runs = []
+    for folder, found in found_by_run:
+        found = [result for result in found if result.name in names]
+        if len({result.target.shape for result in found}) > 1:
+            raise UserError('the images in %r are not of one size' % folder)
+        pictures = [results.load_picture(folder, each.name, each.target.shape) for each in found]
+        runs.append((folder, found, pictures, results.hard_cases(folder)))
+    return runs
 
 
 def compare(run_dirs: Sequence[str]) -> None:
     """Write a picture with a column for each run into the current run folder, and print a table."""
-    found_by_run = [(folder, results.load_run(folder)) for folder in run_dirs]
-    names = grid.common_names(found_by_run)
     rows, columns = [], []
-    for folder, found in found_by_run:
-        found = [result for result in found if result.name in names]
+    for folder, found, pictures, hard_cases in _read_runs(run_dirs):
         title = label(found[0].settings)
         row = '%s (%s)' % (title, os.path.basename(os.path.abspath(folder)))
-        rows.append((row, summarize(found, results.hard_cases(folder))))
-        columns.append((title, [results.load_picture(folder, name) for name in names]))
-    origin = [result.target for result in found_by_run[0][1] if result.name in names]
+        rows.append((row, summarize(found, hard_cases)))
+        columns.append((title, pictures))
+        origin = [result.target for result in found]  # the same of all runs
     path = dnnlib.make_run_dir_path('grid.png')
     with atomic_write(path) as file:
         grid.make_grid([('Origin', origin)] + columns).save(file, 'PNG')

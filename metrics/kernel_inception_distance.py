@@ -8,11 +8,14 @@ from metrics.features import NetFeature
 from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
+_SMALLEST_SUBSET = 2  # the estimate looks at pairs
+
 
 class KID(FeatureMetric):
     """Squared maximum mean discrepancy of generated and real images; lower is better, 0 for equal.
 
-    Its expected value does not depend on the number of images.
+    Its expected value does not depend on the number of images. Below `subset_size` images, subsets
+    are half of them, so that they differ.
     """
 
     def __init__(
@@ -23,20 +26,34 @@ class KID(FeatureMetric):
         )
         self._num_subsets = num_subsets
         self._subset_size = subset_size
+        self._used_size = subset_size
 
     def min_images(self, num_features: Optional[int]) -> int:
-        return 2
+        return 2 * _SMALLEST_SUBSET
 
     def _from_features(self, reals, fakes):
         real, fake, rng = reals.read('features'), fakes.read('features'), self.make_rng('subsets')
-        mean, std = kernel_distance(real, fake, rng, self._num_subsets, self._subset_size)
+        self._used_size = size_of_subsets(self._subset_size, len(real), len(fake))
+        if self._used_size < self._subset_size:
+            print(
+                '%s: subsets of %d images, in place of %d.'
+                % (self.name, self._used_size, self._subset_size)
+            )
+        mean, std = kernel_distance(real, fake, rng, self._num_subsets, self._used_size)
         self._report_result(mean, fmt='%-10.6f')
-        self._report_result(std, suffix='_std', fmt='%-10.6f')
+        if self._num_subsets > 1:
+            self._report_result(std, suffix='_std', fmt='%-10.6f')
 
     def get_protocol(self) -> dict:
         return dict(
-            super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._subset_size
+            super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._used_size
         )
+
+
+def size_of_subsets(wanted: int, num_reals: int, num_fakes: int) -> int:
+    """Images in a subset: as wanted, or half of the images where there are no more than that."""
+    smaller = min(num_reals, num_fakes)
+    return wanted if wanted < smaller else smaller // 2
 
 
 def kernel_distance(
@@ -50,13 +67,12 @@ def kernel_distance(
 
     Args:
         reals, fakes: [N, F] and [M, F].
-        subset_size: images in a subset, drawn without replacement; at most min(N, M) are.
+        subset_size: images in a subset, drawn without replacement.
     """
-    size = min(subset_size, len(reals), len(fakes))
     values = []
     for _ in range(num_subsets):
-        x = reals[rng.choice(len(reals), size, replace=False)]
-        y = fakes[rng.choice(len(fakes), size, replace=False)]
+        x = reals[rng.choice(len(reals), subset_size, replace=False)]
+        y = fakes[rng.choice(len(fakes), subset_size, replace=False)]
         values.append(squared_mmd(x, y))
     return float(np.mean(values)), float(np.std(values))
 

@@ -7,7 +7,8 @@ implements `_evaluate`.
 
 import os
 import time
-from typing import Dict, List, Optional, Tuple
+from collections import OrderedDict
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from training import misc
 from training.perception import feature_nets
 
 _LONGEST_LABEL = 29
-_LONGEST_ERROR = 500
 
 
 class MetricBase:
@@ -148,7 +148,12 @@ class FeatureMetric(MetricBase):
         self.check_number(None)
 
     def min_images(self, num_features: Optional[int]) -> int:
-        """Least number of generated images that makes sense; num_features None: not known yet."""
+        """Least number of images that makes sense.
+
+        Args:
+            num_features: of an image; None: not known yet, or the number of real images is asked
+                for, of which some metrics make do with fewer.
+        """
         return 1
 
     def check_number(self, num_features: Optional[int]) -> None:
@@ -157,6 +162,14 @@ class FeatureMetric(MetricBase):
             raise UserError(
                 '%s of %d images says nothing; it takes at least %d'
                 % (self.name, self.num_images, self.min_images(num_features))
+            )
+
+    def check_data(self, shape: Sequence[int], num_reals: int) -> None:
+        """Raise UserError if the metric cannot be had of so many real images [C, H, W]."""
+        if num_reals < self.min_images(None):
+            raise UserError(
+                '%s of %d real images says nothing; it takes at least %d'
+                % (self.name, num_reals, self.min_images(None))
             )
 
     def _from_features(self, reals, fakes) -> None:
@@ -203,9 +216,9 @@ class MetricGroup:
         self.metrics: List[MetricBase] = [util.call_func_by_name(**k) for k in metric_kwarg_list]
         self.image_shape: Optional[List[int]] = None
 
-    def needing_reals(self) -> List[str]:
-        """Names of the metrics that look at real images."""
-        return [m.name for m in self.metrics if isinstance(m, FeatureMetric) and m.needs_reals]
+    def needing_reals(self) -> List[FeatureMetric]:
+        """The metrics that look at real images."""
+        return [m for m in self.metrics if isinstance(m, FeatureMetric) and m.needs_reals]
 
     def ensure_feature_nets(self, folder: Optional[str] = None) -> None:
         """Make sure that the pretrained networks can be loaded, downloading those that are missing.
@@ -248,6 +261,7 @@ class MetricGroup:
             seed: of all that is random; the same seed gives the same figures.
             trust_network_code: run code that is embedded in the pickle.
             raise_errors: False: a metric that fails is reported in one line, and the others go on.
+                True: errors are raised; UserErrors of metrics when the others are done.
             class_index: look at real and generated images of this class alone.
             feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
             reals: 'first' or 'random', which real images are taken where not all are; None: what is
@@ -277,14 +291,18 @@ class MetricGroup:
                 feature_nets_dir,
                 reals,
             ) as evaluation:
-                self._evaluate_each(evaluation, log_results, raise_errors)
+                reasons = self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
+            if reasons:
+                raise UserError(told(reasons))
         except Exception as error:
             if raise_errors:
                 raise
             _print_failure('metrics', error)
 
     def _evaluate_each(self, evaluation, log_results, raise_errors):
+        """Evaluate the metrics; returns why some could not be, {reason: their names}."""
+        reasons: Dict[str, List[str]] = OrderedDict()
         try:
             evaluation.images.compute_fakes(
                 [metric for metric in self.metrics if isinstance(metric, FeatureMetric)]
@@ -297,9 +315,13 @@ class MetricGroup:
                 metric.evaluate(evaluation, log_results)
             except Exception as error:
                 metric.reset()
-                if raise_errors:
+                if not raise_errors:
+                    _print_failure('metric ' + metric.name, error)
+                elif isinstance(error, UserError):
+                    reasons.setdefault(str(error), []).append(metric.name)
+                else:
                     raise
-                _print_failure('metric ' + metric.name, error)
+        return reasons
 
     def get_results(self) -> Dict[str, float]:
         """Figures of the last run by name."""
@@ -315,6 +337,14 @@ class MetricGroup:
             metric.update_autosummaries()
 
 
+def told(reasons: Dict[str, List[str]]) -> str:
+    """Line of {reason: names of metrics}; names that a reason has already are not added."""
+    return '; '.join(
+        reason if all(name in reason for name in names) else '%s: %s' % (', '.join(names), reason)
+        for reason, names in reasons.items()
+    )
+
+
 def _print_failure(what, error):
-    text = ' '.join(str(error).split())[:_LONGEST_ERROR]
-    print('Warning: %s failed, training goes on: %s: %s' % (what, type(error).__name__, text))
+    reason = '%s: %s' % (type(error).__name__, util.reason_of(error))
+    print('Warning: %s failed, training goes on: %s' % (what, reason))

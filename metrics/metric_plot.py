@@ -6,10 +6,12 @@ recorded.
 
 import glob
 import json
+import math
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from dnnlib import records
 from dnnlib.util import UserError
 from metrics.paper_tables import config_of_run
 from training import runs
@@ -49,7 +51,8 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     for record in _records(run_dir):
         kimg = _kimg_of(record['network'], _trained_in(run_dir, record))
         for name, value in record['results'].items() if kimg is not None else ():
-            found.setdefault(name, {})[kimg] = Point(kimg, value, record)
+            if value is not None and math.isfinite(value):
+                found.setdefault(name, {})[kimg] = Point(kimg, value, record)
     return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
 
 
@@ -114,11 +117,11 @@ def _own_part(path, paths):
 
 def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional[str]:
     """What differs, beside the network, between the results in a plot, in one line."""
-    records = [point.record for _, points in series for point in points]
+    found = [point.record for _, points in series for point in points]
     differing = [
         text
         for key, text in _COMPARED.items()
-        if len({json.dumps(record.get(key), sort_keys=True) for record in records}) > 1
+        if len({json.dumps(record.get(key), sort_keys=True) for record in found}) > 1
     ]
     if not differing:
         return None
@@ -151,16 +154,16 @@ def _trained_in(run_dir, record):
 
 def _records(run_dir):
     """Records with the path of their network, oldest first."""
-    records = []
+    found = []
     for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.jsonl'))):
-        records += _read_jsonl(path)
-    if not records:  # as official StyleGAN2 leaves it
+        found += _read_jsonl(path)
+    if not found:  # as official StyleGAN2 leaves it
         for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.txt'))):
-            records += _read_txt(path)
+            found += _read_txt(path)
     beside = os.path.join(glob.escape(os.path.dirname(run_dir)), '*-run-metrics', 'metric-*.jsonl')
     for path in sorted(glob.glob(beside)):
-        records += [record for record in _read_jsonl(path) if _is_of_run(record, run_dir)]
-    return sorted(records, key=lambda record: record.get('time', ''))
+        found += [record for record in _read_jsonl(path) if _is_of_run(record, run_dir)]
+    return sorted(found, key=lambda record: record.get('time', ''))
 
 
 def _is_of_run(record, run_dir):
@@ -170,29 +173,39 @@ def _is_of_run(record, run_dir):
 
 
 def _read_jsonl(path):
-    with open(path, encoding='utf-8') as file:
-        lines = [line for line in file if line.strip()]
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError:
-        raise UserError('%s is broken: a line is no JSON; take that line out' % path)
+    found = records.read_lines(path)
+    for number, record in found:
+        network = record.get('network')
+        if not isinstance(network, str) or '\0' in network:
+            raise records.broken_line(path, number, 'it names no network')
+        results = record.get('results')
+        if not isinstance(results, dict) or not all(
+            value is None or records.is_figure(value) for value in results.values()
+        ):
+            raise records.broken_line(path, number, 'its results are no figures by name')
+        if not isinstance(record.get('time', ''), str):
+            raise records.broken_line(path, number, 'its time is no text')
+    return [record for _, record in found]
 
 
 def _read_txt(path):
     """Lines such as 'network-snapshot-000100  time 1m 02s  fid50k 12.3456'."""
-    records = []
-    with open(path, encoding='utf-8') as file:
-        for line in file:
+    found = []
+    with open(path, encoding='utf-8', errors='replace') as file:
+        for number, line in enumerate(file, 1):
             network = line.split(' ', 1)[0]
             results = re.findall(r' (\w+) +(-?[\d.]+(?:e[+-]?\d+)?|nan|inf)(?= |$)', line.rstrip())
-            figures = {name: float(value) for name, value in results if name != 'time'}
-            records.append(dict(network=network + '.pkl', results=figures))
-    return records
+            try:
+                figures = {name: float(value) for name, value in results if name != 'time'}
+            except ValueError:
+                raise records.broken_line(path, number, 'a figure is no number')
+            found.append(dict(network=network + '.pkl', results=figures))
+    return found
 
 
 def _kimg_of(network, run_dir):
     """Thousands of images that a snapshot had seen; None if its name does not tell."""
-    match = re.search(r'network-snapshot-(\d+)(?:\.pkl)?$', network)
+    match = re.search(r'network-snapshot-(\d{1,12})(?:\.pkl)?$', network)
     if match:
         return float(match.group(1))
     return runs.trained_kimg(run_dir) if re.search(r'network-final(?:\.pkl)?$', network) else None

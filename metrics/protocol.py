@@ -4,14 +4,15 @@ import datetime
 import functools
 import glob
 import hashlib
-import json
 import os
 from typing import Dict, List
 
 import tensorflow.compat.v1 as tf
 
 import dnnlib
+from dnnlib import records
 from dnnlib.tflib import engine
+from dnnlib.util import TEXT
 from metrics.features import colour_handling
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -84,7 +85,7 @@ def record(
 
 def append(run_dir: str, name: str, line: str, facts: dict) -> None:
     """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
-    for extension, text in [('txt', line), ('jsonl', json.dumps(facts, default=str))]:
-        path = os.path.join(run_dir, 'metric-%s.%s' % (name, extension))
-        with open(path, 'a', **dnnlib.util.TEXT) as file:
+    path = os.path.join(run_dir, 'metric-%s.' % name)
+    for extension, text in [('txt', line), ('jsonl', records.to_json(facts, path + 'jsonl'))]:
+        with open(path + extension, 'a', **TEXT) as file:
             file.write(text + '\n')

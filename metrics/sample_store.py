@@ -1,16 +1,26 @@
 """Samples of long work: in memory, and on disk so that work that was killed can go on."""
 
+import contextlib
+import fcntl
+import functools
 import glob
+import itertools
 import os
 import shutil
 import time
-from typing import Any, Dict, List, Union
+from typing import IO, Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
 from dnnlib.util import UserError, atomic_write
 
 SECONDS_BETWEEN_SAVES = 20.0
+
+
+@functools.lru_cache(maxsize=None)
+def warn_once(text: str) -> None:
+    """Print a warning, however often it is given."""
+    print('Warning: ' + text)
 
 
 class Samples:
@@ -50,23 +60,30 @@ class SampleStore:
     """Samples of units 0, 1, 2, ..., added in that order.
 
     What was added is saved every SECONDS_BETWEEN_SAVES to .npz files in `folder`, and leaves the
-    memory. An object for the same folder, in another process too, starts with what is there.
+    memory. An object for the same folder, in another process too, starts with what is there; while
+    another object works there, it has a folder of its own. Where nothing can be saved, samples stay
+    in memory.
 
     Args:
-        folder: folder for the files, made when needed; its name must stand for all that the samples
-            depend on.
+        folder: folder for the files; its name must stand for all that the samples depend on.
     """
 
     def __init__(self, folder: str):
-        self._folder = folder
         self._files: List[str] = []
         self._units: List[Dict[str, np.ndarray]] = []
-        self._can_save = True
         self._saved_time = time.time()
         self.num_units = 0
-        for path in sorted(glob.glob(os.path.join(glob.escape(folder), 'units-*.npz'))):
+        self._name = self._folder = folder
+        self._lock: Optional[IO] = None
+        try:
+            self._folder, self._lock = _take_folder(folder)
+        except OSError as error:
+            self._warn(error)
+        self._can_save = self._lock is not None
+        pattern = os.path.join(glob.escape(self._folder), 'units-*.npz')
+        for path in sorted(glob.glob(pattern)) if self._lock else ():
             begin, end = (int(part) for part in os.path.basename(path)[6:-4].split('-'))
-            if begin == self.num_units:
+            if begin == self.num_units and _is_whole(path):
                 self._files.append(path)
                 self.num_units = end
 
@@ -94,9 +111,22 @@ class SampleStore:
                     parts.append(arrays[name])
         return np.concatenate(parts + [unit[name] for unit in self._units if name in unit])
 
-    def remove(self) -> None:
-        """Delete the files: the work is done."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def close(self, is_done: bool) -> None:
+        """Let others work in the folder; delete the files if the work is done."""
+        if self._lock is None:
+            return
+        if is_done or not self._files:
+            _delete(self._folder)
+            for path in glob.glob(glob.escape(self._name) + '-*'):  # of others that were killed
+                lock = _try_lock(path)
+                if lock:
+                    with lock:
+                        _delete(path)
+        self._lock.close()
+
+    def _warn(self, error):
+        place = os.path.dirname(self._name)
+        warn_once('if killed, evaluations start from their beginning (%s: %s)' % (place, error))
 
     def _save(self):
         first = self.num_units - len(self._units)
@@ -105,12 +135,57 @@ class SampleStore:
         for name in self._units[0]:
             arrays[name] = np.concatenate([unit[name] for unit in self._units if name in unit])
         try:
-            os.makedirs(self._folder, exist_ok=True)
             with atomic_write(path) as file:
                 np.savez(file, **arrays)
         except (OSError, UserError) as error:
             self._can_save = False
-            print('Warning: if killed, this will start from its beginning: %s' % error)
+            self._warn(error)
             return
         self._files.append(path)
         self._units = []
+
+
+def _take_folder(folder: str) -> Tuple[str, IO]:
+    """The first of folder, folder-2, folder-3, ... that nobody works in, and its lock.
+
+    The lock goes with the process, however that ends.
+    """
+    for number in itertools.count(1):
+        path = folder + ('-%d' % number if number > 1 else '')
+        lock = _try_lock(path)
+        if lock:
+            return path, lock
+    raise AssertionError
+
+
+def _try_lock(folder):
+    """The lock of a folder, which is made if needed; None if another one has it."""
+    path = os.path.join(folder, 'lock')
+    while True:
+        os.makedirs(folder, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
+            lock = opened.enter_context(open(path, 'ab'))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            # Else the one before has deleted the folder meanwhile.
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                opened.pop_all()
+                return lock
+
+
+def _delete(folder):
+    """Delete a folder, its lock last, for others take what is there once they have that."""
+    for path in glob.glob(os.path.join(glob.escape(folder), 'units-*')):
+        with contextlib.suppress(OSError):
+            os.remove(path)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_whole(path):
+    try:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
+            return bool(file.files)
+    except Exception:  # zip files that are broken raise nearly anything
+        return False

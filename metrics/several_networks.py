@@ -1,14 +1,16 @@
 """Several networks evaluated one after the other: what run_metrics.py does."""
 
+import contextlib
 import hashlib
 import os
+from collections import OrderedDict
 from typing import Any, Dict, List, Optional
 
 import dnnlib
 from dnnlib.util import UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
-from metrics.metric_base import MetricGroup
+from metrics.metric_base import MetricGroup, told
 from training import misc
 from training.data.opening import load_dataset
 
@@ -21,11 +23,14 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     """
     need_reals = group.needing_reals()
     if work['dataset_args'] is not None:
-        load_dataset(data_dir=work['data_dir'], **work['dataset_args']).close()
+        with contextlib.closing(
+            load_dataset(data_dir=work['data_dir'], **work['dataset_args'])
+        ) as dataset:
+            _check_data(group, dataset.shape, dataset.num_images)
     elif need_reals:
         raise UserError(
             '%s needs real images, and no training run tells which; name the data '
-            'set by --dataset' % need_reals[0]
+            'set by --dataset' % need_reals[0].name
         )
     if work['class_index'] is None:
         return
@@ -35,7 +40,19 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     ) as evaluation, evaluation.graph():
         evaluation.load_generator()
         if need_reals:
-            evaluation.real_indices()
+            _check_data(group, evaluation.dataset.shape, len(evaluation.real_indices()))
+
+
+def _check_data(group, shape, num_reals):
+    """Raise UserError if no metric at all can be had of so many real images [C, H, W]."""
+    reasons: Dict[str, List[str]] = OrderedDict()
+    for metric in group.needing_reals():
+        try:
+            metric.check_data(shape, num_reals)
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(metric.name)
+    if sum(map(len, reasons.values())) == len(group.metrics):
+        raise UserError(told(reasons))
 
 
 def run(
@@ -45,9 +62,12 @@ def run(
 
     Args:
         options: other arguments of `MetricGroup.run`.
+
+    Raises:
+        UserError: what could not be had, after all that could be has been written and printed.
     """
     group = MetricGroup(metric_kwargs)
-    seen, rows = set(), []
+    seen, rows, problems = set(), [], []
     for network in networks:
         with misc.open_file_or_url(network) as file:
             digest = hashlib.sha256(file.read()).digest()
@@ -57,25 +77,35 @@ def run(
         seen.add(digest)
         names = ','.join(metric.name for metric in group.metrics)
         print('Evaluating metrics "%s" for "%s"...' % (names, network))
-        group.run(
-            network,
-            run_dir=dnnlib.make_run_dir_path(),
-            dataset_args=dataset_args or {},
-            **options,
-        )
-        rows.append((network, group.get_results(), group.image_shape))
-    print()
-    print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
+        try:
+            group.run(
+                network,
+                run_dir=dnnlib.make_run_dir_path(),
+                dataset_args=dataset_args or {},
+                **options,
+            )
+        except UserError as error:
+            problems.append(str(error))
+        if group.get_results():
+            rows.append((network, group.get_results(), group.image_shape))
+    if rows:
+        print()
+        print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
+    if problems:
+        raise UserError('; '.join(sorted(set(problems), key=problems.index)))
 
 
 def _table(rows):
     """Lines with the figures of all networks."""
-    names = list(rows[0][1])
+    names = list(OrderedDict.fromkeys(name for _, results, _ in rows for name in results))
     label_width = max(len(_label(network)) for network, _, _ in rows)
     widths = [max(len(name), 10) for name in names]
     lines = [' ' * label_width + ''.join('  %*s' % pair for pair in zip(widths, names))]
     for network, results, _ in rows:
-        cells = ['  %*.4f' % (width, results[name]) for width, name in zip(widths, names)]
+        cells = [
+            '  %*s' % (width, '%.4f' % results[name] if name in results else '-')
+            for width, name in zip(widths, names)
+        ]
         lines.append('%-*s' % (label_width, _label(network)) + ''.join(cells))
     return lines
 

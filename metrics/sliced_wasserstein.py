@@ -4,12 +4,13 @@ Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without an
 network.
 """
 
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 import numpy as np
 import scipy.ndimage
 import tensorflow.compat.v1 as tf
 
+from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from metrics.features import Feature
 from metrics.metric_base import FeatureMetric
@@ -29,7 +30,7 @@ class Patches(Feature):
 
     key = 'patches'
 
-    def build(self, index: int, images: tf.Tensor) -> tf.Tensor:
+    def build(self, copies: List[Network], index: int, images: tf.Tensor) -> tf.Tensor:
         return images
 
     def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
@@ -44,6 +45,14 @@ class SWD(FeatureMetric):
 
     def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
         super().__init__(name, Patches(), num_images, minibatch_per_gpu)
+
+    def check_data(self, shape: Sequence[int], num_reals: int) -> None:
+        super().check_data(shape, num_reals)
+        if shape[1] < MIN_RESOLUTION:
+            raise UserError(
+                '%s takes images of at least %dx%d pixels, not %dx%d'
+                % (self.name, MIN_RESOLUTION, MIN_RESOLUTION, shape[1], shape[2])
+            )
 
     def _from_features(self, reals, fakes):
         distances = []
@@ -78,15 +87,10 @@ def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
     A level is what the next coarser one lacks; the last level is the image itself, shrunk.
 
     Args:
-        images: uint8 [N, C, H, W].
+        images: uint8 [N, C, H, W], from MIN_RESOLUTION up.
 
     Returns: float32 arrays [N, C, H, W], [N, C, H / 2, W / 2], ...
     """
-    if images.shape[2] < MIN_RESOLUTION:
-        raise UserError(
-            'swd takes images of at least %dx%d pixels, not %dx%d'
-            % (MIN_RESOLUTION, MIN_RESOLUTION, images.shape[2], images.shape[3])
-        )
     level, levels = images.astype(np.float32), []
     while level.shape[2] > MIN_RESOLUTION:
         coarser = _blur(level)[:, :, ::2, ::2]

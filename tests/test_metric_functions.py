@@ -8,7 +8,11 @@ import tensorflow.compat.v1 as tf
 from metrics import condition_number, linear_separability, precision_recall, sliced_wasserstein
 from metrics.frechet_inception_distance import frechet_distance, gaussian_of
 from metrics.inception_score import inception_score
-from metrics.kernel_inception_distance import kernel_distance, squared_mmd
+from metrics.kernel_inception_distance import (
+    kernel_distance,
+    size_of_subsets,
+    squared_mmd,
+)
 from metrics.latent_space import crop_face, slerp
 from metrics.perceptual_path_length import mean_without_outliers
 from tests import golden
@@ -128,6 +132,19 @@ def test_kernel_distance_is_unbiased_and_grows_with_distance():
     mean, std = kernel_distance(a, b, np.random.RandomState(1), 50, 100)
     assert abs(mean) < 4 * std / np.sqrt(50) + 0.02 and std > 0
     assert kernel_distance(a, b + 1, np.random.RandomState(1), 50, 100)[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    'reals, fakes, size', [(50000, 50000, 1000), (1001, 5000, 1000), (1000, 1000, 500), (5, 900, 2)]
+)
+def test_subsets_of_few_images_are_half_of_them_so_that_they_differ(reals, fakes, size):
+    assert size_of_subsets(1000, reals, fakes) == size
+
+
+def test_kernel_distance_of_few_images_has_a_spread():
+    a, b = RNG.randn(2, 20, 8)
+    mean, std = kernel_distance(a, b, np.random.RandomState(1), 50, size_of_subsets(1000, 20, 20))
+    assert np.isfinite(mean) and std > 1e-3
 
 
 def test_condition_number_summary():

@@ -1,7 +1,10 @@
 """Metrics of whole networks: known values, repeatability, protocol, failures."""
 
+import contextlib
+import glob
 import json
 import os
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from bench import metric_toys
-from dnnlib import tflib
+from dnnlib import download, tflib
 from dnnlib.tflib import autosummary, network_code, pickles
 from dnnlib.util import UserError
 from metrics import linear_separability, sample_store, sliced_wasserstein
@@ -440,6 +443,170 @@ def test_work_that_was_interrupted_is_not_done_again(place, monkeypatch):
             assert interruptions < 30
     assert interruptions >= 4
     assert not os.listdir('.stylegan2-cache/metrics-work')
+
+
+def read_record(path):
+    def refuse(literal):
+        raise AssertionError('%s is no JSON' % literal)
+
+    (line,) = open(path)
+    return json.loads(line, parse_constant=refuse)
+
+
+@pytest.mark.parametrize('name, least', [('fid50k', 2), ('kid50k', 4), ('pr50k3', 4)])
+def test_too_few_real_images_are_one_line_as_too_few_generated_ones_are(place, name, least):
+    export(place / 'one', IMAGES[:1])
+    message = '%s_n24 of 1 real images says nothing; it takes at least %d$' % (name, least)
+    with pytest.raises(UserError, match=message):
+        evaluate([name], dataset_args=dict(tfrecord_dir='one'))
+
+
+def test_kid_of_few_images_tells_the_size_of_its_subsets_and_has_a_spread(place):
+    os.mkdir('run')
+    evaluate(['kid50k'], 24, run_dir='run')
+    record = read_record('run/metric-kid50k_n24.jsonl')
+    assert record['subset_size'] == 12 and record['results']['kid50k_n24_std'] > 0
+
+
+def test_what_one_metric_lacks_does_not_stop_the_others(place, monkeypatch):
+    metric_toys.save_generator('toy.pkl')
+    export(place / 'three', IMAGES[:3])
+    monkeypatch.setattr(sliced_wasserstein, 'MIN_RESOLUTION', 32)
+    titles, collect = [], Evaluation.collect
+
+    def noted(evaluation, title, *args, **kwargs):
+        titles.append(title)
+        return collect(evaluation, title, *args, **kwargs)
+
+    monkeypatch.setattr(Evaluation, 'collect', noted)
+    group = make_group(['swd16k', 'fid50k', 'pr50k3', 'is50k', 'cond'], 24)
+    with pytest.raises(UserError) as caught:
+        group.run(
+            'toy.pkl',
+            dataset_args=dict(tfrecord_dir='three'),
+            mirror_augment=False,
+            trust_network_code=True,
+        )
+    assert str(caught.value) == (
+        'swd16k_n24 takes images of at least 32x32 pixels, not 16x16; '
+        'pr50k3_n24 of 3 real images says nothing; it takes at least 4'
+    )
+    assert {name.split('_')[0] for name in group.get_results()} == {'fid50k', 'is50k', 'cond'}
+    assert titles.count('generated images') == 1
+    assert not os.listdir('.stylegan2-cache/metrics-work')
+
+
+def test_an_evaluation_within_another_of_the_same_network_leaves_both_well(place, monkeypatch):
+    """The one that ends first deletes its own work, not that of the other."""
+    metric_toys.save_generator('toy.pkl', strength=0.3)
+    names = ['fid50k', 'swd16k', 'cond']
+    want = evaluate(names, 40, network='toy.pkl')
+    monkeypatch.setattr(sample_store, 'SECONDS_BETWEEN_SAVES', 0)
+    add, adds, inner = sample_store.SampleStore.add, [], []
+
+    def add_some(store, arrays):
+        add(store, arrays)
+        adds.append(store)
+        if len(adds) == 3:
+            inner.append(evaluate(names, 40, network='toy.pkl'))
+
+    monkeypatch.setattr(sample_store.SampleStore, 'add', add_some)
+    assert evaluate(names, 40, network='toy.pkl') == want
+    assert inner == [want]
+    assert not os.listdir('.stylegan2-cache/metrics-work')
+
+
+def test_work_goes_on_where_it_was_killed_and_nothing_of_it_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_store, 'SECONDS_BETWEEN_SAVES', 0)
+    folder = str(tmp_path / 'work')
+    stores = [sample_store.SampleStore(folder) for _ in range(2)]
+    for index, store in enumerate(stores):
+        for _ in range(2 + index):
+            store.add({'x': np.full([1], index)})
+        store.close(is_done=False)  # as the end of the process does
+    (last,) = glob.glob(folder + '/units-00000001-*')
+    with open(last, 'r+b') as file:
+        file.truncate(30)
+    again = sample_store.SampleStore(folder)
+    assert again.num_units == 1 and again.read('x').tolist() == [0]
+    other = sample_store.SampleStore(folder)
+    assert other.num_units == 3 and other.read('x').tolist() == [1, 1, 1]
+    other.close(is_done=False)
+    again.close(is_done=True)
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_cache_that_cannot_be_written_or_read_costs_a_warning(place, monkeypatch, capsys):
+    want = evaluate(['fid50k', 'cond'])
+    (cached,) = glob.glob('.stylegan2-cache/reals-*.npz')
+    with open(cached, 'r+b') as file:
+        file.truncate(100)
+    assert evaluate(['fid50k', 'cond']) == want
+    assert 'Warning: %r is broken' % cached in capsys.readouterr().out
+    monkeypatch.setattr(sample_store, 'SECONDS_BETWEEN_SAVES', 0)
+    monkeypatch.setenv(download.CACHE_VARIABLE, 'toy.pkl/cache')
+    assert evaluate(['fid50k', 'cond']) == want
+    warnings = [line for line in capsys.readouterr().out.split('\n') if 'Warning: ' in line]
+    assert len(warnings) == 2 and all('toy.pkl/cache' in line for line in warnings)
+
+
+def test_evaluations_free_their_graphs(place, monkeypatch):
+    """Without waiting for Python, while the group of metrics lives on."""
+    with tf.Graph().as_default(), tflib.create_session():
+        G = tflib.Network(
+            'G',
+            func_name='training.networks_stylegan2.G_main',
+            num_channels=3,
+            resolution=16,
+            fmap_max=8,
+            latent_size=8,
+            dlatent_size=8,
+            mapping_fmaps=8,
+            mapping_layers=2,
+            noise_injection='fr',
+        )
+        pickles.save(G, 'stylegan2.pkl')
+    graphs, make_graph = [], Evaluation.graph
+
+    @contextlib.contextmanager
+    def noted(evaluation):
+        with make_graph(evaluation):
+            graphs.append(weakref.ref(tf.get_default_graph()))
+            yield
+
+    monkeypatch.setattr(Evaluation, 'graph', noted)
+    names = ['fid50k', 'pr50k3', 'swd16k', 'ppl_wend', 'cond']
+    group = make_group(names, 24)
+    group.metrics.append(Failing('bad'))
+    group.run(
+        'stylegan2.pkl',
+        dataset_args=dict(tfrecord_dir='reals'),
+        mirror_augment=False,
+        trust_network_code=True,
+        raise_errors=False,
+    )
+    assert {name.split('_n')[0] for name in group.get_results()} == set(names)
+    assert len(graphs) > len(names) and [graph() for graph in graphs] == [None] * len(graphs)
+
+
+class Infinite(MetricBase):
+    """A metric whose figures are not finite."""
+
+    def _compute(self, evaluation):
+        self._report_result(float('nan'))
+        self._report_result(float('inf'), suffix='_max')
+        self._report_result(1.5, suffix='_sum')
+
+
+def test_what_is_not_finite_is_null_in_json_and_said(place, capsys):
+    metric_toys.save_generator('toy.pkl')
+    os.mkdir('run')
+    MetricGroup([dict(func_name='tests.test_metrics.Infinite', name='x')]).run(
+        'toy.pkl', run_dir='run', dataset_args={}, mirror_augment=False, trust_network_code=True
+    )
+    assert read_record('run/metric-x.jsonl')['results'] == {'x': None, 'x_max': None, 'x_sum': 1.5}
+    out = capsys.readouterr().out
+    assert 'Warning: not finite, so null in run/metric-x.jsonl: x = nan, x_max = inf\n' in out
 
 
 def save_class_folders(path, num_classes=5, num_images=8):

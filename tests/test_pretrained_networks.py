@@ -1,9 +1,11 @@
 """Network files: published names, what is inside of them, old formats, .npz files of numbers."""
 
+import gc
 import io
 import json
 import os
 import pickle
+import weakref
 import zipfile
 
 import numpy as np
@@ -128,6 +130,11 @@ def test_networks_are_loaded_once(toys):
     assert_identical(all_values(loaded), all_values(toys))
     pickles.save(toys[0], 'one.pkl')
     assert pretrained_networks.load_generator('one.pkl').name == 'G'
+    with tf.Graph().as_default(), tflib.create_session():
+        pretrained_networks.load_generator('one.pkl')
+        graph = weakref.ref(tf.get_default_graph())
+    gc.collect()
+    assert graph() is None
     with pytest.raises(UserError, match=r'one.pkl does not hold \(G, D, Gs\)'):
         pretrained_networks.load_networks('one.pkl')
 

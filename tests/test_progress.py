@@ -1,6 +1,10 @@
 """What a user of training sees between ticks."""
 
+import glob
+import json
+
 import pytest
+import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import autosummary
 from dnnlib.util import EasyDict
@@ -31,3 +35,31 @@ def test_a_line_tells_what_one_tick_did(session, tmp_path, capsys):
         assert part in line
     assert line.endswith('snapshot in 1 tick') and 'lod' not in line and 'r1' not in line
     assert problem == '2 steps were left out'
+
+
+def test_metrics_of_a_snapshot_stand_at_its_own_tick(session, tmp_path):
+    """In stats.jsonl and TensorBoard; what comes between does not move them to the next tick."""
+    sched = EasyDict(lod=0.0, minibatch_size=8)
+    progress = Progress(str(tmp_path), start_nimg=0, total_nimg=4000)
+    for tick, cur_nimg in enumerate([2000, 4000]):
+        progress.ensure_tick(cur_nimg - 2000, tick_kimg=2)
+        progress.end_tick(tick, cur_nimg, sched, 0, 0, lambda skipped: None)
+        for value in [10.0 + tick, float('nan')]:
+            autosummary.autosummary('Metrics/%s' % value, value)
+        progress.add_to_tick(cur_nimg)
+    progress.close()
+    stats = [json.loads(line) for line in open(str(tmp_path / 'stats.jsonl'))]
+    assert [line['Progress/tick'] for line in stats] == [0, 1]
+    metrics = [{k: v for k, v in line.items() if k.startswith('Metrics/')} for line in stats]
+    assert metrics == [
+        {'Metrics/10.0': 10.0, 'Metrics/nan/nonfinite': 1.0},
+        {'Metrics/11.0': 11.0, 'Metrics/nan/nonfinite': 1.0},
+    ]
+    assert all('timestamp' in line and 'Timing/total_sec' in line for line in stats)
+    (path,) = glob.glob(str(tmp_path / 'events.out.tfevents*'))
+    steps = {
+        value.tag: event.step
+        for event in tf.train.summary_iterator(path)
+        for value in event.summary.value
+    }
+    assert (steps['Metrics/10.0'], steps['Metrics/11.0']) == (2000, 4000)

@@ -15,7 +15,7 @@ import run_metrics
 from bench import metric_toys
 from dnnlib import cli
 from dnnlib.util import UserError
-from metrics import paper_tables, protocol
+from metrics import paper_tables, protocol, sliced_wasserstein
 from tests.test_metrics import IMAGES, export
 from tests.test_runs import make_run
 from training.perception import feature_nets
@@ -173,6 +173,39 @@ def test_networks_without_a_run_need_a_data_set_only_for_real_images(place):
         '--data-dir=data',
     )['swd16k_n16']
     assert np.isfinite(record['results']['swd16k_n16_avg'])
+
+
+def test_what_can_be_had_is_written_and_the_line_names_what_cannot(place, monkeypatch, capsys):
+    monkeypatch.setattr(sliced_wasserstein, 'MIN_RESOLUTION', 32)
+    flags = ['--trust-network-code', '--network=' + RUN, '--num-samples=16']
+    assert cli.run_cli(run_metrics.main, flags + ['--metrics=swd16k,cond']) == 2
+    out, err = capsys.readouterr()
+    assert err == 'Error: swd16k_n16 takes images of at least 32x32 pixels, not 16x16\n'
+    (path,) = glob.glob('results/*-run-metrics/metric-*.jsonl')
+    assert path.endswith('metric-cond_n16.jsonl') and len(open(path).readlines()) == 2
+    assert len([line for line in out.splitlines() if line.startswith('network-snapshot')]) == 4
+    # Where nothing can be had, no folder is made.
+    assert cli.run_cli(run_metrics.main, flags + ['--metrics=swd16k']) == 2
+    assert capsys.readouterr().err == err
+    assert len(glob.glob('results/*-run-metrics')) == 1
+
+
+def test_too_few_real_images_are_found_before_any_work(place, capsys):
+    export(place / 'data' / 'one', IMAGES[:1])
+    flags = ['--trust-network-code', '--dataset=one', '--metrics=fid50k,kid50k,pr50k3']
+    assert cli.run_cli(run_metrics.main, flags + ['--num-samples=24', '--feature-nets=nets']) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('Error: fid50k_n24 of 1 real images says nothing; it takes at least 2; ')
+    assert not glob.glob('results/*run-metrics')
+
+
+def test_the_cache_is_where_the_flag_says(place):
+    flags = ['--feature-nets=nets', '--metrics=fid50k', '--num-samples=24', '--cache-dir=mine']
+    run(*flags)
+    assert glob.glob('mine/reals-*.npz') and not os.path.exists('.stylegan2-cache')
+    with pytest.raises(UserError, match='cannot write to alone.pkl/x'):
+        open('alone.pkl', 'w').close()
+        run('--cache-dir=alone.pkl/x')
 
 
 @pytest.fixture

@@ -133,6 +133,15 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
     assert Gs.run(np.zeros([2, 8]), None).shape == (2, 3, 8, 8)
 
 
+def test_the_figures_of_a_snapshot_are_in_its_own_tick_the_last_one_too(train):
+    metric = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
+    stats = read_stats(
+        train(metric_arg_list=[metric], network_snapshot_ticks=2, image_snapshot_ticks=None)
+    )
+    assert len(stats) == 4
+    assert ['Metrics/dummy' in line for line in stats] == [True, False, True, True]
+
+
 def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator(
     train, monkeypatch, capsys
 ):

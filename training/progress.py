@@ -1,18 +1,17 @@
 """What a user sees of training: lines of ticks, progress bars, stats.jsonl and TensorBoard."""
 
-import json
 import math
 import os
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 import psutil
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from dnnlib import util
+from dnnlib import records, util
 from dnnlib.tflib import engine, tfutil
-from dnnlib.tflib.autosummary import autosummary, save_summaries
+from dnnlib.tflib.autosummary import autosummary, collect, save_summaries, write_scalars
 from training import health
 
 
@@ -30,6 +29,9 @@ class Progress:
         self._total_nimg = total_nimg
         self._resume_time = resume_time
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
+        self._stats: Dict[str, Any] = {}  # of the last tick
+        self._stats_start = 0  # where its line begins
+        open(self._stats_path, 'ab').close()
         self.writer = tf.summary.FileWriter(tfutil.folder_name(run_dir))
         self._peak_memory = engine.peak_gpu_memory(engine.device(0))
         self._start_time = self._tick_time = self._last_time = time.time()
@@ -102,8 +104,9 @@ class Progress:
         autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2**30)
         stats = save_summaries(self.writer, cur_nimg)
         self.writer.flush()
-        with open(self._stats_path, 'a', encoding='utf-8') as file:
-            file.write(json.dumps(dict(stats, timestamp=now)) + '\n')
+        self._stats = dict(stats, timestamp=now)
+        self._stats_start = os.path.getsize(self._stats_path)
+        self._write_line()
 
         def figure(name, template):
             return template % stats[name] if name in stats else ''
@@ -133,6 +136,23 @@ class Progress:
         print('  '.join(part for part in parts if part))
         if problem:
             print(problem)
+
+    def add_to_tick(self, cur_nimg: int) -> None:
+        """Add the autosummaries since the last tick ended to its figures: metrics of its snapshot.
+
+        They take long, so the tick's line is written before them, and again with them.
+        """
+        figures = collect()
+        write_scalars(self.writer, figures, cur_nimg)
+        self.writer.flush()
+        self._stats.update(figures)
+        self._write_line()
+
+    def _write_line(self):
+        """Write the last tick's line of stats.jsonl, in place of the one before with less in it."""
+        with open(self._stats_path, 'r+b') as file:
+            file.seek(self._stats_start)
+            file.write((records.to_json(self._stats, self._stats_path) + '\n').encode('utf-8'))
 
     def close(self) -> None:
         """Finish the event file."""

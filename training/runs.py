@@ -1,11 +1,11 @@
 """Finding earlier runs: the newest one of a result folder, its snapshots and its options."""
 
 import glob
-import json
 import os
 import re
 from typing import List, Optional
 
+from dnnlib import records
 from dnnlib.util import UserError
 from training.misc import parse_config_for_previous_run
 
@@ -43,15 +43,14 @@ def training_runs(result_dir: str) -> List[str]:
 
 def trained_kimg(run_dir: str) -> Optional[float]:
     """Thousands of images that a run had seen at its last tick; None if it does not tell."""
+    path = os.path.join(os.path.expanduser(run_dir), 'stats.jsonl')
+    if not os.path.exists(path):
+        return None
     kimg = None
-    try:
-        with open(
-            os.path.join(os.path.expanduser(run_dir), 'stats.jsonl'), encoding='utf-8'
-        ) as file:
-            for line in file:
-                kimg = json.loads(line).get('Progress/kimg', kimg)
-    except (OSError, ValueError):  # no such file, or a line cut off
-        pass
+    for number, stats in records.read_lines(path, skip_unfinished=True):
+        kimg = stats.get('Progress/kimg', kimg)
+        if kimg is not None and not records.is_figure(kimg):
+            raise records.broken_line(path, number, 'Progress/kimg is no number')
     return kimg
 
 

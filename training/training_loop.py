@@ -204,6 +204,7 @@ def training_loop(
                     raise_errors=False,
                 )
                 metrics.update_autosummaries()
+                progress.add_to_tick(cur_nimg)
             context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
             cur_tick += 1
     except KeyboardInterrupt:

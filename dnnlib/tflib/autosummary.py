@@ -116,8 +116,7 @@ def save_summaries(
     are those that exist at the first call.
     """
     figures = collect()
-    scalars = [tf.Summary.Value(tag=tag, simple_value=x) for tag, x in figures.items()]
-    file_writer.add_summary(tf.Summary(value=scalars), global_step)
+    write_scalars(file_writer, figures, global_step)
     state = _get_state()
     if state.merged_summaries is None:
         merged = tf.summary.merge_all()
@@ -125,6 +124,14 @@ def save_summaries(
     for serialized in tfutil.run(state.merged_summaries) if state.merged_summaries else []:
         file_writer.add_summary(serialized, global_step)
     return figures
+
+
+def write_scalars(
+    file_writer: tf.summary.FileWriter, figures: Dict[str, float], global_step: Optional[int]
+) -> None:
+    """Write figures, such as `collect` gives, to TensorBoard."""
+    scalars = [tf.Summary.Value(tag=tag, simple_value=x) for tag, x in figures.items()]
+    file_writer.add_summary(tf.Summary(value=scalars), global_step)
 
 
 def _get_state():

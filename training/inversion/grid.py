@@ -43,17 +43,7 @@ def make_grid(columns: Sequence[Tuple[str, Sequence[np.ndarray]]]) -> Image.Imag
 
     Args:
         columns: title and images [C, H, W] in [-1, 1], as many in each.
-
-    Raises:
-        UserError: they are of several sizes or kinds.
     """
-    for title, column in columns:
-        shapes = {image.shape for image in column} - {columns[0][1][0].shape}
-        if shapes:
-            raise UserError(
-                'the images of %s are [C, H, W] = %s, those of %s %s; choose runs of one size'
-                % (title, list(min(shapes)), columns[0][0], list(columns[0][1][0].shape))
-            )
     images = [image for row in zip(*[column for _, column in columns]) for image in row]
     grid = convert_to_pil_image(
         create_image_grid(np.stack(images), (len(columns), len(columns[0][1]))), [-1, 1]

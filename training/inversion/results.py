@@ -13,20 +13,20 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from PIL import Image
 
-from dnnlib import EasyDict, tflib, util
+from dnnlib import EasyDict, plain_data, records, tflib, util
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write, open_regular, reading
 from training import anatomy, misc
+from training.data.decoding import opened_image
 from training.inversion import arithmetic
 
-_KIND = 'a result of run_projector.py'
-_MOST_BYTES = 1 << 30  # of a result's arrays
 _PICTURES = r'-(target|projected|strip|step\d+)\.png'
 # Settings that need not agree for two runs to give the same results.
 _IRRELEVANT = ('network',)
+# Settings that are read again, and their types.
+_SETTINGS = dict(network=str, network_sha256=str, optimize_alpha=bool, optimize_noise=bool)
 
 
 def save_projection(
@@ -50,8 +50,8 @@ def save_projection(
     arrays = {
         'latents': dlatents,
         'target': target,
-        'settings': json.dumps(settings),
-        'figures': json.dumps(figures),
+        'settings': records.to_json(settings, path),
+        'figures': records.to_json(figures, path),
     }
     if alpha_powers is not None:
         arrays['alpha_powers'] = alpha_powers
@@ -67,41 +67,54 @@ def load_projection(path: str) -> EasyDict:
     Raises:
         UserError: it cannot be read, or is something else.
     """
-    with open_regular(os.path.expanduser(path)) as file, reading(path, _KIND):
-        with zipfile.ZipFile(file) as archive:  # of NumPy, older versions complain of broken ones
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise ValueError('it unpacks to more than %d MiB' % (_MOST_BYTES >> 20))
-        file.seek(0)
-        arrays = np.load(file, allow_pickle=False)
-        found = {name: arrays[name] for name in arrays.files}
-        settings, figures = [json.loads(str(found.pop(key))) for key in ('settings', 'figures')]
-        _check_texts(settings)
-        if not isinstance(figures, dict):
-            raise ValueError('its figures have no names')
-        if any(array.dtype.kind != 'f' for array in found.values()):
-            raise ValueError('its arrays are no numbers')
-        noises = sum(bool(re.match(r'noise\d+$', key)) for key in found)
-        return EasyDict(
-            name=os.path.splitext(os.path.basename(path))[0],
-            dlatents=found['latents'],
-            target=found['target'],
-            noises=[found['noise%d' % index] for index in range(noises)],
-            alpha_powers=found.get('alpha_powers'),
-            settings=settings,
-            figures=figures,
-            curves={
-                key[len('curve_') :]: curve
-                for key, curve in found.items()
-                if key.startswith('curve_')
-            },
-        )
+    path = os.path.expanduser(path)
+    with open_regular(path) as stream, reading(path, 'a result of run_projector.py'):
+        with zipfile.ZipFile(stream) as archive:  # older versions of NumPy print what it raises
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > stream.seek(0, os.SEEK_END):
+            raise ValueError('it would unpack to %d bytes' % size)
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as file:
+            noises = sum(bool(re.match(r'noise\d+$', key)) for key in file.files)
+            result = EasyDict(
+                name=os.path.splitext(os.path.basename(path))[0],
+                dlatents=file['latents'],
+                target=file['target'],
+                noises=[file['noise%d' % index] for index in range(noises)],
+                alpha_powers=file['alpha_powers'] if 'alpha_powers' in file.files else None,
+                settings=plain_data.from_json(str(file['settings'])),
+                figures=plain_data.from_json(str(file['figures'])),
+                curves={
+                    key[len('curve_') :]: file[key]
+                    for key in file.files
+                    if key.startswith('curve_')
+                },
+            )
+        _check(result)
+        return result
 
 
-def _check_texts(settings):
-    """Raise ValueError unless settings name the network, with its hash."""
-    texts = [settings[key] for key in ('network', 'network_sha256')]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError('its settings do not name the network')
+def _check(result):
+    """Raise ValueError unless this is what `save_projection` writes."""
+    arrays = [(result.dlatents, (1, 2)), (result.target, (3,))]
+    arrays += [(noise, (3,)) for noise in result.noises]
+    arrays += [(curve, (1,)) for curve in result.curves.values()]
+    arrays += [] if result.alpha_powers is None else [(result.alpha_powers, (1,))]
+    if not all(array.dtype.kind == 'f' and array.ndim in ranks for array, ranks in arrays):
+        raise ValueError('an array has another type or shape')
+    settings, figures = result.settings, result.figures
+    if not isinstance(settings, dict) or not all(
+        isinstance(settings.get(name), kind) for name, kind in _SETTINGS.items()
+    ):
+        raise ValueError('settings lack ' + ', '.join(_SETTINGS))
+    if not isinstance(figures, dict) or not all(map(_is_plain_figure, figures.values())):
+        raise ValueError('figures are no numbers by name')
+
+
+def _is_plain_figure(value):
+    if isinstance(value, list):  # t of each layer
+        return all(map(records.is_figure, value))
+    return value is None or records.is_figure(value)
 
 
 def load_run(run_dir: str) -> List[EasyDict]:
@@ -116,27 +129,36 @@ def load_run(run_dir: str) -> List[EasyDict]:
     return found
 
 
-def load_picture(run_dir: str, name: str) -> np.ndarray:
-    """The projected image of a result, float32 [C, H, W] in [-1, 1]; UserError if it is gone."""
+def load_picture(run_dir: str, name: str, shape: Sequence[int]) -> np.ndarray:
+    """The projected image of a result, float32 [C, H, W] in [-1, 1].
+
+    Raises:
+        UserError: it cannot be read, or is not of the shape [C, H, W] of its target.
+    """
     path = os.path.join(os.path.expanduser(run_dir), name + '-projected.png')
-    with open_regular(path) as file, reading(path, 'a picture'), Image.open(file) as picture:
-        if picture.format != 'PNG' or picture.mode not in ('L', 'RGB', 'RGBA'):
-            raise ValueError('it is %s of mode %s' % (picture.format, picture.mode))
-        pixels = np.asarray(picture, np.float32)
+    with open_regular(path) as file, reading(path, 'a picture'):
+        with opened_image(file) as picture:
+            pixels = np.asarray(picture, np.float32)
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    if pixels.shape != tuple(shape):
+        raise UserError(
+            '%r has another size or kind of colour than the image that was projected: %s, not %s '
+            '[channels, height, width]' % (path, list(pixels.shape), list(shape))
+        )
     return misc.adjust_dynamic_range(pixels, [0, 255], [-1, 1])
 
 
 def hard_cases(run_dir: str) -> List[str]:
-    """Names of the hard cases of a run, [] if it was stopped."""
+    """Names of the hard cases of a run, [] if it was stopped; UserError if the file is broken."""
     path = os.path.join(os.path.expanduser(run_dir), 'summary.json')
     if not os.path.exists(path):
         return []
     with open_regular(path) as file, reading(path, 'a summary of run_projector.py'):
-        names = json.loads(file.read().decode('utf-8'))['hard_cases']
-        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise ValueError('its hard_cases are no list of names')
-        return names
+        summary = plain_data.from_json(file.read().decode('utf-8'))
+    names = summary.get('hard_cases') if isinstance(summary, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError('%r is broken: hard_cases in it is no list of names' % path)
+    return names
 
 
 def file_sha256(path_or_url: str) -> str:
