@@ -20,6 +20,7 @@ import dnnlib
 from dnnlib import flags, native_build
 from dnnlib.cli import run_cli
 from dnnlib.download import cache_dir
+from dnnlib.util import TEXT
 
 PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
 PYTHONS = [(3, 6), (3, 7), (3, 10), (3, 11), (3, 12), (3, 13)]
@@ -240,7 +241,7 @@ def _output(command):
     """What a command prints, or None where there is none that works."""
     try:
         output = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=60)
-        return output.decode().strip()
+        return output.decode('utf-8', 'replace').strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -255,7 +256,7 @@ def _gpu_cards():
 
 def _cpu_model():
     models = []
-    with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
+    with contextlib.suppress(OSError), open('/proc/cpuinfo', **TEXT) as file:
         models = re.findall(r'^model name\s*: (.*)$', file.read(), re.MULTILINE)
     return models[0] if models else platform.machine()
 

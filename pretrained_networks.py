@@ -7,10 +7,14 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from dnnlib import cli, util  # before TensorFlow, see `dnnlib`
+
+# isort: split
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib import cli, tflib, util
+from dnnlib import tflib
 from dnnlib.flags import Command, flag, parse_command
 from dnnlib.tflib import engine, network_code, pickles, weights
 from dnnlib.tflib.network import Network
@@ -108,9 +112,23 @@ def load_networks(
     raise UserError('%s does not hold (G, D, Gs)' % path_or_gdrive_path)
 
 
+def check_generator(path_or_gdrive_path: str) -> None:
+    """Raise UserError unless a file can be read and holds a generator; nothing of it is run."""
+    with open_network_file(path_or_gdrive_path) as file:
+        _by_role(pickles.load_records(file), path_or_gdrive_path)
+
+
 def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> Network:
     """Load the generator to make images with: Gs of (G, D, Gs), or a file's only network."""
-    return list(weights.by_role(_load(path_or_gdrive_path, trust_network_code)).values())[-1]
+    loaded = _load(path_or_gdrive_path, trust_network_code)
+    return list(_by_role(loaded, path_or_gdrive_path).values())[-1]
+
+
+def _by_role(loaded, path):
+    try:
+        return weights.by_role(loaded)
+    except UserError as error:
+        raise UserError('%s: %s' % (path, error))
 
 
 def _load(path_or_gdrive_path, trust_network_code):
@@ -135,7 +153,7 @@ def _loaded_into(graph) -> Dict[Tuple, Any]:
 def info(file: str, build: bool = False) -> None:
     """Print what is inside of a network file; nothing of it is run."""
     with open_network_file(file) as stream:
-        networks = weights.by_role(pickles.load_records(stream))
+        networks = _by_role(pickles.load_records(stream), file)
     for key, record in networks.items():
         print('\n'.join(_lines(key, record)), end='\n\n')
     if build:

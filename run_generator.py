@@ -12,6 +12,7 @@ from dnnlib.cli import number
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
 from dnnlib.tflib import custom_ops
+from dnnlib.util import UserError
 from metrics import metric_plot
 from training import runs
 from training.inversion import results
@@ -53,22 +54,26 @@ def plot_metric(folder, run_dirs, metric):
     metric_plot.save_metric_plot(os.path.join(folder, 'metric.png'), series, metric)
 
 
-def check_projection(file, moved_network):
-    """Find out whether a projection and its network are there."""
-    results.network_of(results.load_projection(file), moved_network)
+def check_projection(file, moved_network, trust_network_code):
+    """Find out whether a projection and its network are there and fit together."""
+    results.shapes_in(*_projection(file, moved_network, trust_network_code))
+
+
+def _projection(file, moved_network, trust_network_code):
+    result = results.load_projection(file)
+    network = results.network_of(result, moved_network)
+    return pretrained_networks.load_generator(network, trust_network_code), result
 
 
 def render_projection(folder, file, moved_network, trust_network_code):
     """Write the image that was found for a target, the same to the last bit."""
-    result = results.load_projection(file)
-    network = results.network_of(result, moved_network)
-    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    Gs, result = _projection(file, moved_network, trust_network_code)
     image = results.Renderer(Gs, result).render(result)
     results.save_picture([image], os.path.join(folder, result.name + '.png'))
 
 
 # A function gets by name what it takes of: the values of the flags, what _load returns, the folder
-# of the run, and a path in it. A check gets the same, without folder and path.
+# of the run, and a path in it. A check gets the same, with result_dir for folder and path.
 COMMANDS = [
     Command(
         'generate-images',
@@ -76,6 +81,7 @@ COMMANDS = [
         'images of seeds',
         _with_network(flags.seeds(None), noise='random'),
         '--seeds=66,230,389,1518 --network=gdrive:networks/stylegan2-ffhq-config-f.pkl',
+        images.check_images,
     ),
     Command(
         'style-mixing-example',
@@ -90,7 +96,7 @@ COMMANDS = [
             noise='const',
         ),
         '--row-seeds=85,100,75 --col-seeds=55,821,1789',
-        images.check_styles,
+        images.check_style_mixing,
     ),
     Command(
         'generate-video',
@@ -139,6 +145,7 @@ COMMANDS = [
             ),
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
+        figures.check_sample_grid,
     ),
     Command(
         'fr-maps',
@@ -213,7 +220,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         options['run_dirs'] = options['run_dirs'] or runs.training_runs(result_dir)
     loading, loaded = None, {}
     if 'network' in options or 'networks' in options:
-        names = options.pop('networks', None) or [options.pop('network')]
+        names = options.pop('networks') if 'networks' in options else [options.pop('network')]
+        if not names:
+            raise UserError('--networks names no network')
         loading = dict(
             networks=[pretrained_networks.find(name, result_dir).paths[-1] for name in names],
             trust_network_code=options.pop('trust_network_code'),
@@ -222,7 +231,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         loaded = _load(**loading)
     cli.check_writable_dir(result_dir)
     if command.check is not None:
-        command.check(**taken_by(command.check, dict(options, **loaded)))
+        known = dict(options, result_dir=result_dir, **loaded)
+        command.check(**taken_by(command.check, known))
     options.update(command=command.name, loading=loading)
     cli.submit(result_dir, command.name, 'run_generator.run', **options)
 

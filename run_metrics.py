@@ -10,7 +10,7 @@ import pretrained_networks
 from dnnlib import cli, download, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
-from dnnlib.tflib import custom_ops
+from dnnlib.tflib import custom_ops, engine
 from dnnlib.util import UserError
 from metrics import metric_defaults
 from metrics.several_networks import check, run  # noqa: F401 - run by its official name
@@ -30,7 +30,7 @@ _FLAGS = (
         flags.CLASS,
         flag(
             '--num-samples',
-            number(int, 1, 10**9),
+            number(int, 1, 10**7),
             "images or pairs in place of each metric's own number; results are labelled with it",
         ),
         flags.seed('of all that is random; the same seed gives the same figures', 0),
@@ -107,6 +107,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         cli.check_writable_dir(args.cache_dir)
         os.environ[download.CACHE_VARIABLE] = args.cache_dir
     custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
     group = metric_defaults.make_group(args.metrics, args.num_samples, args.class_index)
     work = dict(
         find_networks(args),
@@ -118,6 +119,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         class_index=args.class_index,
         trust_network_code=args.trust_network_code,
     )
+    for network in work['networks']:  # the last one may come to its turn after days
+        pretrained_networks.check_generator(network)
     check(group, work)
     group.ensure_feature_nets(args.feature_nets_dir)
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)

@@ -89,7 +89,7 @@ _PROJECTION = (
 )
 
 
-def check(work: Dict[str, Any], hard_cases: Optional[str]) -> List[str]:
+def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> List[str]:
     """Find what would stop `project`, before it makes a folder or optimizes for hours.
 
     Returns: names of the hard cases, which stand in this file.
@@ -98,6 +98,8 @@ def check(work: Dict[str, Any], hard_cases: Optional[str]) -> List[str]:
     make_projector(work['method'], work['attributes'], work['vgg16_weights']).check_network(Gs)
     only_check = dict(only_check=True) if work['source']['kind'] == 'generated' else {}
     targets = find_targets(Gs, **dict(work['source'], **only_check))
+    image_bytes = 4 * util.tuple_product(Gs.output_shape[1:])
+    cli.check_space(result_dir, len(targets), 2 * image_bytes * len(targets), 'projections')
     if METHODS[work['method']]['lambda_lpips']:
         feature_nets.ensure([feature_nets.LPIPS], work['attributes'].get('feature_nets_dir'))
     return [] if hard_cases is None else read_hard_cases(hard_cases, targets)
@@ -207,7 +209,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         args.result_dir,
         command.name,
         'run_projector.project',
-        hard_cases=check(work, args.hard_cases),
+        hard_cases=check(work, args.hard_cases, args.result_dir),
         seed=args.seed,
         num_snapshots=args.num_snapshots,
         minibatch_size=args.minibatch_size,

@@ -17,7 +17,7 @@ from metrics.metric_defaults import default_metrics, make_group, metric_defaults
 from training import configs, option_groups
 from training.data import demo
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS
-from training.overrides import Choice
+from training.overrides import BOUNDS, Choice
 
 _DEFAULTS = {
     'mirror_augment': False,
@@ -74,10 +74,16 @@ _FLAGS = (
             list(NOISE_INJECTION_FORMS),
             'form of the noise (default: by --config)',
         ),
-        flag('--fmap-base', _COUNT, 'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max'),
-        flag('--fmap-max', _COUNT, 'largest number of feature maps'),
         flag(
-            '--gamma', number(float, 0, 1e9), 'weight of R1 regularization (default: by --config)'
+            '--fmap-base',
+            BOUNDS['G_args.fmap_base'],
+            'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max',
+        ),
+        flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
+        flag(
+            '--gamma',
+            BOUNDS['D_loss_args.gamma'],
+            'weight of R1 regularization (default: by --config)',
         ),
     )
     + flags.group(
@@ -196,6 +202,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         return
     cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])

@@ -9,7 +9,7 @@ import re
 import warnings
 from typing import Optional
 
-from . import submission, util
+from . import interrupt, submission, util
 from .submission.run_context import RunContext
 from .submission.submit import (
     PathType,
@@ -31,6 +31,7 @@ __all__ = [
     'convert_path',
     'full_version',
     'get_path_from_template',
+    'interrupt',
     'make_run_dir_path',
     'submission',
     'submit_run',
@@ -53,7 +54,7 @@ def full_version() -> str:
 
     def read(name):
         try:
-            with open(os.path.join(git, name)) as file:
+            with open(os.path.join(git, name), encoding='utf-8') as file:
                 return file.read()
         except OSError:
             return ''

@@ -4,22 +4,28 @@ A program ends in `sys.exit(run_cli(main))`; its `main(argv=None)` parses by `dn
 """
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
 import re
+import shutil
 import sys
-from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 import dnnlib
 
 from .files import UserError
+from .names import plain_name
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 MAX_SEED = (1 << 32) - 1  # the largest that NumPy takes
-_MAX_LIST = 1000000
+MAX_OUTPUTS = 1000000  # of one command: images, frames, pairs
+_LONGEST_MESSAGE = 1000  # characters; a value in it may have megabytes
+_LONGEST_DESC = 150  # characters of a run's description, which is part of a file name
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -32,6 +38,8 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `message` as a UserError."""
         message = re.sub(r'^argument (\S+): is ', r'\1 is ', message)
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[:_LONGEST_MESSAGE] + '...'
         raise UserError('%s (see --help)' % message)
 
 
@@ -46,14 +54,36 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
         What `main` returned (0 for None); 2 after a UserError, whose line goes to stderr; 130 after
         Ctrl-C. Other exceptions are not caught.
     """
+    with _printing_any_text('stdout'), _printing_any_text('stderr'):
+        try:
+            return (main() if argv is None else main(argv)) or 0
+        except UserError as error:
+            print('Error: %s' % ' '.join(str(error).splitlines()), file=sys.stderr)
+            return EXIT_USER_ERROR
+        except KeyboardInterrupt:
+            print('Interrupted.', file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def _printing_any_text(name: str) -> Iterator[None]:
+    """Show as \\xe9 or \\udce9 what a console cannot, such as names of files in LANG=C."""
+    stream = getattr(sys, name)
+    if not isinstance(stream, io.TextIOWrapper):  # of a notebook, for instance
+        yield
+        return
+    stream.flush()
+    # Python 3.6 cannot change the stream itself.
+    wrapper = io.TextIOWrapper(
+        stream.buffer, stream.encoding, 'backslashreplace', line_buffering=True
+    )
+    setattr(sys, name, wrapper)
     try:
-        return (main() if argv is None else main(argv)) or 0
-    except UserError as error:
-        print('Error: %s' % ' '.join(str(error).split('\n')), file=sys.stderr)
-        return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print('Interrupted.', file=sys.stderr)
-        return EXIT_INTERRUPTED
+        yield
+    finally:
+        setattr(sys, name, stream)
+        with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+            wrapper.detach()
 
 
 def str_to_bool(text: str) -> bool:
@@ -67,24 +97,45 @@ def str_to_bool(text: str) -> bool:
     raise argparse.ArgumentTypeError('%r is neither yes/true/t/y/1 nor no/false/f/n/0' % text)
 
 
-def number(kind: Callable, low: float, high: float, above: bool = False) -> Callable:
+class number:
     """Flag type: a number from `low` to `high`, neither nan nor infinite.
 
     Args:
         kind: int or float. above: `low` itself is left out.
     """
 
-    def parse(text):
-        value = kind(text)
+    def __init__(self, kind: Callable, low: float, high: float, above: bool = False):
+        self.__name__ = kind.__name__  # argparse names the type in 'invalid int value'
+        self._kind = kind
+        self._range = low, high, above
+
+    def __call__(self, text: str) -> Any:
+        value = self._kind(text)
+        problem = self.problem(value, text)
+        if problem:
+            raise argparse.ArgumentTypeError(problem)
+        return value
+
+    def problem(self, value: float, text: str = '') -> str:
+        """What is wrong with a value, as the user wrote it, '' if nothing is."""
+        low, high, above = self._range
         if low <= value <= high and not (above and value == low):  # nan is neither
-            return value
-        raise argparse.ArgumentTypeError(
-            'is %s; it must be %s %s and at most %s'
-            % (text, 'greater than' if above else 'at least', low, high)
+            return ''
+        return 'is %.40s; it must be %s %s and at most %s' % (
+            text or value,
+            'greater than' if above else 'at least',
+            low,
+            high,
         )
 
-    parse.__name__ = kind.__name__  # argparse names the type in 'invalid int value'
-    return parse
+
+def any_text(text: str) -> str:
+    """Flag type: a name or path, which cannot be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError('is empty; give it a value or leave it out')
+    if '\0' in text:
+        raise argparse.ArgumentTypeError('%r has a NUL character' % text)
+    return text
 
 
 def parse_int_list(text: str) -> List[int]:
@@ -94,13 +145,18 @@ def parse_int_list(text: str) -> List[int]:
         first, dash, last = part.strip().partition('-')
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
             raise argparse.ArgumentTypeError('%r is no list of numbers such as 1,5,9 or 0-3' % text)
+        if max(len(first.lstrip('0')), len(last.lstrip('0'))) > len(str(MAX_SEED)):
+            raise argparse.ArgumentTypeError('%.40s is more than %d' % (part.strip(), MAX_SEED))
         start, stop = int(first), int(last or first)
         if stop < start:
             raise argparse.ArgumentTypeError('the range %r runs backwards' % part.strip())
         if stop > MAX_SEED:
             raise argparse.ArgumentTypeError('%d is more than %d' % (stop, MAX_SEED))
-        if len(numbers) + stop - start >= _MAX_LIST:
-            raise argparse.ArgumentTypeError('%r is more than %d numbers' % (text, _MAX_LIST))
+        if len(numbers) + stop - start >= MAX_OUTPUTS:
+            raise argparse.ArgumentTypeError(
+                'is %s, at least %d numbers; there may be %d'
+                % (text, len(numbers) + stop - start + 1, MAX_OUTPUTS)
+            )
         numbers.extend(range(start, stop + 1))
     return numbers
 
@@ -112,7 +168,7 @@ def parse_name_list(text: str) -> List[str]:
     names = [name.strip() for name in text.split(',')]
     if not all(names):
         raise argparse.ArgumentTypeError('%r has an empty name between its commas' % text)
-    return names
+    return [any_text(name) for name in names]
 
 
 def existing_dir(path: str) -> str:
@@ -125,11 +181,37 @@ def existing_dir(path: str) -> str:
 
 def check_writable_dir(path: str) -> None:
     """Raise UserError unless files can be made in a folder, or the folder itself can be made."""
+    folder = _existing_parent(path)
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
+        raise UserError('cannot write to %s; choose a folder that you may write to' % path)
+
+
+def check_space(
+    folder: str, number: int, num_bytes: float, what: str = 'images', most: int = MAX_OUTPUTS
+) -> None:
+    """Raise UserError if outputs are more than `most`, or than a disk has free space for.
+
+    Args:
+        folder: where they will be; it need not exist yet. number, num_bytes: of all outputs.
+        what: their name in the plural.
+    """
+    if number > most:
+        raise UserError('these are %d %s; there may be %d at a time' % (number, what, most))
+    folder = _existing_parent(folder)
+    disk = shutil.disk_usage(folder)
+    free = disk.free
+    if num_bytes > free and disk.total:  # some network disks tell nothing
+        raise UserError(
+            '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
+            % (number, what, num_bytes / 2**30, folder, free / 2**30)
+        )
+
+
+def _existing_parent(path):
     folder = os.path.abspath(os.path.expanduser(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
-    if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
-        raise UserError('cannot write to %s; choose a folder that you may write to' % path)
+    return folder
 
 
 def parse_json(text: str) -> Any:
@@ -173,5 +255,5 @@ def submit(
     config = dnnlib.SubmitConfig()
     config.num_gpus = devices
     config.run_dir_root = dnnlib.submission.submit.get_template_from_path(result_dir)
-    config.run_desc = run_desc
+    config.run_desc = plain_name(run_desc)[:_LONGEST_DESC]
     dnnlib.submit_run(config, run_func_name, **run_func_kwargs)

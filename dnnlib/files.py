@@ -8,8 +8,10 @@ import fnmatch
 import os
 import shutil
 import stat
-from typing import IO, BinaryIO, Iterable, Iterator, List, Optional, Tuple
+from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 
+# How text is written: names of files may be bytes that are no text, which Python has as surrogates.
+TEXT: Dict[str, Any] = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
 _LONGEST_REASON = 300  # characters of an error's own text
 
 
@@ -82,7 +84,7 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
 
     Args:
         path: file to write; its folder must exist.
-        mode: 'wb' for bytes, 'w' for UTF-8 text.
+        mode: 'wb' for bytes, 'w' for UTF-8 text, with escapes for what of a file's name is none.
 
     Raises:
         UserError: the file cannot be written (disk full, no permission, no such folder, ...), or
@@ -96,7 +98,7 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     temp_path = os.path.join(folder, '.%s.%d.tmp' % (name, os.getpid()))
     try:
         try:
-            with open(temp_path, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+            with open(temp_path, mode, **({} if 'b' in mode else TEXT)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

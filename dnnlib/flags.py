@@ -10,6 +10,7 @@ import dnnlib
 from .cli import (
     MAX_SEED,
     ArgumentParser,
+    any_text,
     existing_dir,
     number,
     parse_int_list,
@@ -60,7 +61,8 @@ def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) 
 
     Args:
         kind: bool: a flag without a value. A list: the values to choose from. Text: what to call a
-            value that is any text, such as 'DIR'. Else a type such as those of `dnnlib.cli`.
+            value that is any text but an empty one, such as 'DIR'. Else a type such as those of
+            `dnnlib.cli`.
         help: the default is added if it is not told here.
         settings: of argparse's add_argument.
     """
@@ -69,9 +71,9 @@ def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) 
     elif isinstance(kind, (list, tuple)):
         settings['choices'] = list(kind)
     elif isinstance(kind, str):
-        settings['metavar'] = kind
+        settings.update(metavar=kind, type=any_text)
     else:
-        settings['type'] = kind
+        settings['type'] = any_text if kind is str else kind
         if name.startswith('-'):
             settings.setdefault('metavar', _METAVARS.get(kind.__name__))
     if default is not None:

@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import IO, Any, Optional
 
-from .files import UserError
+from .files import TEXT, UserError
 
 _CURSOR_UP = '\x1b[A'  # what tqdm writes, beside line ends, to move between several bars
 
@@ -148,6 +148,6 @@ class Logger:
 
 def _open(path, mode):
     try:
-        return open(path, mode, encoding='utf-8')
+        return open(path, mode, **TEXT)
     except OSError as error:
         raise UserError('Cannot write the log %r: %s.' % (path, error.strerror)) from error

@@ -14,6 +14,11 @@ _SHORT_NAMES = (
 )
 
 
+def plain_name(text: str) -> str:
+    """Text for the name of a file or variable: letters, digits, '_', '.', '-'; '_' for others."""
+    return re.sub(r'[^A-Za-z0-9_.-]', '_', text)
+
+
 def get_module_from_obj_name(obj_name: str) -> Tuple[ModuleType, str]:
     """Split a dotted name into the imported module and the rest: the object's name inside it.
 

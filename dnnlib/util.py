@@ -12,6 +12,7 @@ import numpy as np
 
 from .download import is_url, open_url
 from .files import (
+    TEXT,
     UserError,
     atomic_write,
     check_not_same,
@@ -33,6 +34,7 @@ from .names import (
 )
 
 __all__ = [
+    'TEXT',
     'EasyDict',
     'Logger',
     'UserError',

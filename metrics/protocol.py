@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 import dnnlib
 from dnnlib import records
 from dnnlib.tflib import engine
+from dnnlib.util import TEXT
 from metrics.features import colour_handling
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -86,5 +87,5 @@ def append(run_dir: str, name: str, line: str, facts: dict) -> None:
     """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
     path = os.path.join(run_dir, 'metric-%s.' % name)
     for extension, text in [('txt', line), ('jsonl', records.to_json(facts, path + 'jsonl'))]:
-        with open(path + extension, 'a') as file:
+        with open(path + extension, 'a', **TEXT) as file:
             file.write(text + '\n')

@@ -16,13 +16,11 @@ from training.data.opening import load_dataset
 
 
 def check(group: MetricGroup, work: Dict[str, Any]) -> None:
-    """Find out about missing networks, data and classes before any work starts.
+    """Find out about missing data and classes before any work starts.
 
     Args:
         group: the metrics. work: arguments of `run`.
     """
-    for network in work['networks']:
-        misc.open_file_or_url(network).close()
     need_reals = group.needing_reals()
     if work['dataset_args'] is not None:
         with contextlib.closing(

@@ -82,7 +82,7 @@ def test_a_pipe_among_the_images_does_not_hang(tmp_path, capsys):
 def test_a_folder_of_open_files_and_names_with_nul(tmp_path, capsys):
     folder = folder_of(tmp_path / 'in', a=png())
     assert_refused(capsys, tmp_path, '', 'create_from_images', tmp_path / 'set', '/proc/self/fd')
-    assert_refused(capsys, tmp_path, 'no name', 'create_from_images', str(tmp_path) + '/\0', folder)
+    assert_refused(capsys, tmp_path, 'NUL', 'create_from_images', str(tmp_path) + '/\0', folder)
 
 
 def test_formats_that_call_other_programs_are_not_opened(tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_a_zip_whose_directory_lies_outside(tmp_path, capsys):
 @pytest.mark.parametrize(
     'flag, reason',
     [
-        ('--num-images=1000000000000', 'images of 32x32 pixels need'),
+        ('--num-images=1000000000000', '1000000000000 images'),
         ('--num-images=0', '--num-images=0'),
         ('--seed=4294967296', 'at most 4294967295'),
         ('--seed=-1', 'at least 0'),
@@ -166,7 +166,7 @@ IMAGES = RND.randint(2, 256, size=[3, 3, 8, 8]).astype(np.uint8)
     [
         (dict(data=np.full([3, 3, 8, 8], b'text')), 'not numbers'),
         (dict(shape=(1, 3, 65536, 65536), dtype='u1', chunks=(1, 1, 64, 64)), 'a power of two'),
-        (dict(shape=(2**40, 3, 8, 8), dtype='u1', chunks=(1, 3, 8, 8)), 'need'),
+        (dict(shape=(2**40, 3, 8, 8), dtype='u1', chunks=(1, 3, 8, 8)), '1099511627776 images'),
         (dict(data=IMAGES[:, :2]), 'C 1, 3 or 4'),
         (dict(data=IMAGES[:0]), '[0, 3, 8, 8]'),
         (dict(data=IMAGES / 255), 'none above 1; they must be 0..255, or else say'),

@@ -2,11 +2,15 @@
 
 import argparse
 import os
+import subprocess
+import sys
 
 import pytest
 
 from dnnlib import cli
 from dnnlib.util import UserError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def parse(*argv):
@@ -127,3 +131,20 @@ def test_folders_may_begin_with_the_home_folder(tmp_path, monkeypatch):
     assert cli.existing_dir('~/datasets') == os.path.join(str(tmp_path), 'datasets')
     with pytest.raises(argparse.ArgumentTypeError, match='none'):
         cli.existing_dir('~/none')
+
+
+@pytest.mark.parametrize('program', ['run_training.py', 'run_metrics.py', 'pretrained_networks.py'])
+def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path, program):
+    """A module in place of TensorFlow interrupts the program that imports it."""
+    (tmp_path / 'tensorflow').mkdir()
+    (tmp_path / 'tensorflow' / '__init__.py').write_text(
+        'import signal, os\nos.kill(os.getpid(), 2)'
+    )
+    done = subprocess.run(
+        [sys.executable, os.path.join(ROOT, program)],
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=str(tmp_path),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b'', b'Interrupted.\n')

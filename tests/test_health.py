@@ -17,20 +17,20 @@ def net(session):
 
 def test_a_healthy_run_has_figures_and_no_warning(net):
     net.set_var('Layer/weight', np.full([3], 0.5))
-    health = Health(net, net, 4)
+    health = Health(net, net, net, 4)
     assert health.examine(0) is None and health.examine(0) is None
     assert 0.2 < autosummary.collect()['Progress/fakes_stddev'] < 1
 
 
 def test_equal_fakes_are_a_warning_in_one_line(net):
     net.set_var('Layer/weight', np.full([3], 1e-4))
-    line = Health(net, net, 4).examine(0)
+    line = Health(net, net, net, 4).examine(0)
     assert line.startswith('Warning: fakes are all the same') and '\n' not in line
 
 
 def test_fakes_that_stay_outside_the_range_of_images_are_a_warning(net):
     net.set_var('Layer/weight', np.full([3], 20))
-    health = Health(net, net, 4)
+    health = Health(net, net, net, 4)
     assert health.examine(0) is None  # a network may begin like that
     assert health.examine(0).startswith('Warning: fakes are far outside the range of images')
     net.set_var('Layer/weight', np.full([3], 0.5))
@@ -39,15 +39,40 @@ def test_fakes_that_stay_outside_the_range_of_images_are_a_warning(net):
 
 def test_fakes_that_are_not_finite_are_a_warning(net):
     net.set_var('Layer/bias', [0, np.inf, 0])
-    health = Health(net, net, 4)
+    health = Health(net, net, net, 4)
     assert health.examine(0) == 'Warning: fakes have values that are not finite'
 
 
 def test_steps_are_reported_in_the_tick_that_skips_them(net):
-    health = Health(net, net, 4)
+    health = Health(net, net, net, 4)
     assert health.examine(3) == 'Warning: 3 more steps skipped, as gradients were not finite'
     assert health.examine(3) is None
     assert '2 more steps' in health.examine(5)
+
+
+def test_weights_that_are_not_finite_end_a_run(net, session):
+    broken = tflib.Network('D', toy_networks.affine)
+    health = Health(net, broken, net, 4)
+    health.examine(0)
+    assert health.reason_to_stop() is None
+    broken.set_var('Layer/bias', [0, np.nan, 0])
+    health.examine(0)
+    assert health.reason_to_stop() == 'the weights of D are not finite'
+
+
+def test_a_run_without_a_finite_gradient_ends_after_some_ticks(net):
+    health = Health(net, net, net, 4)
+
+    def tick(skipped_steps):
+        health.examine(skipped_steps)
+        return health.reason_to_stop()
+
+    assert [tick(skipped) for skipped in (10, 20, 30)] == [None] * 3
+    net.set_var('Layer/bias', [0, 0.1, 0])  # it has learned something after all
+    assert [tick(skipped) for skipped in (40, 50, 60)] == [None] * 3
+    assert tick(60) is None  # nothing was left out: a learning rate may be 0
+    assert [tick(skipped) for skipped in (70, 80)] == [None] * 2
+    assert tick(90) == 'no gradient was finite for 3 ticks'
 
 
 def test_the_deviation_is_over_images_not_within_them():

@@ -57,7 +57,7 @@ def test_the_folder_of_a_data_set_may_have_any_name(in_tmp, monkeypatch, name):
         (['--dataset=tiny', '--total-kimg=many'], ['--total-kimg', 'many']),
         (['--dataset=tiny', '--total-kimg=-1'], ['--total-kimg', '-1', 'at least 0']),
         (['--dataset=tiny', '--num-gpus=0'], ['--num-gpus', 'at least 1']),
-        (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', 'choose a --minibatch-size']),
+        (['--dataset=tiny', '--num-gpus=3'], ['32', '3 device(s)', '--minibatch-size, such as 36']),
         (
             ['--dataset=tiny', '--minibatch-gpu=6'],
             ['6', 'choose --minibatch-gpu from 2, 4, 8, 16, 32'],

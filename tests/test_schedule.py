@@ -58,7 +58,7 @@ def test_a_minibatch_that_cannot_be_spread_names_those_that_can():
         check_minibatches(args, 32, num_gpus=2)
     with pytest.raises(UserError, match='choose --minibatch-gpu from 2, 6$'):
         check_minibatches(args, 32, num_gpus=2, is_legal_on_device=lambda size: size % 2 == 0)
-    with pytest.raises(UserError, match='choose a --minibatch-size that 8 divides'):
+    with pytest.raises(UserError, match='choose another --minibatch-size, such as 16$'):
         check_minibatches(args, 32, num_gpus=8)
     check_minibatches(dict(args, minibatch_gpu_base=3), 32, num_gpus=2)
 

@@ -1,6 +1,7 @@
 """Videos of generated images."""
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -67,3 +68,16 @@ def test_without_ffmpeg_the_other_format_is_named(monkeypatch):
     video.check_format('gif')
     with pytest.raises(UserError, match='pip install imageio-ffmpeg, or choose --format=gif'):
         video.check_format('mp4')
+
+
+def test_an_mp4_that_cannot_be_written_whole_is_one_line_and_no_file(tmp_path):
+    noise = np.random.RandomState(0).randint(0, 255, [8, 3, 64, 64]).astype(np.uint8)
+    path = str(tmp_path / 'video.mp4')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))  # stands in for a full disk
+    try:
+        with pytest.raises(UserError, match=r"Cannot write '.*video\.mp4': ffmpeg failed"):
+            video.write_video(path, noise, fps=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(str(tmp_path)) == []

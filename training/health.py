@@ -19,6 +19,8 @@ from training import anatomy
 SMALLEST_STDDEV = 0.001
 # No images in [-1, 1] differ by more. A network that has just begun may be above for a while.
 LARGEST_STDDEV = 1.0
+# Ticks without a step before a run is given up. In mixed precision the first steps are left out.
+IDLE_TICKS = 3
 _NUM_FAKES = 8
 
 
@@ -43,16 +45,20 @@ class Health:
     """Looks at the networks of a run once per tick.
 
     Args:
-        G: the generator in training. Gs: its running average, which makes the fakes.
+        G, D: the networks in training. Gs: G's running average, which makes the fakes.
         minibatch_size: fakes at a time.
     """
 
-    def __init__(self, G: Network, Gs: Network, minibatch_size: int):
+    def __init__(self, G: Network, D: Network, Gs: Network, minibatch_size: int):
         self._scalars = noise_scalars(G)
+        self._sums = {name: _sums(net.vars) for name, net in [('G', G), ('D', D), ('Gs', Gs)]}
+        self._in_training = [_sums(net.trainables) for net in (G, D)]
+        self._last_weights: List[np.ndarray] = []
+        self._idle_ticks = 0
         self._Gs = Gs
         self._minibatch_size = minibatch_size
         self._latents = np.random.RandomState(0).randn(_NUM_FAKES, *Gs.input_shape[1:])
-        self._skipped_steps = 0
+        self._skipped_steps = self._skipped_now = 0
         self._was_too_large = False
 
     def examine(self, skipped_steps: int) -> Optional[str]:
@@ -74,7 +80,7 @@ class Health:
         stddev = stddev_of_fakes(fakes)
         autosummary('Progress/fakes_stddev', stddev)
         is_too_large = stddev > LARGEST_STDDEV
-        skipped_now = skipped_steps - self._skipped_steps
+        self._skipped_now = skipped_steps - self._skipped_steps
         self._skipped_steps = skipped_steps
 
         problems = []
@@ -88,9 +94,29 @@ class Health:
                 'at most %g in [-1, 1])' % (stddev, LARGEST_STDDEV)
             )
         self._was_too_large = is_too_large
-        if skipped_now:
-            problems.append('%d more steps skipped, as gradients were not finite' % skipped_now)
+        if self._skipped_now:
+            problems.append(
+                '%d more steps skipped, as gradients were not finite' % self._skipped_now
+            )
         return 'Warning: %s' % '; '.join(problems) if problems else None
+
+    def reason_to_stop(self) -> Optional[str]:
+        """Why the networks will never learn again, None if they may; after each `examine`."""
+        for name, sums in tflib.run(self._sums).items():
+            if not np.isfinite(sums).all():
+                return 'the weights of %s are not finite' % name
+        weights = tflib.run(self._in_training)
+        is_idle = bool(self._last_weights) and all(map(np.array_equal, weights, self._last_weights))
+        self._last_weights = weights
+        self._idle_ticks = self._idle_ticks + 1 if is_idle and self._skipped_now else 0
+        if self._idle_ticks >= IDLE_TICKS:
+            return 'no gradient was finite for %d ticks' % self._idle_ticks
+        return None
+
+
+def _sums(variables):
+    """Sums [variables] of absolute values, which are not finite if any weight is not."""
+    return tf.stack([tf.reduce_sum(tf.abs(tf.cast(x, tf.float32))) for x in variables.values()])
 
 
 def stddev_of_fakes(fakes: np.ndarray) -> float:

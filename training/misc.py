@@ -79,6 +79,11 @@ def convert_to_pil_image(image: np.ndarray, drange: Sequence[float] = (0, 1)) ->
     return PIL.Image.fromarray(np.rint(image).clip(0, 255).astype(np.uint8))
 
 
+def drawable(text: str) -> str:
+    """Text with escapes for bytes of a file's name that are no text, which fonts do not have."""
+    return text.encode('utf-8', 'backslashreplace').decode('utf-8')
+
+
 def save_image_grid(
     images: np.ndarray,
     filename: str,

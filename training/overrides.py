@@ -7,16 +7,62 @@ import inspect
 import json
 import os
 import re
+from argparse import ArgumentTypeError
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from dnnlib.cli import parse_json
+from dnnlib.cli import MAX_SEED, any_text, number, parse_json
 from dnnlib.tflib import precision
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular, reading
 from training import configs, misc, run_options, runs
 from training.data.opening import load_dataset
 from training.schedule import check_minibatches
 from training.training_loop import training_loop
 
+_COUNT = number(int, 1, 1 << 20)
+_KIMG = number(float, 0, 1e9)
+_LRATE = number(float, 0, 1e3)
+_SEED = number(int, 0, MAX_SEED)
+# What options may be, by dotted names; of a '_dict' every value.
+BOUNDS = {
+    'total_kimg': _KIMG,
+    'resume_kimg': _KIMG,
+    'resume_time': number(float, 0, 1e12),
+    'G_smoothing_kimg': _KIMG,
+    'minibatch_repeats': _COUNT,
+    'G_repeats': _COUNT,
+    'G_reg_interval': _COUNT,
+    'D_reg_interval': _COUNT,
+    'image_snapshot_ticks': number(int, 0, 1 << 20),
+    'network_snapshot_ticks': number(int, 0, 1 << 20),
+    'G_args.fmap_base': _COUNT,
+    'D_args.fmap_base': _COUNT,
+    'G_args.fmap_max': number(int, 1, 1 << 14),
+    'D_args.fmap_max': number(int, 1, 1 << 14),
+    'G_args.latent_size': number(int, 1, 1 << 14),
+    'G_args.dlatent_size': number(int, 1, 1 << 14),
+    'G_args.mapping_fmaps': number(int, 1, 1 << 14),
+    'G_args.mapping_layers': number(int, 0, 128),
+    'D_args.mbstd_group_size': number(int, 0, 1 << 20),
+    'D_args.mbstd_num_features': number(int, 1, 1 << 14),
+    'D_loss_args.gamma': number(float, 0, 1e9),
+    'sched_args.minibatch_size_base': _COUNT,
+    'sched_args.minibatch_size_dict': _COUNT,
+    'sched_args.minibatch_gpu_base': _COUNT,
+    'sched_args.minibatch_gpu_dict': _COUNT,
+    'sched_args.G_lrate_base': _LRATE,
+    'sched_args.G_lrate_dict': _LRATE,
+    'sched_args.D_lrate_base': _LRATE,
+    'sched_args.D_lrate_dict': _LRATE,
+    'sched_args.lrate_rampup_kimg': _KIMG,
+    'sched_args.lod_initial_resolution': number(int, 4, 1 << 14),
+    'sched_args.lod_training_kimg': _KIMG,
+    'sched_args.lod_transition_kimg': _KIMG,
+    'sched_args.tick_kimg_base': number(float, 0, 1e6, above=True),
+    'sched_args.tick_kimg_dict': number(float, 0, 1e6, above=True),
+    'dataset_args.seed': _SEED,
+    'tf_config.rnd.np_random_seed': _SEED,
+    'tf_config.rnd.tf_random_seed': _SEED,
+}
 _KINDS: List[Tuple[Any, str]] = [
     (bool, 'true or false'),
     ((int, float), 'a number'),
@@ -43,12 +89,8 @@ def read_file(path: str) -> Tuple[Dict[str, Any], Optional[str]]:
         if options is None:
             raise UserError('there is no training run in --config-file=%s' % path)
         return options, _config_of(os.path.basename(os.path.abspath(path)))
-    try:
-        with open(path, encoding='utf-8') as file:
-            tree = parse_json(file.read())
-    except (OSError, ValueError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise UserError('--config-file=%s cannot be read as JSON: %s' % (path, reason))
+    with open_regular(path) as file, reading('--config-file=' + path, 'JSON'):
+        tree = parse_json(file.read().decode('utf-8'))
     if not isinstance(tree, dict):
         raise UserError('--config-file=%s must hold options by name: {"G_args": ...}' % path)
     if isinstance(tree.get('run_func_kwargs'), dict):
@@ -118,13 +160,15 @@ class Choice:
         """Options of `training_loop`; `parts` are laid between configuration and changes.
 
         Raises:
-            UserError: an option is of another kind than what it replaces, as text for a number.
+            UserError: an option is of another kind than what it replaces, as text for a number, or
+                outside of BOUNDS.
         """
         options = configs.resolve(self._base, *parts)
-        for number, change in enumerate(self._changes, 1):
+        for index, change in enumerate(self._changes, 1):
             for path, value in change.items():
                 _check_kind(options, path, value)
-            options = configs.resolve(self._base, *parts, *self._changes[:number])
+            options = configs.resolve(self._base, *parts, *self._changes[:index])
+        _check_bounds(options)
         return options
 
     def check(self, options: Dict[str, Any], num_gpus: int) -> None:
@@ -133,8 +177,6 @@ class Choice:
 
         A grid that the user has not laid out gets one class in each row, if all fit.
         """
-        if not options['total_kimg'] >= 0:
-            raise UserError('total_kimg is %s; it must be at least 0' % options['total_kimg'])
         for name in 'GD':
             precision.check(options[name + '_args'].get('precision', 'float32'))
         training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
@@ -178,6 +220,27 @@ def _check_kind(options, path, value):
             '%s is %s; it must be %s, such as %s'
             % (path, json.dumps(value), want, json.dumps(old, default=str))
         )
+
+
+def _check_bounds(options):
+    for path, bound in BOUNDS.items():
+        name, _, key = path.partition('.')
+        value = options.get(name)
+        if key:
+            value = value.get(key) if isinstance(value, dict) else None
+        for each in value.values() if isinstance(value, dict) else [value]:
+            problem = bound.problem(each) if isinstance(each, (int, float)) else ''
+            if problem:
+                raise UserError('%s %s' % (path, problem))
+    folder = options.get('dataset_args', {}).get('tfrecord_dir')
+    for path, text in [
+        ('dataset_args.tfrecord_dir', folder),
+        ('data_dir', options.get('data_dir')),
+    ]:
+        try:
+            any_text(str(text))
+        except ArgumentTypeError as error:
+            raise UserError('%s %s' % (path, error))
 
 
 def _kind(value):

@@ -32,7 +32,7 @@ class Progress:
         self._stats: Dict[str, Any] = {}  # of the last tick
         self._stats_start = 0  # where its line begins
         open(self._stats_path, 'ab').close()
-        self.writer = tf.summary.FileWriter(run_dir)
+        self.writer = tf.summary.FileWriter(tfutil.folder_name(run_dir))
         self._peak_memory = engine.peak_gpu_memory(engine.device(0))
         self._start_time = self._tick_time = self._last_time = time.time()
         self._tick_nimg = start_nimg

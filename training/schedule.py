@@ -75,7 +75,7 @@ def check_minibatches(
     Raises:
         UserError: names the sizes seen and those allowed.
     """
-    first = sched_args.get('lod_initial_resolution') or resolution
+    first = min(sched_args.get('lod_initial_resolution') or resolution, resolution)
     for log2 in range(int(np.log2(first)), int(np.log2(resolution)) + 1):
         # Without phases the schedule has a single resolution: that of the data set.
         one_phase = dict(sched_args, lod_initial_resolution=None)
@@ -85,9 +85,11 @@ def check_minibatches(
             continue
         divisors = [n for n in range(1, size // num_gpus + 1) if size % (n * num_gpus) == 0]
         legal = ', '.join(str(n) for n in divisors if is_legal_on_device(n))
-        advice = 'choose a --minibatch-size that %d divides' % num_gpus
         if legal:
             advice = 'choose --minibatch-gpu from ' + legal
+        else:  # rounded up to what so many devices with the smallest number of images each make
+            least = num_gpus * next(filter(is_legal_on_device, range(1, 4096)), 1)
+            advice = 'choose another --minibatch-size, such as %d' % (-(-size // least) * least)
         raise UserError(
             'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'
             % (size, 2**log2, 2**log2, num_gpus, per_device, advice)

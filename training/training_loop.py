@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib import tflib
+from dnnlib import cli, tflib
 from dnnlib.tflib import engine
+from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import misc, option_groups
 from training.data.opening import load_dataset
@@ -96,6 +97,11 @@ def training_loop(
     G.print_layers()
     D.print_layers()
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
+    snapshots = _Snapshots(dnnlib.make_run_dir_path())
+    num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
+    snapshots.check_disk(
+        (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
+    )
     grid_latents = np.random.randn(np.prod(grid_size), *G.input_shape[1:])
 
     def save_fakes(filename):
@@ -141,8 +147,7 @@ def training_loop(
         G.setup_weight_histograms()
         D.setup_weight_histograms()
     metrics = MetricGroup(metric_arg_list)
-    health = Health(G, Gs, final_sched.minibatch_gpu)
-    snapshots = _Snapshots(run_dir)
+    health = Health(G, D, Gs, final_sched.minibatch_gpu)
 
     print('Training for %g kimg...\n' % total_kimg)
     context = dnnlib.RunContext.get()
@@ -180,6 +185,13 @@ def training_loop(
                 ticks_until(cur_tick, network_snapshot_ticks),
                 health.examine,
             )
+            reason = health.reason_to_stop()
+            if reason:
+                raise UserError(
+                    'training cannot go on: %s after %.1f kimg; %s; choose a smaller learning rate '
+                    'or --gamma, or go on from a snapshot by --set resume_pkl=FILE'
+                    % (reason, cur_nimg / 1000, snapshots.describe())
+                )
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
                 save_fakes('fakes%06d.png' % (cur_nimg // 1000))
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
@@ -212,6 +224,15 @@ class _Snapshots:
     def __init__(self, run_dir):
         self._run_dir = run_dir
         self.last = None
+
+    def check_disk(self, networks, number):
+        """Raise UserError if the disk does not hold two of `number` snapshots, warn if not all."""
+        numbers = sum(var.shape.num_elements() for net in networks for var in net.vars.values())
+        cli.check_space(self._run_dir, min(number, 2), min(number, 2) * 4 * numbers, 'snapshots')
+        try:
+            cli.check_space(self._run_dir, number, number * 4 * numbers, 'snapshots')
+        except UserError as error:
+            print('Warning: %s' % error)
 
     def save(self, networks, filename):
         path = os.path.join(self._run_dir, filename)

@@ -15,6 +15,8 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.client import device_lib
 from tensorflow.python.ops import nccl_ops
 
+from dnnlib.util import TEXT, UserError
+
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
 tf.enable_resource_variables()  # reads and writes of one run happen in a defined order
@@ -92,9 +94,15 @@ def runs_source_for_tf1() -> bool:
 def cpu_has_bfloat16() -> bool:
     """Whether convolutions in bfloat16 are fast on this CPU."""
     if uses_bfloat16():
-        with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
+        with contextlib.suppress(OSError), open('/proc/cpuinfo', **TEXT) as file:
             return bool(re.search(r'\b(avx512_bf16|amx_bf16|bf16)\b', file.read()))
     return False
+
+
+def check_devices(number: int) -> None:
+    """Raise UserError if there are GPUs, but fewer than wanted; CPUs stand in for any number."""
+    if 0 < len(_local_gpus()) < number:
+        raise UserError('--num-gpus is %d; there are %d GPUs' % (number, len(_local_gpus())))
 
 
 def device(index: int) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
+from dnnlib import cli
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
 from training.data.side_file import update_side_file
@@ -150,7 +151,7 @@ class TFRecordExporter:
             for log2 in range(height.bit_length() - 1, 1, -1):
                 name = '%s-r%02d.tfrecords' % (self._name, log2)
                 self._writers.append(
-                    tf.python_io.TFRecordWriter(os.path.join(self._temp_dir, name))
+                    tf.python_io.TFRecordWriter(os.fsencode(os.path.join(self._temp_dir, name)))
                 )
 
     def _install(self):
@@ -207,16 +208,8 @@ def check_target(tfrecord_dir: str, force: bool = False) -> None:
 
 def check_space(tfrecord_dir: str, num_images: int, shape: Tuple[int, int, int]) -> None:
     """Raise UserError if images of a shape are more than a data set or the disk can hold."""
-    folder = os.path.abspath(os.path.expanduser(tfrecord_dir))
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    needed, free = num_images * int(np.prod(shape)), shutil.disk_usage(folder).free
-    if num_images > MAX_IMAGES or needed > free:
-        raise UserError(
-            '%d images of %dx%d pixels need %.3g GB, there are %.3g free for %r; a data set may '
-            'have up to %d images.'
-            % (num_images, shape[2], shape[1], needed / 1e9, free / 1e9, tfrecord_dir, MAX_IMAGES)
-        )
+    num_bytes = num_images * int(np.prod(shape))
+    cli.check_space(tfrecord_dir, num_images, num_bytes, most=MAX_IMAGES)
 
 
 def _save_labels(file, labels):

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from dnnlib.util import UserError
 from training.misc import convert_to_pil_image, create_image_grid
+from training.pictures.plotting import check_size
 
 _SMALLEST_CELL = 128  # pixels; smaller images are enlarged by a whole factor
 _LETTER = 6, 12  # pixels of a letter of Pillow's own font, with the space below it
@@ -26,6 +27,7 @@ def common_names(runs: Sequence[Tuple[str, List[Any]]]) -> List[str]:
     names = [name for name in by_name[0] if all(name in found for found in by_name)]
     if not names:
         raise UserError('%s have no image in common' % ' and '.join(folder for folder, _ in runs))
+    check_size(len(runs) + 1, len(names), _cell(by_name[0][names[0]].target))
     for name in names:
         for (folder, _), found in zip(runs, by_name):
             if not np.array_equal(found[name].target, by_name[0][name].target):
@@ -47,9 +49,9 @@ def make_grid(columns: Sequence[Tuple[str, Sequence[np.ndarray]]]) -> Image.Imag
         create_image_grid(np.stack(images), (len(columns), len(columns[0][1]))), [-1, 1]
     ).convert('RGB')
     side = images[0].shape[2]
-    factor = max(1, -(-_SMALLEST_CELL // side))
+    factor = _cell(images[0]) // side
     grid = grid.resize((grid.width * factor, grid.height * factor), Image.NEAREST)
-    titles = [textwrap.wrap(title, side * factor // _LETTER[0]) for title, _ in columns]
+    titles = [textwrap.wrap(_latin(title), side * factor // _LETTER[0]) for title, _ in columns]
     head = (max(map(len, titles)) + 1) * _LETTER[1]
     picture = Image.new('RGB', (grid.width, grid.height + head), 'white')
     picture.paste(grid, (0, head))
@@ -59,3 +61,13 @@ def make_grid(columns: Sequence[Tuple[str, Sequence[np.ndarray]]]) -> Image.Imag
             place = index * side * factor + _LETTER[0] // 2, row * _LETTER[1] + _LETTER[1] // 2
             draw.text(place, line, fill='black')
     return picture
+
+
+def _cell(image):
+    """Pixels of an enlarged image's side."""
+    return image.shape[-1] * max(1, -(-_SMALLEST_CELL // image.shape[-1]))
+
+
+def _latin(title):
+    """A title with escapes for letters that Pillow's own font lacks."""
+    return title.encode('latin-1', 'backslashreplace').decode('latin-1')

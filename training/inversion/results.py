@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import re
-from typing import Dict, List, Optional, Sequence
+import zipfile
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -68,10 +69,12 @@ def load_projection(path: str) -> EasyDict:
     """
     path = os.path.expanduser(path)
     with open_regular(path) as stream, reading(path, 'a result of run_projector.py'):
+        with zipfile.ZipFile(stream) as archive:  # older versions of NumPy print what it raises
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > stream.seek(0, os.SEEK_END):
+            raise ValueError('it would unpack to %d bytes' % size)
+        stream.seek(0)
         with np.load(stream, allow_pickle=False) as file:
-            size = sum(entry.file_size for entry in file.zip.infolist())
-            if size > stream.seek(0, os.SEEK_END):
-                raise ValueError('it would unpack to %d bytes' % size)
             noises = sum(bool(re.match(r'noise\d+$', key)) for key in file.files)
             result = EasyDict(
                 name=os.path.splitext(os.path.basename(path))[0],
@@ -186,6 +189,41 @@ def network_of(result: EasyDict, network: Optional[str] = None) -> str:
     return path
 
 
+class _Shapes(NamedTuple):
+    """Of the arrays that a network takes."""
+
+    space: str
+    latents: List[int]
+    noises: List[List[int]]
+    alpha_powers: List[List[int]]  # one or none
+
+
+def shapes_in(Gs: Network, like: EasyDict) -> _Shapes:
+    """What the arrays of a projection are in a network.
+
+    Raises:
+        UserError: they do not fit it.
+    """
+    space = 'z' if like.dlatents.ndim == 1 else 'wplus'
+    arithmetic.check_space(Gs, space)
+    shapes = _Shapes(
+        space,
+        anatomy.latent_shape(Gs, space),
+        [var.shape.as_list()[1:] for var in anatomy.noise_inputs(Gs)],
+        [] if like.alpha_powers is None else [[anatomy.num_alphas(Gs)]],
+    )
+    arrays = [like.dlatents] + like.noises
+    arrays += [] if like.alpha_powers is None else [like.alpha_powers]
+    have = [list(array.shape) for array in arrays]
+    want = [shapes.latents] + shapes.noises + shapes.alpha_powers
+    if have != want:
+        raise UserError(
+            'the projection does not fit the network %r: its arrays are %s, the '
+            'network takes %s' % (Gs.name, have, want)
+        )
+    return shapes
+
+
 class Renderer:
     """Makes the images of projections, one at a time, so that an image is always the same.
 
@@ -197,18 +235,7 @@ class Renderer:
     """
 
     def __init__(self, Gs: Network, like: EasyDict):
-        space = 'z' if like.dlatents.ndim == 1 else 'wplus'
-        arithmetic.check_space(Gs, space)
-        shape = anatomy.latent_shape(Gs, space)
-        noise_shapes = [var.shape.as_list()[1:] for var in anatomy.noise_inputs(Gs)]
-        t_shapes = [] if like.alpha_powers is None else [[anatomy.num_alphas(Gs)]]
-        arrays = [like.dlatents] + like.noises + ([like.alpha_powers] if t_shapes else [])
-        have, want = [list(array.shape) for array in arrays], [shape] + noise_shapes + t_shapes
-        if have != want:
-            raise UserError(
-                'the projection does not fit the network %r: its arrays are %s, the '
-                'network takes %s' % (Gs.name, have, want)
-            )
+        space, shape, noise_shapes, t_shapes = shapes_in(Gs, like)
         with tf.device(engine.device(0)), tf.name_scope('Render'):
             self._latents = tf.placeholder(tf.float32, [1] + shape)
             self._noises = [tf.placeholder(tf.float32, [1] + shape) for shape in noise_shapes]

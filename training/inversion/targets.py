@@ -1,13 +1,14 @@
 """Images to project: made by the network itself, of its data set, or files of a folder."""
 
+import itertools
 import os
-import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from dnnlib.names import plain_name
 from dnnlib.tflib.network import Network
-from dnnlib.util import UserError
+from dnnlib.util import UserError, open_regular, reading
 from training import anatomy
 from training.data.decoding import CONVERSIONS, ImageOptions, UnusableImage
 from training.data.image_files import ImageFiles
@@ -17,6 +18,7 @@ from training.pictures.generate import Generator
 from training.runs import training_options
 
 NUM_IMAGES = 3  # of a data set, where their number is not given
+_LONGEST_NAME = 150  # characters; endings such as -projected.png come on top
 _COLOURS = {1: 'gray', 3: 'rgb', 4: 'rgba'}
 
 
@@ -165,16 +167,21 @@ def from_folder(
                 image = files.decode(index, options)
             except UnusableImage as error:
                 raise UserError('%s in %r %s' % (file_name, path, error))
-            name = re.sub('[^A-Za-z0-9_.-]', '_', os.path.splitext(file_name)[0])
-            if name in targets:
-                raise UserError(
-                    '%r has two images whose results would be called %s; rename one' % (path, name)
-                )
+            name = _new_name(os.path.splitext(file_name)[0], targets)
             targets[name] = Target(name, file_name, 'image %d/%d', _to_float(image), None)
         files.report()
         return list(targets.values())
     finally:
         files.close()
+
+
+def _new_name(file_name, taken):
+    """What results are called: in letters that every file system has, and as no others are."""
+    name = first = plain_name(file_name)[:_LONGEST_NAME]
+    for number in itertools.count(2):
+        if name not in taken:
+            return name
+        name = '%s-%d' % (first, number)
 
 
 def _check_image(files, index, options, resolution, colours):
@@ -198,13 +205,9 @@ def read_hard_cases(path: str, targets: Sequence[Target]) -> List[str]:
     Raises:
         UserError: the file cannot be read, or an image of that name is not among the targets.
     """
-    try:
-        with open(os.path.expanduser(path), encoding='utf-8') as file:
-            lines = [line.partition('#')[0].strip() for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            'cannot read --hard-cases %r: %s' % (path, getattr(error, 'strerror', None) or error)
-        )
+    with open_regular(os.path.expanduser(path)) as file, reading(path, '--hard-cases'):
+        text = file.read().decode('utf-8')
+    lines = [line.partition('#')[0].strip() for line in text.splitlines()]
     names = {key: target.name for target in targets for key in (target.name, target.source)}
     for line in filter(None, lines):
         if line not in names:

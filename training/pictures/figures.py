@@ -10,17 +10,22 @@ import numpy as np
 from tqdm import tqdm
 
 from dnnlib.util import UserError
+from training.pictures import plotting
 from training.pictures.generate import Generator
 from training.pictures.plotting import Panel, save_panels, save_titled_grids
 
 
-def check_noise(generator: Generator, network: str) -> None:
-    """Raise UserError if noise cannot make a difference to a network's images."""
+def check_noise(generator: Generator, network: str, seeds: Sequence[int]) -> None:
+    """Raise UserError if noise cannot make a difference to a network's images, or a figure would be
+    too large.
+    """
     if not generator.has_noise:
         raise UserError(
             '%s has no noise injection whose effect could be shown; choose a network '
             'that has, such as one of --config=config-e-fr' % network
         )
+    cell = max(generator.resolution, plotting.CELL)
+    plotting.check_size(2 + len(generator.noise_shapes), len(seeds), cell)
 
 
 def layer_names(generator: Generator) -> List[str]:
@@ -136,8 +141,23 @@ def save_sample_grid(
             generator.images_of_seeds(seeds), title, len(seeds), disable=None, leave=False
         )
         grids.append(np.stack(list(images)))
-    columns = columns or int(np.ceil(np.sqrt(len(seeds))))
+    columns = columns or _about_square(len(seeds))
     save_titled_grids(path, grids, [title for title, _ in generators], columns)
+
+
+def check_sample_grid(
+    generators: Sequence[Generator], seeds: Sequence[int], columns: Optional[int] = None
+) -> None:
+    """Raise UserError unless `save_sample_grid` can be done."""
+    if columns is not None and columns > len(seeds):
+        raise UserError('--columns is %d, but there are %d images' % (columns, len(seeds)))
+    columns = columns or _about_square(len(seeds))
+    cell = max([plotting.CELL] + [generator.resolution for generator in generators])
+    plotting.check_size(len(generators) * columns, -(-len(seeds) // columns), cell)
+
+
+def _about_square(number):
+    return int(np.ceil(np.sqrt(number)))
 
 
 def _same_latents(generator, seed, number):

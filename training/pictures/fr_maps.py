@@ -13,19 +13,24 @@ from dnnlib import tflib
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
+from training.pictures import plotting
 from training.pictures.generate import Generator
 from training.pictures.plotting import Panel, save_panels
 
 _SIGNED, _POSITIVE = 'RdBu_r', 'viridis'
 
 
-def check_fr(Gs: Network, network: str) -> None:
-    """Raise UserError if a network has no layer with fuzzy reparameterization."""
-    if not anatomy.fr_layers(Gs):
+def check_fr(Gs: Network, network: str, seeds: Sequence[int]) -> None:
+    """Raise UserError if a network has no layer with fuzzy reparameterization, or a figure of its
+    maps would be too large.
+    """
+    layers = anatomy.fr_layers(Gs)
+    if not layers:
         raise UserError(
             '%s has no fuzzy reparameterization, whose maps could be shown; choose a '
             'network that has, such as one of --config=config-e-fr' % network
         )
+    plotting.check_size(2 + 2 * len(seeds), 1 + len(layers), plotting.CELL)
 
 
 def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, str], np.ndarray]:

@@ -60,6 +60,7 @@ class Generator:
         minibatch_size: images at a time.
 
     Attributes:
+        minibatch_size: as given.
         num_layers: styles of an image, None if the network has no w.
         noise_shapes: [1, 1, H, W] of the noise maps, in the order of the layers; [] if the network
             has none, or its code is of another project and cannot be given any.
@@ -89,7 +90,7 @@ class Generator:
         self._Gs = Gs
         self._noise = noise
         self._truncation_psi = truncation_psi
-        self._minibatch_size = minibatch_size
+        self.minibatch_size = minibatch_size
         self._label = np.zeros([label_size], np.float32)
         if class_index is not None:
             self._label[class_index] = 1
@@ -99,6 +100,16 @@ class Generator:
         self._graph = None
         self.num_layers = anatomy.num_layers(Gs)
         self.noise_shapes = [var.shape.as_list() for var in self._noise_vars]
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of an image's pixels; a PNG file has about half as many."""
+        return int(np.prod(self._Gs.output_shape[1:]))
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self._Gs.output_shape[-1]
 
     @property
     def has_noise(self) -> bool:
@@ -211,7 +222,7 @@ class Generator:
         return random.randn(1, *self._Gs.input_shape[1:])[0]
 
     def _minibatches(self, number):
-        step = self._minibatch_size
+        step = self.minibatch_size
         return [(begin, min(begin + step, number)) for begin in range(0, number, step)]
 
     def _shared_noise(self):
@@ -290,18 +301,20 @@ def walk(
     """
     z = generator.latents(seeds)
     w = generator.dlatents(z) if space == 'w' else None
+    step = generator.minibatch_size
     for index, seed in enumerate(seeds):
         following = (index + 1) % len(seeds)
         times = np.arange(frames_per_seed) / frames_per_seed
-        latents = np.stack([slerp(z[index], z[following], t) for t in times])
-        dlatents = None
-        if w is not None:
-            dlatents = np.stack([w[index] + (w[following] - w[index]) * t for t in times])
         noises = None
         if generator.has_noise_per_image:
             noises = _noise_walk(generator, seed, seeds[following], times)
-        for image in generator.images(latents, dlatents, noises):
-            yield image
+        for part in np.split(times, range(step, frames_per_seed, step)):
+            latents = np.stack([slerp(z[index], z[following], t) for t in part])
+            dlatents = None
+            if w is not None:
+                dlatents = np.stack([w[index] + (w[following] - w[index]) * t for t in part])
+            for image in generator.images(latents, dlatents, noises):
+                yield image
 
 
 def _noise_walk(generator, first, second, times):

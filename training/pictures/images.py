@@ -6,9 +6,16 @@ from typing import List, Optional
 import numpy as np
 from tqdm import tqdm
 
+from dnnlib import cli
 from dnnlib.util import UserError
 from training import misc
+from training.pictures import plotting
 from training.pictures.generate import Generator
+
+
+def check_images(generator: Generator, result_dir: str, seeds: List[int]) -> None:
+    """Raise UserError unless there is space for the images of seeds."""
+    cli.check_space(result_dir, len(seeds), len(seeds) * generator.image_bytes / 2)
 
 
 def _save(image, path):
@@ -68,6 +75,18 @@ def save_style_mixing(
         [0, 255],
         (len(col_seeds) + 1, len(row_seeds) + 1),
     )
+
+
+def check_style_mixing(
+    generator: Generator,
+    network: str,
+    row_seeds: List[int],
+    col_seeds: List[int],
+    col_styles: Optional[List[int]],
+) -> None:
+    """Raise UserError unless `save_style_mixing` can be done."""
+    check_styles(generator, network, col_styles)
+    plotting.check_size(len(col_seeds) + 1, len(row_seeds) + 1, generator.resolution)
 
 
 def check_styles(

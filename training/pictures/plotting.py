@@ -11,13 +11,16 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from dnnlib.util import atomic_write
+from dnnlib.util import UserError, atomic_write
 from training import misc
 
 _DPI = 100
 _CELL_INCHES = 1.1
+CELL = int(_DPI * _CELL_INCHES)  # pixels of a panel
 _SMALLEST_CELL = 64  # pixels; smaller images are enlarged by a whole number
 _GAP = 6
+_LONGEST_SIDE = 60000  # pixels; Matplotlib takes 2^16
+_MOST_PIXELS = 1 << 28  # of a picture, which takes some GB of memory while it is made
 
 
 class Panel(NamedTuple):
@@ -28,6 +31,15 @@ class Panel(NamedTuple):
     note: str = ''
     limits: Tuple[float, float] = (0.0, 1.0)  # of a map
     colours: str = 'viridis'  # a map's colour map, by its name in Matplotlib
+
+
+def check_size(columns: int, rows: int, cell: int) -> None:
+    """Raise UserError if a picture of so many cells of `cell`^2 pixels would be too large."""
+    if max(columns, rows) * cell > _LONGEST_SIDE or columns * rows * cell**2 > _MOST_PIXELS:
+        raise UserError(
+            'a picture of %d x %d images of %dx%d pixels is too large; choose fewer seeds'
+            % (columns, rows, cell, cell)
+        )
 
 
 def new_figure(width: float, height: float):
@@ -124,7 +136,7 @@ def save_titled_grids(
     canvas = PIL.Image.new('RGB', (width, height), 'white')
     draw = PIL.ImageDraw.Draw(canvas)
     x = 0
-    for picture, title in zip(pictures, titles):
+    for picture, title in zip(pictures, map(misc.drawable, titles)):
         font = _font(title, size, picture.width)
         text_width, text_height = font.getmask(title).size
         place = (x + (picture.width - text_width) // 2, size // 2 - (text_height - size) // 2)

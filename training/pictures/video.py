@@ -3,12 +3,15 @@
 import contextlib
 import itertools
 import os
+import subprocess
+import tempfile
 from typing import Iterable, Iterator, List
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dnnlib import cli
 from dnnlib.util import UserError, atomic_write
 from training.misc import convert_to_pil_image
 from training.pictures.generate import Generator, walk
@@ -49,9 +52,19 @@ def save_walk(
     write_video(path, tqdm(pictures, total=total, disable=None, leave=False), fps)
 
 
-def check_walk(generator: Generator, network: str, space: str, format: str) -> None:
+def check_walk(
+    generator: Generator,
+    network: str,
+    result_dir: str,
+    seeds: List[int],
+    frames: int,
+    space: str,
+    format: str,
+) -> None:
     """Raise UserError unless `save_walk` can be done."""
     check_format(format)
+    total = frames * len(seeds)
+    cli.check_space(result_dir, total, total * generator.image_bytes / 100, 'frames')
     if space == 'w':
         check_styles(generator, network)
 
@@ -68,7 +81,7 @@ def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
         if path.endswith('.gif'):
             _write_gif(file, pictures, fps)
         else:
-            _write_mp4(file.name, pictures, fps)
+            _write_mp4(path, file.name, pictures, fps)
 
 
 def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
@@ -80,22 +93,31 @@ def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
     )
 
 
-def _write_mp4(path: str, pictures: Iterator[Image.Image], fps: float) -> None:
+def _write_mp4(path: str, temp_path: str, pictures: Iterator[Image.Image], fps: float) -> None:
     import imageio_ffmpeg
 
     first = next(pictures)
-    # '-f': the path is that of a temporary file, whose extension does not tell ffmpeg the format.
-    writer = imageio_ffmpeg.write_frames(
-        path,
-        first.size,
-        fps=fps,
-        codec='libx264',
-        quality=8,
-        macro_block_size=2,
-        ffmpeg_log_level='error',
-        output_params=['-f', 'mp4'],
-    )
-    with contextlib.closing(writer):
-        writer.send(None)
-        for picture in itertools.chain([first], pictures):
-            writer.send(picture.tobytes())
+    # Its own writer of frames does not tell whether ffmpeg succeeds.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-y', '-loglevel', 'error', '-xerror']
+    command += ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', '%dx%d' % first.size]
+    command += ['-r', '%.9g' % fps, '-i', '-', '-c:v', 'libx264', '-crf', '10']
+    command += ['-pix_fmt', 'yuv420p', '-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-f', 'mp4']
+    with tempfile.TemporaryFile() as errors:
+        ffmpeg = subprocess.Popen(
+            command + ['file:' + temp_path], stdin=subprocess.PIPE, stderr=errors
+        )
+        assert ffmpeg.stdin is not None
+        with contextlib.suppress(BrokenPipeError), ffmpeg:  # it has ended before, and says why
+            try:
+                for picture in itertools.chain([first], pictures):
+                    ffmpeg.stdin.write(picture.tobytes())
+            except BrokenPipeError:
+                raise
+            except BaseException:
+                ffmpeg.kill()
+                raise
+        errors.seek(0)
+        said = errors.read().decode('utf-8', 'replace').strip()
+    if ffmpeg.returncode or said:
+        reason = said.splitlines()[-1:] or ['exit status %d' % ffmpeg.returncode]
+        raise UserError('Cannot write %r: ffmpeg failed: %s' % (path, reason[0]))
