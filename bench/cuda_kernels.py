@@ -246,16 +246,9 @@ def _measure(kernels, memory, shape, dtype, repeats):
     for name, (function, moved) in _kernel_ops(kernels, memory, shape, dtype).items():
         copy = memory.seconds_of_copy(moved // 2, repeats)
         seconds = memory.seconds(function, repeats)
-        record = dict(
-            shape=list(shape),
-            dtype=dtype,
-            op=name,
-            ms=1e3 * seconds,
-            gb_per_s=moved / seconds / 1e9,
-            copy_gb_per_s=moved / copy / 1e9,
-            of_copy=copy / seconds,
-            torch_ms=None,
-        )
+        record = dict(shape=list(shape), dtype=dtype, op=name, ms=1e3 * seconds, torch_ms=None)
+        rates = dict(gb_per_s=moved / seconds / 1e9, copy_gb_per_s=moved / copy / 1e9)
+        record.update(rates, of_copy=copy / seconds)
         if name in torch_ops:
             call = torch_ops[name](shape, dtype)
             record['torch_ms'] = 1e3 * memory.seconds(call, repeats)

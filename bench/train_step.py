@@ -36,7 +36,10 @@ _NAMES = dict(TrainG='G', RegG='G path lengths', UpdateGs='moving average', Trai
 _SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
 
 # Options of the loop that the graph needs.
-_LOOP_OPTIONS = ('lazy_regularization', 'G_reg_interval', 'D_reg_interval', 'G_smoothing_kimg')
+_LOOP_OPTIONS = (
+    'G_loss_args D_loss_args G_opt_args D_opt_args lazy_regularization G_reg_interval '
+    'D_reg_interval G_smoothing_kimg'
+).split()
 
 
 class _RandomImages:
@@ -78,17 +81,11 @@ class _Training:
             self.G = tflib.Network('G', **shape, **options['G_args'])
             self.D = tflib.Network('D', **shape, **options['D_args'])
             Gs = self.G.clone('Gs')
+        loop_options = {name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS}
+        reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
+        images = _RandomImages(resolution, minibatch)
         self._graph = TrainGraph(
-            self.G,
-            self.D,
-            Gs,
-            _RandomImages(resolution, minibatch),
-            options['G_loss_args'],
-            options['D_loss_args'],
-            options['G_opt_args'],
-            options['D_opt_args'],
-            **{name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS},
-            process_reals_args=dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1]),
+            self.G, self.D, Gs, images, process_reals_args=reals, **loop_options
         )
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
@@ -138,15 +135,9 @@ def _records(training, minibatch, seconds, memory, peak):
     flops = training.flops()
 
     def record(step, seconds, flop, memory):
-        return dict(
-            step=step,
-            seconds=seconds,
-            images_per_s=minibatch / seconds,
-            gflop=flop / 1e9,
-            gflop_per_s=flop / seconds / 1e9,
-            share_of_peak=flop / seconds / peak,
-            peak_memory_bytes=memory,
-        )
+        r = dict(step=step, seconds=seconds, images_per_s=minibatch / seconds, gflop=flop / 1e9)
+        r.update(gflop_per_s=flop / seconds / 1e9, share_of_peak=flop / seconds / peak)
+        return dict(r, peak_memory_bytes=memory)
 
     def mix(values):
         return sum(values[name] * _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds)

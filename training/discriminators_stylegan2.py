@@ -8,6 +8,7 @@ from typing import Callable, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d
 from dnnlib.tflib.precision import conv_dtype
@@ -94,7 +95,7 @@ def D_stylegan2(
             `dnnlib.tflib.precision`.
     """
     resolution_log2 = layers.log2_of_resolution(resolution)
-    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
+    check_choice('architecture', architecture, layers.ARCHITECTURES)
     nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import conv2d
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
@@ -19,12 +20,6 @@ from dnnlib.util import UserError
 ARCHITECTURES = ('orig', 'skip', 'resnet')
 SQRT_HALF = np.sqrt(0.5)
 Filter = Optional[Sequence[float]]
-
-
-def check_choice(what: str, value: Any, allowed: Iterable[str]) -> None:
-    """Raise UserError, one line, unless an option's value is one of those allowed."""
-    if value not in allowed:
-        raise UserError('unknown %s %r; choose one of %s' % (what, value, ', '.join(allowed)))
 
 
 def log2_of_resolution(resolution: int, smallest: int = 4) -> int:

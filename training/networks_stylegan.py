@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.options import passes_options_to
+from dnnlib.options import check_choice, passes_options_to
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_conv_2d
@@ -47,7 +47,7 @@ NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
 
 
 def _activation(nonlinearity: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    layers.check_choice('activation function', nonlinearity, NONLINEARITIES)
+    check_choice('activation function', nonlinearity, NONLINEARITIES)
     return NONLINEARITIES[nonlinearity]
 
 
@@ -251,9 +251,8 @@ def G_synthesis(
         use_styles: False: a traditional generator, for w [N, 1, dlatent_size].
         const_input_layer: start from a learned constant; False: from a dense layer of w.
         randomize_noise: fresh noise at each evaluation; False: the variables noise0, noise1, ...
-        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
-        noise_injection, fr_reduce: form of the noise, see StyleGAN2's `NoiseInjection`.
-        alpha_powers: t [N, num_layers] of GAN inversion, see StyleGAN2's `stabilize`.
+        noise_values, noise_injection, fr_reduce, alpha_powers: as in StyleGAN2's, but that
+            alpha_powers are t [N, num_layers].
         fused_scale: see `upscale2d_conv2d`. blur_filter: after it, 1-D, None for none.
         structure: see `training.progressive`. force_clean_graph: no branches and no randomness.
 

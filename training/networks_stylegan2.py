@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.options import passes_options_to, taken_by
+from dnnlib.options import check_choice, passes_options_to, taken_by
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import channel_sum as weighted_channel_sum
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
@@ -123,7 +123,7 @@ def _sum_over_channels(x: tf.Tensor) -> tf.Tensor:
 
 def released_identifier(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
     """The released code's s: reduced channels, centred, divided by their maximum, (s + 1) / 2."""
-    layers.check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
+    check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
     s = centre(in_float32(FR_REDUCTIONS[fr_reduce](mu.product())))
     s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
     return tf.identity((s + 1) / 2, name='s')
@@ -232,7 +232,7 @@ class NoiseInjection(NamedTuple):
 
 def noise_form(noise: NoiseInjection) -> NoiseForm:
     """The form of a noise injection; UserError if there is none, or no alpha for alpha_powers."""
-    layers.check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
+    check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
     form = NOISE_INJECTION_FORMS[noise.form]
     if noise.alpha_powers is not None and 'alpha_powers' not in form.takes:
         others = [name for name, f in NOISE_INJECTION_FORMS.items() if 'alpha_powers' in f.takes]
@@ -292,7 +292,7 @@ def _build_function(what: str, func: Union[str, Callable]) -> Callable:
     if not isinstance(func, str):
         return func
     prefix = 'G_' + what[: -len('_func')]
-    layers.check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
+    check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
     return globals()[func]
 
 
@@ -609,7 +609,7 @@ def G_synthesis_stylegan2(
     Returns: [N, num_channels, resolution, resolution].
     """
     resolution_log2 = layers.log2_of_resolution(resolution)
-    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
+    check_choice('architecture', architecture, layers.ARCHITECTURES)
     dlatents_in.set_shape([None, resolution_log2 * 2 - 2, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     sizes = _noise_sizes(resolution_log2)

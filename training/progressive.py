@@ -16,8 +16,8 @@ from typing import Any, Callable
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
-from training.layers_stylegan2 import check_choice
 
 STRUCTURES = ('auto', 'fixed', 'linear', 'recursive')
 Block = Callable[[tf.Tensor, int], tf.Tensor]

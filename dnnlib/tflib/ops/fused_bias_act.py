@@ -8,6 +8,7 @@ from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import custom_ops
 from dnnlib.tflib.ops import bias_act_native, bias_act_ref
 from dnnlib.tflib.ops.bias_act_ref import activation_funcs
@@ -41,10 +42,7 @@ def fused_bias_act(
 
     Raises UserError for an unknown `act` or an `impl` that does not exist.
     """
-    if act not in activation_funcs:
-        raise UserError(
-            'unknown activation function %r; use one of: %s' % (act, ', '.join(activation_funcs))
-        )
+    check_choice('activation function', act, activation_funcs)
     spec = activation_funcs[act]
     alpha = spec.def_alpha if alpha is None else alpha
     gain = float(spec.def_gain if gain is None else gain)
