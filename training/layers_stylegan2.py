@@ -55,45 +55,36 @@ def resolution_scope(res: int) -> Any:
     return tf.variable_scope('{0}x{0}'.format(2**res))
 
 
-def get_weight(
+def get_weight(shape: Sequence[int], **weight_kwargs: Any) -> tf.Tensor:
+    """Weight of a layer, [kernel, kernel, in, out] or [in, out]; see `get_unscaled_weight`."""
+    w, factor = get_unscaled_weight(shape, **weight_kwargs)
+    return w * factor
+
+
+def get_unscaled_weight(
     shape: Sequence[int],
     gain: float = 1,
     use_wscale: bool = True,
     lrmul: float = 1,
     weight_var: str = 'weight',
-) -> tf.Tensor:
-    """Weight of a layer, [kernel, kernel, in, out] or [in, out], with equalized learning rate.
+) -> Tuple[tf.Variable, float]:
+    """A variable, and the factor that makes it a weight with equalized learning rate.
 
     Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al.
     2018, section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
     """
-    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
-    return w * factor
-
-
-def _get_unscaled_weight(
-    shape: Sequence[int], gain: float, use_wscale: bool, lrmul: float, weight_var: str
-) -> Tuple[tf.Variable, float]:
-    """The variable of `get_weight`, and the factor."""
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
     init = tf.initializers.random_normal(0, init_std / lrmul)
     return tf.get_variable(weight_var, shape=shape, initializer=init), scale * lrmul
 
 
-def dense_layer(
-    x: tf.Tensor,
-    fmaps: int,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
-    weight_var: str = 'weight',
-) -> tf.Tensor:
+def dense_layer(x: tf.Tensor, fmaps: int, **weight_kwargs: Any) -> tf.Tensor:
     """Fully connected layer without bias: [N, ...] -> [N, fmaps]."""
     if x.shape.ndims > 2:
         size = np.prod(x.shape.as_list()[1:])
         x = tf.reshape(layout.to_nchw(x), [-1, size])
-    w = get_weight([x.shape.as_list()[1], fmaps], gain, use_wscale, lrmul, weight_var)
+    w = get_weight([x.shape.as_list()[1], fmaps], **weight_kwargs)
     return tf.matmul(x, tf.cast(w, x.dtype))
 
 
@@ -104,15 +95,11 @@ def conv2d_layer(
     up: bool = False,
     down: bool = False,
     resample_kernel: Filter = None,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
-    weight_var: str = 'weight',
+    **weight_kwargs: Any,
 ) -> tf.Tensor:
     """Convolution without bias: [N, C, H, W] -> [N, fmaps, H, W], resized if up or down."""
     assert kernel >= 1 and kernel % 2 == 1
-    shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
-    w = get_weight(shape, gain, use_wscale, lrmul, weight_var)
+    w = get_weight([kernel, kernel, layout.sizes(x)[1], fmaps], **weight_kwargs)
     return _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
 
 
@@ -173,13 +160,10 @@ def modulated_conv2d(
     down: bool = False,
     demodulate: bool = True,
     resample_kernel: Filter = None,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
     fused_modconv: bool = True,
-    weight_var: str = 'weight',
     mod_weight_var: str = 'mod_weight',
     mod_bias_var: str = 'mod_bias',
+    **weight_kwargs: Any,
 ) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
     """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
@@ -194,8 +178,7 @@ def modulated_conv2d(
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
-    shape = [kernel, kernel, num_in, fmaps]
-    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
+    w, factor = get_unscaled_weight([kernel, kernel, num_in, fmaps], **weight_kwargs)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C], the styles
     if x.dtype == tf.float16:
