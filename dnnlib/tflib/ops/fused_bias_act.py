@@ -54,7 +54,7 @@ def fused_bias_act(
         module = _module(impl, x, axis, act, alpha)
         if act == 'linear' and gain == 1 and all(v is None for v in extras):
             return x
-        return module.bias_act(x, b, axis, act, alpha, gain, style, scale, shift)
+        return module.bias_act(x, extras, axis, act, alpha, gain)
 
 
 def channel_sum(
