@@ -112,13 +112,11 @@ def check_devices() -> Iterator[Verdict]:
     text = 'TensorFlow uses %s' % (', '.join(usable) or 'the CPU')
     if len(usable) >= len(_gpu_cards()):
         yield ok(text)
-    elif engine.ENGINE == 'tf1':
-        yield warn(
-            '%s, and not all GPUs; version 1.14 needs CUDA 10.0 and cuDNN 7, newer GPUs need'
-            ' `make env ENGINE=tf2`' % text
-        )
     else:
-        yield warn('%s, and not all GPUs; `make env ENGINE=tf2` installs CUDA along' % text)
+        advice = '`make env ENGINE=tf2` installs CUDA along'
+        if engine.ENGINE == 'tf1':
+            advice = 'this version needs CUDA 10.0 and cuDNN 7, newer GPUs `make env ENGINE=tf2`'
+        yield warn('%s, and not all GPUs; %s' % (text, advice))
 
 
 def check_custom_ops() -> Iterator[Verdict]:

@@ -129,8 +129,9 @@ def released_identifier(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
     return tf.identity((s + 1) / 2, name='s')
 
 
-def released_stabilize(s: tf.Tensor) -> tf.Tensor:
-    """The released code's Eq. 9: alpha is any number, and weighs the ones."""
+def released_sigma(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
+    """The released code's Eq. 6-9: alpha is any number, and weighs the ones."""
+    s = decompose(released_identifier(mu, fr_reduce))
     alpha = tf.get_variable('alpha', shape=[], initializer=tf.initializers.constant(0.5))
     alpha = tf.cast(alpha, s.dtype)
     return divide_by_rms(alpha + (1 - alpha) * s)
@@ -172,38 +173,29 @@ class NoiseForm(NamedTuple):
         return set(taken_by(self.sigma, NoiseInjection()._asdict())) if self.sigma else set()
 
 
-def fuzzy_sigma(mu: Demodulated, alpha_powers: Optional[tf.Tensor]) -> tf.Tensor:
-    """Eq. 6-9."""
-    return stabilize(decompose(semantic_identifier(mu)), alpha_powers)
+def decomposed_identifier(mu: Demodulated) -> tf.Tensor:
+    """Eq. 6-8."""
+    return decompose(semantic_identifier(mu))
+
+
+def stabilized(identifier: Callable[[Demodulated], tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The sigma of a form: Eq. 9 of an identifier."""
+    return lambda mu, alpha_powers: stabilize(identifier(mu), alpha_powers)
 
 
 NOISE_INJECTION_FORMS = {
-    # A bald generator.
-    'none': NoiseForm(),
-    # StyleGAN2's own noise.
-    'additive': NoiseForm(add, 0.0),
-    'fr': NoiseForm(scale_all, 1.0, fuzzy_sigma),
-    'fr-noise': NoiseForm(scale_noise, 0.0, fuzzy_sigma),
-    'fr-released': NoiseForm(
-        scale_noise,
-        0.0,
-        lambda mu, fr_reduce: released_stabilize(decompose(released_identifier(mu, fr_reduce))),
-    ),
+    'none': NoiseForm(),  # a bald generator
+    'additive': NoiseForm(add, 0.0),  # StyleGAN2's own noise
+    'fr': NoiseForm(scale_all, 1.0, stabilized(decomposed_identifier)),
+    'fr-noise': NoiseForm(scale_noise, 0.0, stabilized(decomposed_identifier)),
+    'fr-released': NoiseForm(scale_noise, 0.0, released_sigma),
     # The ablations of table 5.
     'fr-nonorm': NoiseForm(
-        scale_all,
-        1.0,
-        lambda mu, alpha_powers: stabilize(
-            decompose(tf.identity(channel_sum(mu), name='s')), alpha_powers
-        ),
+        scale_all, 1.0, stabilized(lambda mu: decompose(tf.identity(channel_sum(mu), name='s')))
     ),
-    'fr-nostab': NoiseForm(scale_all, 1.0, lambda mu: decompose(semantic_identifier(mu))),
-    'fr-nodecomp': NoiseForm(
-        scale_all, 1.0, lambda mu, alpha_powers: stabilize(semantic_identifier(mu), alpha_powers)
-    ),
-    'fr-cnn': NoiseForm(
-        scale_all, 1.0, lambda mu, alpha_powers: stabilize(convolved_identifier(mu), alpha_powers)
-    ),
+    'fr-nostab': NoiseForm(scale_all, 1.0, decomposed_identifier),
+    'fr-nodecomp': NoiseForm(scale_all, 1.0, stabilized(semantic_identifier)),
+    'fr-cnn': NoiseForm(scale_all, 1.0, stabilized(convolved_identifier)),
 }
 
 

@@ -49,8 +49,7 @@ def fused_bias_act(
     with tf.name_scope('FusedBiasAct'):
         x = tf.convert_to_tensor(x)
         extras = [v if v is None else tf.convert_to_tensor(v) for v in (b, style, scale, shift)]
-        b, style, scale, shift = extras
-        _check_shapes(x, b, axis, style, scale, shift)
+        _check_shapes(x, axis, *extras)
         module = _module(impl, x, axis, act, alpha)
         if act == 'linear' and gain == 1 and all(v is None for v in extras):
             return x
@@ -69,7 +68,7 @@ def channel_sum(
     with tf.name_scope('ChannelSum'):
         x = tf.convert_to_tensor(x)
         style = None if style is None else tf.convert_to_tensor(style)
-        _check_shapes(x, None, axis, style, None, None)
+        _check_shapes(x, axis, style=style)
         return _module(impl, x, axis, 'linear', None).channel_sum(x, style, axis)
 
 
@@ -87,7 +86,7 @@ def _module(impl, x, axis, act, alpha):
     return bias_act_ref
 
 
-def _check_shapes(x, b, axis, style, scale, shift):
+def _check_shapes(x, axis, b=None, style=None, scale=None, shift=None):
     rank = x.shape.rank
     assert 0 <= axis < rank, 'axis %d of a tensor of rank %d' % (axis, rank)
     n, c = x.shape[:1], x.shape[axis : axis + 1]
