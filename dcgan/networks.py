@@ -126,7 +126,7 @@ def G_dcgan(
     noise_injection: str = 'none',
     fr_reduce: str = 'neg_relu',
     randomize_noise: bool = True,
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     is_training: bool = False,
     return_dlatents: bool = False,

@@ -20,6 +20,7 @@ from dnnlib.util import UserError
 ARCHITECTURES = ('orig', 'skip', 'resnet')
 SQRT_HALF = np.sqrt(0.5)
 Filter = Optional[Sequence[float]]
+Noises = Optional[Sequence[tf.Tensor]]
 
 
 def log2_of_resolution(resolution: int, smallest: int = 4) -> int:
@@ -103,12 +104,12 @@ def conv2d_layer(
     return _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
 
 
-def _conv2d(x: tf.Tensor, w: tf.Tensor, up: bool, down: bool, resample_kernel: Filter) -> tf.Tensor:
+def _conv2d(x: tf.Tensor, w: tf.Tensor, up: bool, down: bool, k: Filter) -> tf.Tensor:
     assert not (up and down)
     if up:
-        return upsample_conv_2d(x, w, k=resample_kernel, data_format=layout.current())
+        return upsample_conv_2d(x, w, k=k, data_format=layout.current())
     if down:
-        return conv_downsample_2d(x, w, k=resample_kernel, data_format=layout.current())
+        return conv_downsample_2d(x, w, k=k, data_format=layout.current())
     return conv2d.conv2d(x, w, data_format=layout.current())
 
 
@@ -132,15 +133,10 @@ def apply_bias_act(
 
 
 def conv2d_act_layer(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    act: str,
-    act_gain: Optional[float] = None,
-    **conv_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, act: str, act_gain: Optional[float] = None, **kwargs: Any
 ) -> tf.Tensor:
     """`conv2d_layer`, then bias and activation."""
-    return apply_bias_act(conv2d_layer(x, fmaps, kernel, **conv_kwargs), act=act, gain=act_gain)
+    return apply_bias_act(conv2d_layer(x, fmaps, kernel, **kwargs), act=act, gain=act_gain)
 
 
 def modulated_conv2d_layer(
@@ -204,13 +200,7 @@ def _sum_of_squares(w: tf.Tensor) -> Tuple[tf.Tensor, Callable]:
 
 
 def _fused_modulated_conv(
-    x: tf.Tensor,
-    w: tf.Tensor,
-    s: tf.Tensor,
-    up: bool,
-    down: bool,
-    demodulate: bool,
-    resample_kernel: Filter,
+    x: tf.Tensor, w: tf.Tensor, s: tf.Tensor, up: bool, down: bool, demodulate: bool, k: Filter
 ) -> tf.Tensor:
     """A grouped convolution, one group per sample; NCHW."""
     kernel, _, num_in, fmaps = w.shape.as_list()
@@ -220,7 +210,7 @@ def _fused_modulated_conv(
     ww = tf.transpose(ww, [1, 2, 3, 0, 4])  # [k, k, C, N, fmaps]
     ww = tf.reshape(ww, [kernel, kernel, num_in, -1])  # [k, k, C, N * fmaps]
     x = tf.reshape(x, [1, -1] + x.shape.as_list()[2:])  # [1, N * C, H, W]
-    x = _conv2d(x, tf.cast(ww, x.dtype), up, down, resample_kernel)
+    x = _conv2d(x, tf.cast(ww, x.dtype), up, down, k)
     return tf.reshape(x, [-1, fmaps] + x.shape.as_list()[2:])
 
 
@@ -266,10 +256,7 @@ def learned_constant(
 
 
 def noise_inputs(
-    sizes_log2: Iterable[int],
-    dtype: str,
-    randomize_noise: bool,
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    sizes_log2: Iterable[int], dtype: str, randomize_noise: bool, noise_values: Noises = None
 ) -> List[Optional[tf.Tensor]]:
     """Noise of each layer, [N or 1, 1, H, W], for layers of size 2^size; None: to be drawn.
 

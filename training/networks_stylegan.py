@@ -24,6 +24,7 @@ from training.progressive import naive_downsample_2d as downscale2d
 from training.progressive import naive_upsample_2d as upscale2d
 
 SQRT_2 = np.sqrt(2)
+Scale = Union[bool, str]
 
 # Layers of StyleGAN2 with StyleGAN 1's defaults: the gain of leaky ReLU is in the weights.
 get_weight = partial(layers.get_weight, gain=SQRT_2, use_wscale=False)
@@ -69,11 +70,7 @@ def blur2d(x: tf.Tensor, f: Sequence = (1, 2, 1), normalize: bool = True) -> tf.
 
 
 def upscale2d_conv2d(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    fused_scale: Union[bool, str] = 'auto',
-    **weight_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, fused_scale: Scale = 'auto', **weight_kwargs: Any
 ) -> tf.Tensor:
     """Nearest neighbour to twice the size, then a convolution without bias.
 
@@ -91,11 +88,7 @@ def upscale2d_conv2d(
 
 
 def conv2d_downscale2d(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    fused_scale: Union[bool, str] = 'auto',
-    **weight_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, fused_scale: Scale = 'auto', **weight_kwargs: Any
 ) -> tf.Tensor:
     """A convolution without bias, then the average over blocks of 2x2 pixels.
 
@@ -235,14 +228,14 @@ def G_synthesis(
     use_pixel_norm: bool = False,
     use_instance_norm: bool = True,
     dtype: str = 'float32',
-    fused_scale: Union[bool, str] = 'auto',
+    fused_scale: Scale = 'auto',
     blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,
     force_clean_graph: bool = False,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
 ) -> tf.Tensor:
     """Synthesis network: w [N, num_layers, dlatent_size] -> images.
@@ -325,7 +318,7 @@ def D_basic(
     mbstd_group_size: int = 4,
     mbstd_num_features: int = 1,
     dtype: str = 'float32',
-    fused_scale: Union[bool, str] = 'auto',
+    fused_scale: Scale = 'auto',
     blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,

@@ -514,7 +514,7 @@ def G_synthesis_stylegan_revised(
     force_clean_graph: bool = False,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     precision: str = 'float32',
 ) -> tf.Tensor:
@@ -578,7 +578,7 @@ def G_synthesis_stylegan2(
     fused_modconv: bool = True,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     precision: str = 'float32',
 ) -> tf.Tensor:

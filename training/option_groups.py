@@ -87,12 +87,9 @@ def _check_dataset(name, options):
 
 
 _GROUPS = {
-    'G_args': _check_network,
-    'D_args': _check_network,
-    'G_loss_args': _check_loss,
-    'D_loss_args': _check_loss,
-    'G_opt_args': _check_optimizer,
-    'D_opt_args': _check_optimizer,
+    **dict.fromkeys(['G_args', 'D_args'], _check_network),
+    **dict.fromkeys(['G_loss_args', 'D_loss_args'], _check_loss),
+    **dict.fromkeys(['G_opt_args', 'D_opt_args'], _check_optimizer),
     'dataset_args': _check_dataset,
     'sched_args': lambda name, options: check_taker(
         name, training_schedule, options[name], reserved=('cur_nimg', 'training_set')
