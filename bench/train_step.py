@@ -72,10 +72,8 @@ class _Training:
         options = configs.resolve(config, flags)
         names = [options[network]['func_name'] for network in ('G_args', 'D_args')]
         if not (names[0].endswith('stylegan2.G_main') and names[1].endswith('D_stylegan2')):
-            raise UserError(
-                "--config is %r; allowed are those of StyleGAN2's networks, config-e "
-                'and config-f with their variants' % config
-            )
+            text = '--config is %r; allowed are config-e and config-f with their variants'
+            raise UserError(text % config)
         shape = dict(num_channels=3, resolution=resolution, label_size=0)
         with tf.device(engine.device(0)):
             self.G = tflib.Network('G', **shape, **options['G_args'])
@@ -84,9 +82,8 @@ class _Training:
         loop_options = {name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS}
         reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
         images = _RandomImages(resolution, minibatch)
-        self._graph = TrainGraph(
-            self.G, self.D, Gs, images, process_reals_args=reals, **loop_options
-        )
+        loop_options.update(process_reals_args=reals)
+        self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
@@ -159,21 +156,15 @@ def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
     text = 'Time training steps, and compare with the peak of plain convolutions on this machine.'
     parser = measure.network_arguments(text, repeats=3)
-    parser.add_argument(
-        '--noise-injection',
-        type=parse_name_list,
-        default=[None],
-        metavar='LIST',
-        help='forms of the noise, one after the other (default: by --config)',
-    )
+    add, text = parser.add_argument, 'forms of the noise, each in turn (default: by --config)'
+    add('--noise-injection', type=parse_name_list, default=[None], metavar='LIST', help=text)
     args = parser.parse_args(argv)
 
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
     variants = [(form, precision) for form in args.noise_injection for precision in args.precision]
-    trainings = [
-        _Training(args.config, args.resolution, args.minibatch, *variant) for variant in variants
-    ]
+    common = args.config, args.resolution, args.minibatch
+    trainings = [_Training(*common, *variant) for variant in variants]
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]
