@@ -59,10 +59,8 @@ def check_tensorflow() -> Iterator[Verdict]:
             tf = importlib.import_module('tensorflow')
             engine = importlib.import_module('dnnlib.tflib.engine')
     except Exception as error:  # a broken installation raises anything
-        yield fail(
-            'TensorFlow cannot be imported (%s): run `make env`, then use the Python of'
-            ' .venv-tf1 or .venv-tf2' % _describe(error)
-        )
+        advice = 'run `make env`, then use the Python of .venv-tf1 or .venv-tf2'
+        yield fail('TensorFlow cannot be imported (%s): %s' % (_describe(error), advice))
         return
     yield ok('TensorFlow %s, engine %s' % (tf.__version__, engine.ENGINE))
 
@@ -113,13 +111,11 @@ def check_devices() -> Iterator[Verdict]:
     text = 'TensorFlow uses %s' % (', '.join(usable) or 'the CPU')
     if len(usable) >= len(_gpu_cards()):
         yield ok(text)
-    elif engine.ENGINE == 'tf1':
-        yield warn(
-            '%s, and not all GPUs; version 1.14 needs CUDA 10.0 and cuDNN 7, newer GPUs need'
-            ' `make env ENGINE=tf2`' % text
-        )
     else:
-        yield warn('%s, and not all GPUs; `make env ENGINE=tf2` installs CUDA along' % text)
+        advice = '`make env ENGINE=tf2` installs CUDA along'
+        if engine.ENGINE == 'tf1':
+            advice = 'this version needs CUDA 10.0 and cuDNN 7, newer GPUs `make env ENGINE=tf2`'
+        yield warn('%s, and not all GPUs; %s' % (text, advice))
 
 
 def check_custom_ops() -> Iterator[Verdict]:
@@ -147,9 +143,8 @@ def check_caches() -> Iterator[Verdict]:
         if os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK):
             yield ok('%s are kept in %s' % (what, path))
         else:
-            yield verdict(
-                '%s cannot be kept in %s: %s is not a writable folder' % (what, path, nearest)
-            )
+            text = '%s cannot be kept in %s: %s is not a writable folder'
+            yield verdict(text % (what, path, nearest))
 
 
 def check_generator() -> Iterator[Verdict]:
@@ -195,9 +190,8 @@ def generate(device: str, dtype: str) -> np.ndarray:
             randomize_noise=False,
             truncation_psi=1,
         )
-        tfutil.set_vars(
-            {G.vars[name]: random.randn(*G.vars[name].shape.as_list()) for name in sorted(G.vars)}
-        )
+        variables = [G.vars[name] for name in sorted(G.vars)]
+        tfutil.set_vars({var: random.randn(*var.shape.as_list()) for var in variables})
         latents = tf.constant(random.randn(2, 16), tf.float32)
         return session.run(G.get_output_for(latents, None, dtype=dtype))
 
@@ -248,9 +242,8 @@ def _output(command):
 
 def _gpu_cards():
     """Lines such as 'NVIDIA A100, 81920 MiB, 550.54' of nvidia-smi."""
-    listed = _output(
-        ['nvidia-smi', '--query-gpu=name,memory.total,driver_version', '--format=csv,noheader']
-    )
+    query = '--query-gpu=name,memory.total,driver_version'
+    listed = _output(['nvidia-smi', query, '--format=csv,noheader'])
     return listed.splitlines() if listed else []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
+from dnnlib.options import check_choice
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import SimpleAdam
@@ -91,8 +92,7 @@ class Projector:
     lambda_lpips: float
 
     def __init__(self, method: str = 'w-lpips'):
-        if method not in METHODS:
-            raise UserError('unknown method %r; choose one of %s' % (method, ', '.join(METHODS)))
+        check_choice('method', method, METHODS)
         self.method = method
         self.num_steps = 1000
         self.dlatent_avg_samples = 10000
@@ -142,7 +142,7 @@ class Projector:
     def check_network(self, Gs: Network) -> None:
         """Settle attributes that depend on the network; UserError if it lacks what they ask for."""
         if self.space is None:
-            self.space = arithmetic.default_space(Gs, METHODS[self.method]['space'])
+            self.space = METHODS[self.method]['space'] if anatomy.has_w(Gs) else 'z'
         arithmetic.check_space(Gs, self.space)
         num_alphas = anatomy.num_alphas(Gs)
         if self.optimize_alpha and not num_alphas:

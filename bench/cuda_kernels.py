@@ -24,14 +24,8 @@ from dnnlib import native_build
 from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.util import UserError, atomic_write
 
-_SHAPES = [
-    (4, 512, 8, 8),
-    (32, 512, 32, 32),
-    (32, 512, 64, 64),
-    (32, 256, 128, 128),
-    (16, 128, 256, 256),
-    (4, 32, 1024, 1024),
-]  # N, C, H, W
+# N, C, H = W
+_SHAPES = [(4, 512, 8), (32, 512, 32), (32, 512, 64), (32, 256, 128), (16, 128, 256), (4, 32, 1024)]
 _FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 _RESAMPLINGS = [
     ('upfirdn_2d 4x4', 1, 1, (2, 1)),
@@ -246,16 +240,9 @@ def _measure(kernels, memory, shape, dtype, repeats):
     for name, (function, moved) in _kernel_ops(kernels, memory, shape, dtype).items():
         copy = memory.seconds_of_copy(moved // 2, repeats)
         seconds = memory.seconds(function, repeats)
-        record = dict(
-            shape=list(shape),
-            dtype=dtype,
-            op=name,
-            ms=1e3 * seconds,
-            gb_per_s=moved / seconds / 1e9,
-            copy_gb_per_s=moved / copy / 1e9,
-            of_copy=copy / seconds,
-            torch_ms=None,
-        )
+        record = dict(shape=list(shape), dtype=dtype, op=name, ms=1e3 * seconds, torch_ms=None)
+        rates = dict(gb_per_s=moved / seconds / 1e9, copy_gb_per_s=moved / copy / 1e9)
+        record.update(rates, of_copy=copy / seconds)
         if name in torch_ops:
             call = torch_ops[name](shape, dtype)
             record['torch_ms'] = 1e3 * memory.seconds(call, repeats)
@@ -286,7 +273,8 @@ def main(argv: Optional[List[str]] = None) -> int:
             kernel_judge.check_upfirdn(kernels, rng, dtype)
         print('%s: %d random cases agree with NumPy' % (dtype, 2 * args.cases), flush=True)
     for dtype in TYPES:
-        for shape in _SHAPES:
+        for n, c, size in _SHAPES:
+            shape = n, c, size, size
             titles = '', 'ms', 'GB/s', 'of copy', 'PyTorch'
             print('\n%s %s\n' % (dtype, list(shape)) + '%-28s %10s %9s %9s %9s' % titles)
             for r in _measure(kernels, memory, shape, dtype, args.repeats):

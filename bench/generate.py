@@ -76,16 +76,9 @@ def main(argv=None) -> int:
         rate = args.minibatch / each.seconds
         gflop = each.flops_per_image / 1e9
         share = rate * each.flops_per_image / peak.flops_per_s
-        results.append(
-            dict(
-                precision=precision,
-                images_per_s=rate,
-                seconds=each.seconds,
-                gflop_per_image=gflop,
-                peak_memory_bytes=each.memory,
-                share_of_peak=share,
-            )
-        )
+        r = dict(precision=precision, images_per_s=rate, seconds=each.seconds)
+        r.update(gflop_per_image=gflop, peak_memory_bytes=each.memory, share_of_peak=share)
+        results.append(r)
         row = precision, rate, gflop, rate * gflop, 100 * share, measure.megabytes(each.memory)
         print('%-10s %10.2f %10.1f %10.0f %7.0f%% %10s' % row)
     measure.write_json(args.json, results, peak=peak.flops_per_s)

@@ -35,13 +35,8 @@ def network_arguments(description: str, repeats: int) -> ArgumentParser:
     add('--config', default='config-e', help='configuration (default: %(default)s)')
     add('--resolution', type=_resolution, default=64, help='of the images (default: %(default)s)')
     add('--minibatch', type=positive_int, default=4, help='images at a time (default: %(default)s)')
-    add(
-        '--precision',
-        type=parse_name_list,
-        default=['float32'],
-        metavar='LIST',
-        help='float32, mixed or both (default: float32)',
-    )
+    text = 'float32, mixed or both (default: float32)'
+    add('--precision', type=parse_name_list, default=['float32'], metavar='LIST', help=text)
     return parser
 
 
@@ -133,12 +128,8 @@ def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
     metadata = tf.RunMetadata()
     options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
     tflib.run(fetches, feed_dict, run_metadata=metadata, options=options)
-    in_use = [
-        memory.allocator_bytes_in_use
-        for device in metadata.step_stats.dev_stats
-        for node in device.node_stats
-        for memory in node.memory
-    ]
+    nodes = [node for device in metadata.step_stats.dev_stats for node in device.node_stats]
+    in_use = [memory.allocator_bytes_in_use for node in nodes for memory in node.memory]
     in_use = [number for number in in_use if number]
     if in_use:
         return max(in_use) - min(in_use)

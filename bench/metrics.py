@@ -156,20 +156,13 @@ def _prepare(network):
 def main(argv=None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = ArgumentParser(description='Time the metrics and the parts of their work.')
-    parser.add_argument(
-        '--network',
-        metavar='PKL',
-        help='network pickle (default: last snapshot of the newest run in results)',
-    )
-    parser.add_argument(
-        '--metrics',
-        type=parse_name_list,
-        default=_METRICS,
-        metavar='LIST',
-        help='metrics to sample for (default: %s)' % ','.join(_METRICS),
-    )
-    parser.add_argument('--num-samples', type=int, default=1024, help='samples of each')
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file as well')
+    add = parser.add_argument
+    text = 'network pickle (default: last snapshot of the newest run in results)'
+    add('--network', metavar='PKL', help=text)
+    text = 'metrics to sample for (default: %s)' % ','.join(_METRICS)
+    add('--metrics', type=parse_name_list, default=_METRICS, metavar='LIST', help=text)
+    add('--num-samples', type=int, default=1024, help='samples of each')
+    add('--json', metavar='FILE', help='write the numbers to this file as well')
     args = parser.parse_args(argv)
     if args.num_samples < 128:
         raise UserError('--num-samples is %d; it must be at least 128' % args.num_samples)

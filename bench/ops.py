@@ -123,12 +123,8 @@ def _measure(shape, dtype, data_format, implementations, repeats):
 def main(argv: Optional[List[str]] = None) -> int:
     """Print the table; write it as JSON too where asked."""
     parser = measure.arguments('Time the custom ops, forward and with gradients.', repeats=10)
-    parser.add_argument(
-        '--data-format',
-        choices=['NCHW', 'NHWC'],
-        default=layout.for_device(),
-        help='layout of the images (default here: %(default)s)',
-    )
+    default, text = layout.for_device(), 'layout of the images (default here: %(default)s)'
+    parser.add_argument('--data-format', choices=['NCHW', 'NHWC'], default=default, help=text)
     args = parser.parse_args(argv)
 
     print('TensorFlow %s, %s' % (tf.__version__, args.data_format))

@@ -36,7 +36,10 @@ _NAMES = dict(TrainG='G', RegG='G path lengths', UpdateGs='moving average', Trai
 _SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
 
 # Options of the loop that the graph needs.
-_LOOP_OPTIONS = ('lazy_regularization', 'G_reg_interval', 'D_reg_interval', 'G_smoothing_kimg')
+_LOOP_OPTIONS = (
+    'G_loss_args D_loss_args G_opt_args D_opt_args lazy_regularization G_reg_interval '
+    'D_reg_interval G_smoothing_kimg'
+).split()
 
 
 class _RandomImages:
@@ -69,27 +72,18 @@ class _Training:
         options = configs.resolve(config, flags)
         names = [options[network]['func_name'] for network in ('G_args', 'D_args')]
         if not (names[0].endswith('stylegan2.G_main') and names[1].endswith('D_stylegan2')):
-            raise UserError(
-                "--config is %r; allowed are those of StyleGAN2's networks, config-e "
-                'and config-f with their variants' % config
-            )
+            text = '--config is %r; allowed are config-e and config-f with their variants'
+            raise UserError(text % config)
         shape = dict(num_channels=3, resolution=resolution, label_size=0)
         with tf.device(engine.device(0)):
             self.G = tflib.Network('G', **shape, **options['G_args'])
             self.D = tflib.Network('D', **shape, **options['D_args'])
             Gs = self.G.clone('Gs')
-        self._graph = TrainGraph(
-            self.G,
-            self.D,
-            Gs,
-            _RandomImages(resolution, minibatch),
-            options['G_loss_args'],
-            options['D_loss_args'],
-            options['G_opt_args'],
-            options['D_opt_args'],
-            **{name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS},
-            process_reals_args=dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1]),
-        )
+        loop_options = {name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS}
+        reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
+        images = _RandomImages(resolution, minibatch)
+        loop_options.update(process_reals_args=reals)
+        self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
@@ -138,15 +132,9 @@ def _records(training, minibatch, seconds, memory, peak):
     flops = training.flops()
 
     def record(step, seconds, flop, memory):
-        return dict(
-            step=step,
-            seconds=seconds,
-            images_per_s=minibatch / seconds,
-            gflop=flop / 1e9,
-            gflop_per_s=flop / seconds / 1e9,
-            share_of_peak=flop / seconds / peak,
-            peak_memory_bytes=memory,
-        )
+        r = dict(step=step, seconds=seconds, images_per_s=minibatch / seconds, gflop=flop / 1e9)
+        r.update(gflop_per_s=flop / seconds / 1e9, share_of_peak=flop / seconds / peak)
+        return dict(r, peak_memory_bytes=memory)
 
     def mix(values):
         return sum(values[name] * _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds)
@@ -168,21 +156,15 @@ def main(argv=None) -> int:
     """Print the tables; write them as JSON too where asked."""
     text = 'Time training steps, and compare with the peak of plain convolutions on this machine.'
     parser = measure.network_arguments(text, repeats=3)
-    parser.add_argument(
-        '--noise-injection',
-        type=parse_name_list,
-        default=[None],
-        metavar='LIST',
-        help='forms of the noise, one after the other (default: by --config)',
-    )
+    add, text = parser.add_argument, 'forms of the noise, each in turn (default: by --config)'
+    add('--noise-injection', type=parse_name_list, default=[None], metavar='LIST', help=text)
     args = parser.parse_args(argv)
 
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
     variants = [(form, precision) for form in args.noise_injection for precision in args.precision]
-    trainings = [
-        _Training(args.config, args.resolution, args.minibatch, *variant) for variant in variants
-    ]
+    common = args.config, args.resolution, args.minibatch
+    trainings = [_Training(*common, *variant) for variant in variants]
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]

@@ -126,7 +126,7 @@ def G_dcgan(
     noise_injection: str = 'none',
     fr_reduce: str = 'neg_relu',
     randomize_noise: bool = True,
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     is_training: bool = False,
     return_dlatents: bool = False,
@@ -135,12 +135,8 @@ def G_dcgan(
 
     Args:
         fmap_base, fmap_max: widths, see `network_shape`.
-        noise_injection, fr_reduce: form of the noise, see `NoiseInjection`; it sits after
-            each activation but the last.
-        randomize_noise: fresh noise at each evaluation; False: the fixed variables noise0, noise1,
-            ...
-        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
-        alpha_powers: t [N, layers] of GAN inversion, see StyleGAN2's `stabilize`.
+        noise_injection, fr_reduce, randomize_noise, noise_values, alpha_powers: as in StyleGAN2's
+            `G_synthesis_stylegan2`; the noise sits after each activation but the last.
         is_training: normalize with the statistics of the minibatch, see `batch_norm`.
 
     Raises:

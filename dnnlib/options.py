@@ -122,6 +122,12 @@ def check_names(
             raise UnknownOption(what, name, taker, 'which %s does not take; %s' % (taker, advice))
 
 
+def check_choice(what: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise UserError, one line, unless an option's value is one of those allowed."""
+    if value not in allowed:
+        raise UserError('unknown %s %r; choose one of %s' % (what, value, ', '.join(allowed)))
+
+
 def function_of(what: str, name: str) -> Callable:
     """The function or class of a dotted name from a configuration.
 

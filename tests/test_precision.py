@@ -132,7 +132,7 @@ def test_training_in_mixed_precision_says_what_it_needs(monkeypatch):
     with pytest.raises(UserError, match='--precision is mixed, for which CPUs need TensorFlow 2'):
         precision.check('mixed')
     precision.check('float32')
-    with pytest.raises(UserError, match="unknown precision 'half'; choose one of: float32, mixed"):
+    with pytest.raises(UserError, match="unknown precision 'half'; choose one of float32, mixed"):
         precision.conv_dtype('half')
 
 

@@ -6,6 +6,7 @@ and later parts override earlier ones. So a new system of your own is a new line
 
 import copy
 from collections import OrderedDict
+from itertools import product
 from typing import Any, Dict, List
 
 from dnnlib.options import value_of
@@ -116,10 +117,6 @@ DEMO_STYLEGAN: Part = {
 }
 
 
-def _architecture(G: str, D: str) -> Part:
-    return {'G_args.architecture': G, 'D_args.architecture': D}
-
-
 def _noise(form: str) -> Part:
     return {'G_args.noise_injection': form}
 
@@ -134,9 +131,11 @@ CONFIGS = OrderedDict(
         ('config-f', []),
     ]
     + [
-        ('config-e-G%s-D%s' % (G, D), [SMALL_NETWORKS, _architecture(G, D)])
-        for G in ['orig', 'resnet', 'skip']
-        for D in ['orig', 'resnet', 'skip']
+        (
+            'config-e-G%s-D%s' % (G, D),
+            [SMALL_NETWORKS, {'G_args.architecture': G, 'D_args.architecture': D}],
+        )
+        for G, D in product(['orig', 'resnet', 'skip'], repeat=2)
     ]
     + [
         # The systems of the noise injection paper, tables 1, 2 and 4.

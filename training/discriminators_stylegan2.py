@@ -8,11 +8,14 @@ from typing import Callable, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d
 from dnnlib.tflib.precision import conv_dtype
 from training import layers_stylegan2 as layers
 from training import progressive
+
+Fmaps = Callable[[int], int]
 
 
 def D_stylegan(
@@ -57,10 +60,9 @@ def D_stylegan(
 
     images = layout.from_nchw(tf.cast(images_in, conv_dtype(precision, dtype)))
     features = progressive.shrink_images(structure, lod, resolution_log2, images, block, from_rgb)
+    mbstd = mbstd_group_size, mbstd_num_features
     with layers.resolution_scope(2):
-        features = _final_features(
-            tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size, mbstd_num_features
-        )
+        features = _final_features(tf.cast(features, dtype), nf, nonlinearity, *mbstd)
     scores = _class_scores(features, tf.cast(labels_in, dtype), label_size)
     assert scores.dtype == tf.as_dtype(dtype)
     return tf.identity(scores, name='scores_out')
@@ -94,7 +96,7 @@ def D_stylegan2(
             `dnnlib.tflib.precision`.
     """
     resolution_log2 = layers.log2_of_resolution(resolution)
-    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
+    check_choice('architecture', architecture, layers.ARCHITECTURES)
     nf = layers.fmaps_function(fmap_base, fmap_decay, fmap_min, fmap_max)
     images_in.set_shape([None, num_channels, resolution, resolution])
     labels_in.set_shape([None, label_size])
@@ -118,9 +120,8 @@ def D_stylegan2(
                     rgb = layers.conv2d_act_layer(images, nf(res - 1), kernel=1, act=nonlinearity)
                     features = rgb if features is None else features + rgb
             if res == 2:
-                features = _final_features(
-                    tf.cast(features, dtype), nf, nonlinearity, mbstd_group_size, mbstd_num_features
-                )
+                mbstd = mbstd_group_size, mbstd_num_features
+                features = _final_features(tf.cast(features, dtype), nf, nonlinearity, *mbstd)
                 break
             features = block(features, res)
             if architecture == 'skip':
@@ -132,35 +133,25 @@ def D_stylegan2(
 
 
 def _shrinking_layers(
-    x: tf.Tensor,
-    res: int,
-    nf: Callable[[int], int],
-    nonlinearity: str,
-    resample_kernel: Sequence[float],
-    gain: Optional[float] = None,
+    x: tf.Tensor, res: int, nf: Fmaps, act: str, k: Sequence[float], gain: Optional[float] = None
 ) -> tf.Tensor:
     """The discriminator's two convolutions at 2^res, the second one to half the size."""
     with tf.variable_scope('Conv0'):
-        x = layers.conv2d_act_layer(x, nf(res - 1), kernel=3, act=nonlinearity)
+        x = layers.conv2d_act_layer(x, nf(res - 1), 3, act)
     with tf.variable_scope('Conv1_down'):
-        down = dict(down=True, resample_kernel=resample_kernel)
-        return layers.conv2d_act_layer(x, nf(res - 2), 3, nonlinearity, gain, **down)
+        return layers.conv2d_act_layer(x, nf(res - 2), 3, act, gain, down=True, resample_kernel=k)
 
 
 def _final_features(
-    x: tf.Tensor,
-    nf: Callable[[int], int],
-    nonlinearity: str,
-    mbstd_group_size: int,
-    mbstd_num_features: int,
+    x: tf.Tensor, nf: Fmaps, act: str, mbstd_group_size: int, mbstd_num_features: int
 ) -> tf.Tensor:
     """The discriminator's layers at 4x4 before the score: [N, C, 4, 4] -> [N, nf(0)]."""
     with tf.variable_scope('MinibatchStddev'):
         x = layers.minibatch_stddev_layer(x, mbstd_group_size, mbstd_num_features)
     with tf.variable_scope('Conv'):
-        x = layers.conv2d_act_layer(x, nf(1), kernel=3, act=nonlinearity)
+        x = layers.conv2d_act_layer(x, nf(1), 3, act)
     with tf.variable_scope('Dense0'):
-        return layers.apply_bias_act(layers.dense_layer(x, nf(0)), act=nonlinearity)
+        return layers.apply_bias_act(layers.dense_layer(x, nf(0)), act=act)
 
 
 def _class_scores(x: tf.Tensor, labels: tf.Tensor, label_size: int) -> tf.Tensor:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import conv2d
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
@@ -19,12 +20,7 @@ from dnnlib.util import UserError
 ARCHITECTURES = ('orig', 'skip', 'resnet')
 SQRT_HALF = np.sqrt(0.5)
 Filter = Optional[Sequence[float]]
-
-
-def check_choice(what: str, value: Any, allowed: Iterable[str]) -> None:
-    """Raise UserError, one line, unless an option's value is one of those allowed."""
-    if value not in allowed:
-        raise UserError('unknown %s %r; choose one of %s' % (what, value, ', '.join(allowed)))
+Noises = Optional[Sequence[tf.Tensor]]
 
 
 def log2_of_resolution(resolution: int, smallest: int = 4) -> int:
@@ -60,45 +56,36 @@ def resolution_scope(res: int) -> Any:
     return tf.variable_scope('{0}x{0}'.format(2**res))
 
 
-def get_weight(
+def get_weight(shape: Sequence[int], **weight_kwargs: Any) -> tf.Tensor:
+    """Weight of a layer, [kernel, kernel, in, out] or [in, out]; see `get_unscaled_weight`."""
+    w, factor = get_unscaled_weight(shape, **weight_kwargs)
+    return w * factor
+
+
+def get_unscaled_weight(
     shape: Sequence[int],
     gain: float = 1,
     use_wscale: bool = True,
     lrmul: float = 1,
     weight_var: str = 'weight',
-) -> tf.Tensor:
-    """Weight of a layer, [kernel, kernel, in, out] or [in, out], with equalized learning rate.
+) -> Tuple[tf.Variable, float]:
+    """A variable, and the factor that makes it a weight with equalized learning rate.
 
     Scaled at run time to a standard deviation of gain / sqrt(fan_in) (He et al. 2015; Karras et al.
     2018, section 4.1); `lrmul` multiplies the learning rate without changing the initial weight.
     """
-    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
-    return w * factor
-
-
-def _get_unscaled_weight(
-    shape: Sequence[int], gain: float, use_wscale: bool, lrmul: float, weight_var: str
-) -> Tuple[tf.Variable, float]:
-    """The variable of `get_weight`, and the factor."""
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
     init = tf.initializers.random_normal(0, init_std / lrmul)
     return tf.get_variable(weight_var, shape=shape, initializer=init), scale * lrmul
 
 
-def dense_layer(
-    x: tf.Tensor,
-    fmaps: int,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
-    weight_var: str = 'weight',
-) -> tf.Tensor:
+def dense_layer(x: tf.Tensor, fmaps: int, **weight_kwargs: Any) -> tf.Tensor:
     """Fully connected layer without bias: [N, ...] -> [N, fmaps]."""
     if x.shape.ndims > 2:
         size = np.prod(x.shape.as_list()[1:])
         x = tf.reshape(layout.to_nchw(x), [-1, size])
-    w = get_weight([x.shape.as_list()[1], fmaps], gain, use_wscale, lrmul, weight_var)
+    w = get_weight([x.shape.as_list()[1], fmaps], **weight_kwargs)
     return tf.matmul(x, tf.cast(w, x.dtype))
 
 
@@ -109,24 +96,20 @@ def conv2d_layer(
     up: bool = False,
     down: bool = False,
     resample_kernel: Filter = None,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
-    weight_var: str = 'weight',
+    **weight_kwargs: Any,
 ) -> tf.Tensor:
     """Convolution without bias: [N, C, H, W] -> [N, fmaps, H, W], resized if up or down."""
     assert kernel >= 1 and kernel % 2 == 1
-    shape = [kernel, kernel, layout.sizes(x)[1], fmaps]
-    w = get_weight(shape, gain, use_wscale, lrmul, weight_var)
+    w = get_weight([kernel, kernel, layout.sizes(x)[1], fmaps], **weight_kwargs)
     return _conv2d(x, tf.cast(w, x.dtype), up, down, resample_kernel)
 
 
-def _conv2d(x: tf.Tensor, w: tf.Tensor, up: bool, down: bool, resample_kernel: Filter) -> tf.Tensor:
+def _conv2d(x: tf.Tensor, w: tf.Tensor, up: bool, down: bool, k: Filter) -> tf.Tensor:
     assert not (up and down)
     if up:
-        return upsample_conv_2d(x, w, k=resample_kernel, data_format=layout.current())
+        return upsample_conv_2d(x, w, k=k, data_format=layout.current())
     if down:
-        return conv_downsample_2d(x, w, k=resample_kernel, data_format=layout.current())
+        return conv_downsample_2d(x, w, k=k, data_format=layout.current())
     return conv2d.conv2d(x, w, data_format=layout.current())
 
 
@@ -150,15 +133,10 @@ def apply_bias_act(
 
 
 def conv2d_act_layer(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    act: str,
-    act_gain: Optional[float] = None,
-    **conv_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, act: str, act_gain: Optional[float] = None, **kwargs: Any
 ) -> tf.Tensor:
     """`conv2d_layer`, then bias and activation."""
-    return apply_bias_act(conv2d_layer(x, fmaps, kernel, **conv_kwargs), act=act, gain=act_gain)
+    return apply_bias_act(conv2d_layer(x, fmaps, kernel, **kwargs), act=act, gain=act_gain)
 
 
 def modulated_conv2d_layer(
@@ -178,13 +156,10 @@ def modulated_conv2d(
     down: bool = False,
     demodulate: bool = True,
     resample_kernel: Filter = None,
-    gain: float = 1,
-    use_wscale: bool = True,
-    lrmul: float = 1,
     fused_modconv: bool = True,
-    weight_var: str = 'weight',
     mod_weight_var: str = 'mod_weight',
     mod_bias_var: str = 'mod_bias',
+    **weight_kwargs: Any,
 ) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
     """Convolution whose weight styles scale, and which is normalized again (section 2.2, Eq. 1-3).
 
@@ -199,8 +174,7 @@ def modulated_conv2d(
     """
     assert kernel >= 1 and kernel % 2 == 1
     num_in = layout.sizes(x)[1]
-    shape = [kernel, kernel, num_in, fmaps]
-    w, factor = _get_unscaled_weight(shape, gain, use_wscale, lrmul, weight_var)
+    w, factor = get_unscaled_weight([kernel, kernel, num_in, fmaps], **weight_kwargs)
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C], the styles
     if x.dtype == tf.float16:
@@ -226,13 +200,7 @@ def _sum_of_squares(w: tf.Tensor) -> Tuple[tf.Tensor, Callable]:
 
 
 def _fused_modulated_conv(
-    x: tf.Tensor,
-    w: tf.Tensor,
-    s: tf.Tensor,
-    up: bool,
-    down: bool,
-    demodulate: bool,
-    resample_kernel: Filter,
+    x: tf.Tensor, w: tf.Tensor, s: tf.Tensor, up: bool, down: bool, demodulate: bool, k: Filter
 ) -> tf.Tensor:
     """A grouped convolution, one group per sample; NCHW."""
     kernel, _, num_in, fmaps = w.shape.as_list()
@@ -242,7 +210,7 @@ def _fused_modulated_conv(
     ww = tf.transpose(ww, [1, 2, 3, 0, 4])  # [k, k, C, N, fmaps]
     ww = tf.reshape(ww, [kernel, kernel, num_in, -1])  # [k, k, C, N * fmaps]
     x = tf.reshape(x, [1, -1] + x.shape.as_list()[2:])  # [1, N * C, H, W]
-    x = _conv2d(x, tf.cast(ww, x.dtype), up, down, resample_kernel)
+    x = _conv2d(x, tf.cast(ww, x.dtype), up, down, k)
     return tf.reshape(x, [-1, fmaps] + x.shape.as_list()[2:])
 
 
@@ -288,10 +256,7 @@ def learned_constant(
 
 
 def noise_inputs(
-    sizes_log2: Iterable[int],
-    dtype: str,
-    randomize_noise: bool,
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    sizes_log2: Iterable[int], dtype: str, randomize_noise: bool, noise_values: Noises = None
 ) -> List[Optional[tf.Tensor]]:
     """Noise of each layer, [N or 1, 1, H, W], for layers of size 2^size; None: to be drawn.
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.options import passes_options_to
+from dnnlib.options import check_choice, passes_options_to
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, filter_2d, upsample_conv_2d
@@ -24,6 +24,7 @@ from training.progressive import naive_downsample_2d as downscale2d
 from training.progressive import naive_upsample_2d as upscale2d
 
 SQRT_2 = np.sqrt(2)
+Scale = Union[bool, str]
 
 # Layers of StyleGAN2 with StyleGAN 1's defaults: the gain of leaky ReLU is in the weights.
 get_weight = partial(layers.get_weight, gain=SQRT_2, use_wscale=False)
@@ -47,7 +48,7 @@ NONLINEARITIES = {'relu': tf.nn.relu, 'lrelu': leaky_relu}
 
 
 def _activation(nonlinearity: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    layers.check_choice('activation function', nonlinearity, NONLINEARITIES)
+    check_choice('activation function', nonlinearity, NONLINEARITIES)
     return NONLINEARITIES[nonlinearity]
 
 
@@ -69,11 +70,7 @@ def blur2d(x: tf.Tensor, f: Sequence = (1, 2, 1), normalize: bool = True) -> tf.
 
 
 def upscale2d_conv2d(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    fused_scale: Union[bool, str] = 'auto',
-    **weight_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, fused_scale: Scale = 'auto', **weight_kwargs: Any
 ) -> tf.Tensor:
     """Nearest neighbour to twice the size, then a convolution without bias.
 
@@ -91,11 +88,7 @@ def upscale2d_conv2d(
 
 
 def conv2d_downscale2d(
-    x: tf.Tensor,
-    fmaps: int,
-    kernel: int,
-    fused_scale: Union[bool, str] = 'auto',
-    **weight_kwargs: Any,
+    x: tf.Tensor, fmaps: int, kernel: int, fused_scale: Scale = 'auto', **weight_kwargs: Any
 ) -> tf.Tensor:
     """A convolution without bias, then the average over blocks of 2x2 pixels.
 
@@ -235,14 +228,14 @@ def G_synthesis(
     use_pixel_norm: bool = False,
     use_instance_norm: bool = True,
     dtype: str = 'float32',
-    fused_scale: Union[bool, str] = 'auto',
+    fused_scale: Scale = 'auto',
     blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,
     force_clean_graph: bool = False,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
 ) -> tf.Tensor:
     """Synthesis network: w [N, num_layers, dlatent_size] -> images.
@@ -251,9 +244,8 @@ def G_synthesis(
         use_styles: False: a traditional generator, for w [N, 1, dlatent_size].
         const_input_layer: start from a learned constant; False: from a dense layer of w.
         randomize_noise: fresh noise at each evaluation; False: the variables noise0, noise1, ...
-        noise_values: the noise of each layer, [N or 1, 1, H, W], in place of these.
-        noise_injection, fr_reduce: form of the noise, see StyleGAN2's `NoiseInjection`.
-        alpha_powers: t [N, num_layers] of GAN inversion, see StyleGAN2's `stabilize`.
+        noise_values, noise_injection, fr_reduce, alpha_powers: as in StyleGAN2's, but that
+            alpha_powers are t [N, num_layers].
         fused_scale: see `upscale2d_conv2d`. blur_filter: after it, 1-D, None for none.
         structure: see `training.progressive`. force_clean_graph: no branches and no randomness.
 
@@ -326,7 +318,7 @@ def D_basic(
     mbstd_group_size: int = 4,
     mbstd_num_features: int = 1,
     dtype: str = 'float32',
-    fused_scale: Union[bool, str] = 'auto',
+    fused_scale: Scale = 'auto',
     blur_filter: layers.Filter = (1, 2, 1),
     structure: str = 'auto',
     is_template_graph: bool = False,

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.options import passes_options_to, taken_by
+from dnnlib.options import check_choice, passes_options_to, taken_by
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops.fused_bias_act import channel_sum as weighted_channel_sum
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
@@ -123,14 +123,15 @@ def _sum_over_channels(x: tf.Tensor) -> tf.Tensor:
 
 def released_identifier(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
     """The released code's s: reduced channels, centred, divided by their maximum, (s + 1) / 2."""
-    layers.check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
+    check_choice('fr_reduce', fr_reduce, FR_REDUCTIONS)
     s = centre(in_float32(FR_REDUCTIONS[fr_reduce](mu.product())))
     s /= tf.reduce_max(s, axis=layout.spatial_axes(), keepdims=True) + 1e-8
     return tf.identity((s + 1) / 2, name='s')
 
 
-def released_stabilize(s: tf.Tensor) -> tf.Tensor:
-    """The released code's Eq. 9: alpha is any number, and weighs the ones."""
+def released_sigma(mu: Demodulated, fr_reduce: str) -> tf.Tensor:
+    """The released code's Eq. 6-9: alpha is any number, and weighs the ones."""
+    s = decompose(released_identifier(mu, fr_reduce))
     alpha = tf.get_variable('alpha', shape=[], initializer=tf.initializers.constant(0.5))
     alpha = tf.cast(alpha, s.dtype)
     return divide_by_rms(alpha + (1 - alpha) * s)
@@ -172,38 +173,29 @@ class NoiseForm(NamedTuple):
         return set(taken_by(self.sigma, NoiseInjection()._asdict())) if self.sigma else set()
 
 
-def fuzzy_sigma(mu: Demodulated, alpha_powers: Optional[tf.Tensor]) -> tf.Tensor:
-    """Eq. 6-9."""
-    return stabilize(decompose(semantic_identifier(mu)), alpha_powers)
+def decomposed_identifier(mu: Demodulated) -> tf.Tensor:
+    """Eq. 6-8."""
+    return decompose(semantic_identifier(mu))
+
+
+def stabilized(identifier: Callable[[Demodulated], tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The sigma of a form: Eq. 9 of an identifier."""
+    return lambda mu, alpha_powers: stabilize(identifier(mu), alpha_powers)
 
 
 NOISE_INJECTION_FORMS = {
-    # A bald generator.
-    'none': NoiseForm(),
-    # StyleGAN2's own noise.
-    'additive': NoiseForm(add, 0.0),
-    'fr': NoiseForm(scale_all, 1.0, fuzzy_sigma),
-    'fr-noise': NoiseForm(scale_noise, 0.0, fuzzy_sigma),
-    'fr-released': NoiseForm(
-        scale_noise,
-        0.0,
-        lambda mu, fr_reduce: released_stabilize(decompose(released_identifier(mu, fr_reduce))),
-    ),
+    'none': NoiseForm(),  # a bald generator
+    'additive': NoiseForm(add, 0.0),  # StyleGAN2's own noise
+    'fr': NoiseForm(scale_all, 1.0, stabilized(decomposed_identifier)),
+    'fr-noise': NoiseForm(scale_noise, 0.0, stabilized(decomposed_identifier)),
+    'fr-released': NoiseForm(scale_noise, 0.0, released_sigma),
     # The ablations of table 5.
     'fr-nonorm': NoiseForm(
-        scale_all,
-        1.0,
-        lambda mu, alpha_powers: stabilize(
-            decompose(tf.identity(channel_sum(mu), name='s')), alpha_powers
-        ),
+        scale_all, 1.0, stabilized(lambda mu: decompose(tf.identity(channel_sum(mu), name='s')))
     ),
-    'fr-nostab': NoiseForm(scale_all, 1.0, lambda mu: decompose(semantic_identifier(mu))),
-    'fr-nodecomp': NoiseForm(
-        scale_all, 1.0, lambda mu, alpha_powers: stabilize(semantic_identifier(mu), alpha_powers)
-    ),
-    'fr-cnn': NoiseForm(
-        scale_all, 1.0, lambda mu, alpha_powers: stabilize(convolved_identifier(mu), alpha_powers)
-    ),
+    'fr-nostab': NoiseForm(scale_all, 1.0, decomposed_identifier),
+    'fr-nodecomp': NoiseForm(scale_all, 1.0, stabilized(semantic_identifier)),
+    'fr-cnn': NoiseForm(scale_all, 1.0, stabilized(convolved_identifier)),
 }
 
 
@@ -232,7 +224,7 @@ class NoiseInjection(NamedTuple):
 
 def noise_form(noise: NoiseInjection) -> NoiseForm:
     """The form of a noise injection; UserError if there is none, or no alpha for alpha_powers."""
-    layers.check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
+    check_choice('noise injection', noise.form, NOISE_INJECTION_FORMS)
     form = NOISE_INJECTION_FORMS[noise.form]
     if noise.alpha_powers is not None and 'alpha_powers' not in form.takes:
         others = [name for name, f in NOISE_INJECTION_FORMS.items() if 'alpha_powers' in f.takes]
@@ -292,7 +284,7 @@ def _build_function(what: str, func: Union[str, Callable]) -> Callable:
     if not isinstance(func, str):
         return func
     prefix = 'G_' + what[: -len('_func')]
-    layers.check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
+    check_choice(what, func, [name for name in globals() if name.startswith(prefix)])
     return globals()[func]
 
 
@@ -522,7 +514,7 @@ def G_synthesis_stylegan_revised(
     force_clean_graph: bool = False,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     precision: str = 'float32',
 ) -> tf.Tensor:
@@ -586,7 +578,7 @@ def G_synthesis_stylegan2(
     fused_modconv: bool = True,
     noise_injection: str = 'additive',
     fr_reduce: str = 'neg_relu',
-    noise_values: Optional[Sequence[tf.Tensor]] = None,
+    noise_values: layers.Noises = None,
     alpha_powers: Optional[tf.Tensor] = None,
     precision: str = 'float32',
 ) -> tf.Tensor:
@@ -609,7 +601,7 @@ def G_synthesis_stylegan2(
     Returns: [N, num_channels, resolution, resolution].
     """
     resolution_log2 = layers.log2_of_resolution(resolution)
-    layers.check_choice('architecture', architecture, layers.ARCHITECTURES)
+    check_choice('architecture', architecture, layers.ARCHITECTURES)
     dlatents_in.set_shape([None, resolution_log2 * 2 - 2, dlatent_size])
     w = tf.cast(dlatents_in, dtype)
     sizes = _noise_sizes(resolution_log2)

@@ -33,12 +33,9 @@ def check(options: Dict[str, Any], flags: Mapping[str, str] = {}) -> None:
         flag = flags.get('%s.%s' % (error.what, error.name))
         if flag is None:
             raise
-        refused = 'the option %r of %s, which %s does not take' % (
-            error.name,
-            error.what,
-            error.taker,
-        )
-        raise UserError('%s sets %s; leave it out, or choose another --config' % (flag, refused))
+        text = '%s sets the option %r of %s, which %s does not take'
+        text = text % (flag, error.name, error.what, error.taker)
+        raise UserError(text + '; leave it out, or choose another --config')
 
 
 def _check_groups(options):
@@ -47,9 +44,8 @@ def _check_groups(options):
     for name, value in options.items():
         if isinstance(value, dict) != (name in _GROUPS):
             article = 'a' if name in _GROUPS else 'no'
-            raise UserError(
-                'the option %s is %r; it is %s group of options' % (name, value, article)
-            )
+            text = 'the option %s is %r; it is %s group of options'
+            raise UserError(text % (name, value, article))
     for name, check_group in _GROUPS.items():
         if name in options:
             check_group(name, options)
@@ -87,12 +83,9 @@ def _check_dataset(name, options):
 
 
 _GROUPS = {
-    'G_args': _check_network,
-    'D_args': _check_network,
-    'G_loss_args': _check_loss,
-    'D_loss_args': _check_loss,
-    'G_opt_args': _check_optimizer,
-    'D_opt_args': _check_optimizer,
+    **dict.fromkeys(['G_args', 'D_args'], _check_network),
+    **dict.fromkeys(['G_loss_args', 'D_loss_args'], _check_loss),
+    **dict.fromkeys(['G_opt_args', 'D_opt_args'], _check_optimizer),
     'dataset_args': _check_dataset,
     'sched_args': lambda name, options: check_taker(
         name, training_schedule, options[name], reserved=('cur_nimg', 'training_set')

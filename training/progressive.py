@@ -14,16 +14,18 @@ to rounding:
 from typing import Any, Callable
 
 import tensorflow.compat.v1 as tf
+from tensorflow.compat.v1 import Tensor
 
 from dnnlib import tflib
+from dnnlib.options import check_choice
 from dnnlib.tflib import layout
-from training.layers_stylegan2 import check_choice
 
 STRUCTURES = ('auto', 'fixed', 'linear', 'recursive')
-Block = Callable[[tf.Tensor, int], tf.Tensor]
+
+Block = Callable[[Tensor, int], Tensor]
 
 
-def lod_variable() -> tf.Tensor:
+def lod_variable() -> Tensor:
     """Value of the network's level of detail, a variable that is not trained."""
     lod = tf.get_variable('lod', shape=[], initializer=tf.initializers.zeros(), trainable=False)
     return tf.identity(lod, name='lod_value')
@@ -40,7 +42,7 @@ def resolve_structure(structure: str, is_clean: bool = False) -> str:
     return 'linear' if is_clean or structure == 'linear' else 'recursive'
 
 
-def naive_upsample_2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
+def naive_upsample_2d(x: Tensor, factor: int = 2) -> Tensor:
     """Repeat every pixel of activations factor x factor times."""
     if factor == 1:
         return x
@@ -55,28 +57,21 @@ def naive_upsample_2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
         return tf.reshape(x, layout.arrange(-1, c, h * factor, w * factor))
 
 
-def naive_downsample_2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
+def naive_downsample_2d(x: Tensor, factor: int = 2) -> Tensor:
     """Mean of activations over blocks of factor x factor pixels."""
     if factor == 1:
         return x
     with tf.variable_scope('NaiveDownsample'):
         _, c, h, w = layout.sizes(x)
-        rows, columns = h // factor, w // factor
+        blocks = [h // factor, factor, w // factor, factor]
         if layout.current() == 'NHWC':
-            blocks = tf.reshape(x, [-1, rows, factor, columns, factor, c])
-            return tf.reduce_mean(blocks, axis=[2, 4])
-        blocks = tf.reshape(x, [-1, c, rows, factor, columns, factor])
-        return tf.reduce_mean(blocks, axis=[3, 5])
+            return tf.reduce_mean(tf.reshape(x, [-1, *blocks, c]), axis=[2, 4])
+        return tf.reduce_mean(tf.reshape(x, [-1, c, *blocks]), axis=[3, 5])
 
 
 def grow_images(
-    structure: str,
-    lod: tf.Tensor,
-    resolution_log2: int,
-    features: tf.Tensor,
-    block: Block,
-    to_rgb: Block,
-) -> tf.Tensor:
+    structure: str, lod: Tensor, resolution_log2: int, features: Tensor, block: Block, to_rgb: Block
+) -> Tensor:
     """The growing half of a generator.
 
     Args:
@@ -101,16 +96,16 @@ def grow_images(
                 images = tflib.lerp_clip(rgb, naive_upsample_2d(images), t)
         return images
 
-    def grow(coarse: tf.Tensor, res: int) -> tf.Tensor:
+    def grow(coarse: Tensor, res: int) -> Tensor:
         """Images for any lod at which more than the coarse activations, of res - 1, are seen."""
         level = resolution_log2 - res
         fine = block(coarse, res)
 
-        def blended() -> tf.Tensor:
+        def blended() -> Tensor:
             images = naive_upsample_2d(to_rgb(coarse, res - 1))
             return tflib.lerp(to_rgb(fine, res), images, _fade(lod, level, images))
 
-        def seen() -> tf.Tensor:
+        def seen() -> Tensor:
             images = tf.cond(lod > level, blended, lambda: to_rgb(fine, res))
             return naive_upsample_2d(images, 2**level)
 
@@ -120,13 +115,8 @@ def grow_images(
 
 
 def shrink_images(
-    structure: str,
-    lod: tf.Tensor,
-    resolution_log2: int,
-    images: tf.Tensor,
-    block: Block,
-    from_rgb: Block,
-) -> tf.Tensor:
+    structure: str, lod: Tensor, resolution_log2: int, images: Tensor, block: Block, from_rgb: Block
+) -> Tensor:
     """The shrinking half of a discriminator.
 
     Args:
@@ -149,17 +139,17 @@ def shrink_images(
                     features = tflib.lerp_clip(features, coarse, t)
         return features
 
-    def seen(res: int) -> tf.Tensor:
+    def seen(res: int) -> Tensor:
         """Activations made from the images at 2^res alone."""
         return from_rgb(naive_downsample_2d(images, 2 ** (resolution_log2 - res)), res)
 
-    def shrink(res: int) -> tf.Tensor:
+    def shrink(res: int) -> Tensor:
         """Activations at 2^res, of finer resolutions as far as lod needs them, else seen ones."""
         level = resolution_log2 - res
         if level == 0:
             return seen(res)
 
-        def from_finer() -> tf.Tensor:
+        def from_finer() -> Tensor:
             fine = block(shrink(res + 1), res + 1)
             t = _fade(lod, level - 1, fine)
             return tf.cond(lod > level - 1, lambda: tflib.lerp(fine, seen(res), t), lambda: fine)
@@ -173,6 +163,6 @@ def _grow_scope(level: int) -> Any:
     return tf.name_scope('Grow_lod%d' % level)
 
 
-def _fade(lod: tf.Tensor, level: int, like: tf.Tensor) -> tf.Tensor:
+def _fade(lod: Tensor, level: int, like: Tensor) -> Tensor:
     """How far lod is above a level, in the type of some activations."""
     return tf.cast(lod - level, like.dtype)

@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional, Tuple
 import tensorflow.compat.v1 as tf
 
 from dnnlib.native_build import BuildError
+from dnnlib.options import check_choice
 from dnnlib.tflib import engine, kernel_build
 from dnnlib.util import UserError
 
@@ -45,9 +46,7 @@ def resolve_impl(impl: str, op_name: str) -> str:
         'cuda' (compiled for GPUs).
     Raises UserError for any other name, and where the wanted implementation does not exist.
     """
-    if impl not in IMPLEMENTATIONS:
-        known = ', '.join(IMPLEMENTATIONS)
-        raise UserError('unknown impl=%r for %s; use one of: %s' % (impl, op_name, known))
+    check_choice('impl of %s,' % op_name, impl, IMPLEMENTATIONS)
     if impl == 'ref':
         return impl
     if impl not in ('auto', _compiled_kind()):

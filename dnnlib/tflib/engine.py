@@ -63,9 +63,8 @@ def gpu_devices() -> List[str]:
 def gpu_architectures() -> List[str]:
     """Compute capabilities of those GPUs without the point, such as '90', each once."""
     texts = ' '.join(_local_gpus())
-    return sorted(
-        {''.join(pair) for pair in re.findall(r'compute capability: (\d+)\.(\d+)', texts)}
-    )
+    found = re.findall(r'compute capability: (\d+)\.(\d+)', texts)
+    return sorted({major + minor for major, minor in found})
 
 
 def is_gpu_scope() -> bool:

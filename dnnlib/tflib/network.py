@@ -165,9 +165,8 @@ class Network:
         return _as_list(outputs) if return_as_list else outputs
 
     def _check_dynamic(self, dynamic_kwargs, others=()):
-        network_options.check_dynamic(
-            'network %r' % self.name, self._code.func, self.static_kwargs, dynamic_kwargs, others
-        )
+        what, func = 'network %r' % self.name, self._code.func
+        network_options.check_dynamic(what, func, self.static_kwargs, dynamic_kwargs, others)
 
     def takes(self, option: str) -> bool:
         """Whether the build function of this network or of a component has such a parameter."""

@@ -105,9 +105,8 @@ class Optimizer:
                 'variable %s is on device %r, the loss on %r' % (var.name, var.device, device)
             )
         first = next(iter(self._devices.values()), trainable_vars)
-        assert [v.shape.as_list() for v in trainable_vars] == [v.shape.as_list() for v in first], (
-            'variables of other shapes than in the first registration'
-        )
+        shapes, first_shapes = [[v.shape.as_list() for v in vs] for vs in (trainable_vars, first)]
+        assert shapes == first_shapes, 'variables of other shapes than in the first registration'
 
         gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
         assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
@@ -116,9 +115,9 @@ class Optimizer:
         with tf.name_scope(self.id + '_grad'), exactly_on(device):
             self._losses.append(loss)
             scaled_loss = self.apply_loss_scaling(tf.cast(loss, tf.float32))
-            for grad, var in self._get_optimizer(device).compute_gradients(
-                scaled_loss, trainable_vars, gate_gradients=tf.train.Optimizer.GATE_NONE
-            ):
+            optimizer, gate = self._get_optimizer(device), tf.train.Optimizer.GATE_NONE
+            pairs = optimizer.compute_gradients(scaled_loss, trainable_vars, gate_gradients=gate)
+            for grad, var in pairs:
                 if isinstance(grad, tf.Tensor):
                     grad.set_shape(var.shape)  # TensorFlow 1.14 loses it behind tf.cond
                 gradients[var].append(grad)
@@ -198,9 +197,8 @@ class Optimizer:
         device = canonical_device(device)
         if device not in self._loss_scales:
             assert not self._updates_applied, 'loss scale of a device without gradients'
-            var = make_state_variable(
-                self.scope, 'loss_scaling_var', device, initial_value=self._first_loss_scale
-            )
+            first = self._first_loss_scale
+            var = make_state_variable(self.scope, 'loss_scaling_var', device, initial_value=first)
             with tf.init_scope(), exactly_on(device):
                 self._loss_scales[device] = var, var.read_value()
         return self._loss_scales[device]
@@ -265,11 +263,9 @@ class Optimizer:
         def apply():
             # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
-                variables = self._devices[device]
-                values_cast = [
-                    tf.cast(v, var.dtype.base_dtype) for v, var in zip(values, variables)
-                ]
-                return self._get_optimizer(device).apply_gradients(zip(values_cast, variables))
+                targets = self._devices[device]
+                grads = [tf.cast(grad, var.dtype.base_dtype) for grad, var in zip(values, targets)]
+                return self._get_optimizer(device).apply_gradients(list(zip(grads, targets)))
 
         with exactly_on(device):
             return tf.cond(do_apply, apply, tf.no_op)

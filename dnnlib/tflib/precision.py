@@ -9,6 +9,7 @@ from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
 
@@ -24,9 +25,7 @@ def half_type() -> Optional[tf.DType]:
 
 def conv_dtype(precision: str, dtype: str = 'float32') -> tf.DType:
     """Type to convolve in, in a network that is otherwise of type `dtype`."""
-    if precision not in PRECISIONS:
-        known = ', '.join(PRECISIONS)
-        raise UserError('unknown precision %r; choose one of: %s' % (precision, known))
+    check_choice('precision', precision, PRECISIONS)
     half = half_type() if precision == 'mixed' else None
     return half or tf.as_dtype(dtype)
 

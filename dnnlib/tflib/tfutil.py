@@ -212,10 +212,7 @@ def convert_images_from_uint8(
 
 
 def convert_images_to_uint8(
-    images: TfExpression,
-    drange: Sequence[float] = (-1, 1),
-    nchw_to_nhwc: bool = False,
-    shrink: int = 1,
+    images: TfExpression, drange: Sequence = (-1, 1), nchw_to_nhwc: bool = False, shrink: int = 1
 ) -> tf.Tensor:
     """Map float images [N, C, H, W] in `drange` to uint8, after shrinking by a whole factor.
 

@@ -89,11 +89,6 @@ def check_space(Gs: Network, space: str) -> None:
         raise UserError(text % Gs.name)
 
 
-def default_space(Gs: Network, space: str) -> str:
-    """`space`, or 'z' where a network has nothing else."""
-    return space if anatomy.has_w(Gs) else 'z'
-
-
 def images_at(
     Gs: Network,
     space: str,

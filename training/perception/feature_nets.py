@@ -1,12 +1,9 @@
-"""The pretrained networks that metrics look at images with: where they are, and loading them.
+"""The pretrained networks that metrics look at images with, those that official StyleGAN publishes.
 
-They are those that official StyleGAN publishes: pickled Networks for images [N, C, H, W]. They are
-looked for in the folder given, else in that of the environment variable STYLEGAN2_FEATURE_NETS, if
-there is one, else in the user's download cache, else downloaded.
-
-The code of these networks is inside their files and runs when they are loaded. That is allowed for
-the published addresses, and for files of the same names in the folder: put nothing there that you
-do not trust. Nothing in the working directory is taken unasked: it may be a stranger's.
+They are looked for in the folder given, else in that of the environment variable
+STYLEGAN2_FEATURE_NETS, if there is one, else in the user's download cache, else downloaded. Their
+code is inside their files and runs when they are loaded: put nothing there that you do not trust.
+Nothing in the working directory is taken unasked: it may be a stranger's.
 """
 
 import hashlib

@@ -57,22 +57,17 @@ def find_weights(
             raise UserError('There is no file %r; download %s and give its path.' % (path, URL))
         return path
     folder = feature_nets.active_folder(folder)
-    if folder:
-        path = os.path.join(folder, FILE_NAME)
-        if not os.path.isfile(path):
-            if not download:
-                return None
+    path = os.path.join(folder, FILE_NAME) if folder else cached_file(URL, cache_dir())
+    if path is None or not os.path.isfile(path):
+        if not download:
+            return None
+        if folder:
             raise UserError(
                 'There is no %s; download %s and put it there, or unset %s to download '
                 'it automatically.' % (path, URL, feature_nets.FOLDER_VARIABLE)
             )
-    else:
+        util.open_url(URL, cache_dir=cache_dir()).close()
         path = cached_file(URL, cache_dir())
-        if path is None:
-            if not download:
-                return None
-            util.open_url(URL, cache_dir=cache_dir()).close()
-            path = cached_file(URL, cache_dir())
     _check_hash(path)
     return path
 

@@ -6,7 +6,7 @@ activations the two are closed under differentiation: act' is constant, all else
 second derivatives of the other activations are left to plain TensorFlow.
 """
 
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -25,18 +25,11 @@ def can_do(x: tf.Tensor, axis: int, act: str, alpha: Optional[float]) -> bool:
 
 
 def bias_act(
-    x: tf.Tensor,
-    b: Optional[tf.Tensor],
-    axis: int,
-    act: str,
-    alpha: Optional[float],
-    gain: float,
-    style: Optional[tf.Tensor] = None,
-    scale: Optional[tf.Tensor] = None,
-    shift: Optional[tf.Tensor] = None,
+    x: tf.Tensor, extras: Sequence, axis: int, act: str, alpha: Optional[float], gain: float
 ) -> tf.Tensor:
-    """gain * act(x * style * scale + shift + b), as `fused_bias_act` documents it."""
-    scale, shift = [_one_map_per_sample(value, x) for value in (scale, shift)]
+    """gain * act(x * style * scale + shift + b) for extras b, style, scale, shift, or None each."""
+    b, style, *maps = extras
+    scale, shift = [_one_map_per_sample(value, x) for value in maps]
     extras = [v if v is None else tf.cast(v, tf.float32) for v in (b, style, scale, shift)]
     attrs = dict(axis=axis, act=activation_funcs[act].cuda_idx, alpha=alpha or 0, gain=gain)
     return _forward(attrs, x, extras)
@@ -173,9 +166,9 @@ def _smooth_gradient(op, cotangents):
     """The same through plain TensorFlow's gradient of its own gradient."""
     attrs = _attrs(op)
     inputs = [None if value is None else tf.identity(value) for value in _present(op.inputs[:6])]
-    dy, x, b, *factors = inputs
+    dy, x, *extras = inputs
     attrs['act'] = _NAMES[attrs['act']]
-    y = bias_act_ref.bias_act(x, b, *(attrs[n] for n in ('axis', 'act', 'alpha', 'gain')), *factors)
+    y = bias_act_ref.bias_act(x, extras, **attrs)
     pairs = [(value, v) for value, v in zip(inputs[1:], cotangents) if v is not None]
     grads = tf.gradients(y, [value for value, _ in pairs], dy)
     present = [value for value in inputs if value is not None]

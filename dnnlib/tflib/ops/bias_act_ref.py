@@ -1,6 +1,6 @@
 """Bias, activation and gain in plain TensorFlow, for any device; and the activations that exist."""
 
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -39,17 +39,10 @@ activation_funcs = {
 
 
 def bias_act(
-    x: tf.Tensor,
-    b: Optional[tf.Tensor],
-    axis: int,
-    act: str,
-    alpha: Optional[float],
-    gain: float,
-    style: Optional[tf.Tensor] = None,
-    scale: Optional[tf.Tensor] = None,
-    shift: Optional[tf.Tensor] = None,
+    x: tf.Tensor, extras: Sequence, axis: int, act: str, alpha: Optional[float], gain: float
 ) -> tf.Tensor:
-    """gain * act(x * style * scale + shift + b), as `fused_bias_act` documents it."""
+    """gain * act(x * style * scale + shift + b) for extras b, style, scale, shift, or None each."""
+    b, style, scale, shift = extras
     if style is not None:
         x *= tf.cast(spread(style, x.shape.rank, axis), x.dtype)
     if scale is not None:

@@ -8,6 +8,7 @@ from typing import Optional
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib.options import check_choice
 from dnnlib.tflib import custom_ops
 from dnnlib.tflib.ops import bias_act_native, bias_act_ref
 from dnnlib.tflib.ops.bias_act_ref import activation_funcs
@@ -41,22 +42,18 @@ def fused_bias_act(
 
     Raises UserError for an unknown `act` or an `impl` that does not exist.
     """
-    if act not in activation_funcs:
-        raise UserError(
-            'unknown activation function %r; use one of: %s' % (act, ', '.join(activation_funcs))
-        )
+    check_choice('activation function', act, activation_funcs)
     spec = activation_funcs[act]
     alpha = spec.def_alpha if alpha is None else alpha
     gain = float(spec.def_gain if gain is None else gain)
     with tf.name_scope('FusedBiasAct'):
         x = tf.convert_to_tensor(x)
         extras = [v if v is None else tf.convert_to_tensor(v) for v in (b, style, scale, shift)]
-        b, style, scale, shift = extras
-        _check_shapes(x, b, axis, style, scale, shift)
+        _check_shapes(x, axis, *extras)
         module = _module(impl, x, axis, act, alpha)
         if act == 'linear' and gain == 1 and all(v is None for v in extras):
             return x
-        return module.bias_act(x, b, axis, act, alpha, gain, style, scale, shift)
+        return module.bias_act(x, extras, axis, act, alpha, gain)
 
 
 def channel_sum(
@@ -71,7 +68,7 @@ def channel_sum(
     with tf.name_scope('ChannelSum'):
         x = tf.convert_to_tensor(x)
         style = None if style is None else tf.convert_to_tensor(style)
-        _check_shapes(x, None, axis, style, None, None)
+        _check_shapes(x, axis, style=style)
         return _module(impl, x, axis, 'linear', None).channel_sum(x, style, axis)
 
 
@@ -89,7 +86,7 @@ def _module(impl, x, axis, act, alpha):
     return bias_act_ref
 
 
-def _check_shapes(x, b, axis, style, scale, shift):
+def _check_shapes(x, axis, b=None, style=None, scale=None, shift=None):
     rank = x.shape.rank
     assert 0 <= axis < rank, 'axis %d of a tensor of rank %d' % (axis, rank)
     n, c = x.shape[:1], x.shape[axis : axis + 1]

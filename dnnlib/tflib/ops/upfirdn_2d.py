@@ -66,7 +66,7 @@ def upsample_2d(
     impl: str = 'auto',
 ) -> tf.Tensor:
     """Enlarge images `factor` times with the filter k (default: a box, i.e. nearest neighbour)."""
-    k = _setup_kernel(_box(k, factor), gain * factor**2)
+    k = _setup_kernel(k, gain * factor**2, factor)
     p = k.shape[0] - factor
     return _resample(x, k, factor, 1, (p + 1) // 2 + factor - 1, p // 2, data_format, impl)
 
@@ -80,7 +80,7 @@ def downsample_2d(
     impl: str = 'auto',
 ) -> tf.Tensor:
     """Shrink images `factor` times with the filter k (default: a box, that is the average)."""
-    k = _setup_kernel(_box(k, factor), gain)
+    k = _setup_kernel(k, gain, factor)
     p = k.shape[0] - factor
     return _resample(x, k, 1, factor, (p + 1) // 2, p // 2, data_format, impl)
 
@@ -102,7 +102,7 @@ def upsample_conv_2d(
     Returns images of `factor` times the size (for every factor; StyleGAN2's own code: for 2 only).
     """
     w, c = _check_weights(w)
-    k = _setup_kernel(_box(k, factor), gain * factor**2)
+    k = _setup_kernel(k, gain * factor**2, factor)
     p = k.shape[0] - factor - (c - 1)
     pad0, pad1 = (p + 1) // 2 + factor - 1, p // 2 + factor - 1
     if c == 1:  # the convolution commutes with the filter: do it on the small image
@@ -126,7 +126,7 @@ def conv_downsample_2d(
     w: [c, c, inC, outC], not flipped; grouped as in `upsample_conv_2d`.
     """
     w, c = _check_weights(w)
-    k = _setup_kernel(_box(k, factor), gain)
+    k = _setup_kernel(k, gain, factor)
     p = k.shape[0] - factor + (c - 1)
     pad0, pad1 = (p + 1) // 2, p // 2
     if c == 1:  # filter only the pixels that the convolution will look at
@@ -136,9 +136,10 @@ def conv_downsample_2d(
     return _conv_2d(x, w, factor, data_format)
 
 
-def _setup_kernel(k, gain):
-    """A new [n, n] float32 array of sum `gain`."""
-    k = np.array(k, np.float32)
+def _setup_kernel(k, gain, factor=1):
+    """A new [n, n] float32 array of sum `gain`; without k a box of the size of a factor."""
+    assert isinstance(factor, int) and factor >= 1
+    k = np.array([1] * factor if k is None else k, np.float32)
     if k.ndim == 1:
         k = np.outer(k, k)
     if k.ndim != 2 or k.shape[0] != k.shape[1] or k.size == 0:
@@ -147,11 +148,6 @@ def _setup_kernel(k, gain):
     if not np.isfinite(k).all() or np.sum(k) == 0:
         raise UserError('a resampling kernel sums to %s; it cannot be normalized' % np.sum(k))
     return k / np.sum(k) * np.float32(gain)
-
-
-def _box(k, factor):
-    assert isinstance(factor, int) and factor >= 1
-    return [1] * factor if k is None else k
 
 
 def _check_weights(w):
