@@ -43,17 +43,6 @@ def sample_grid(path, networks, generators, seeds, columns):
     figures.save_sample_grid(path, titled, seeds, columns)
 
 
-def plot_metric(folder, run_dirs, metric):
-    """Write a metric against the images seen for several runs (Fig. 4)."""
-    series, without = metric_plot.read_runs(run_dirs, metric)
-    if without:
-        print('Without a record of %s: %s' % (metric, ', '.join(without)))
-    warning = metric_plot.comparability_warning(series)
-    if warning:
-        print(warning)
-    metric_plot.save_metric_plot(os.path.join(folder, 'metric.png'), series, metric)
-
-
 def check_projection(file, moved_network, trust_network_code):
     """Find out whether a projection and its network are there and fit together."""
     results.shapes_in(*_projection(file, moved_network, trust_network_code))
@@ -157,7 +146,7 @@ COMMANDS = [
     ),
     Command(
         'plot-metric',
-        plot_metric,
+        metric_plot.plot,
         'a metric against images seen (Fig. 4)',
         [
             flag('run_dirs', 'RUN', 'training runs (default: all in --result-dir)', nargs='*'),

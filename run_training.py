@@ -4,7 +4,6 @@
 import argparse
 import json
 import os
-import re
 import sys
 from typing import Any, Dict, List, Optional
 
@@ -80,11 +79,7 @@ _FLAGS = (
             'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max',
         ),
         flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
-        flag(
-            '--gamma',
-            BOUNDS['D_loss_args.gamma'],
-            'weight of R1 regularization (default: by --config)',
-        ),
+        flag('--gamma', BOUNDS['D_loss_args.gamma'], 'weight of R1 (default: by --config)'),
     )
     + flags.group(
         'data',
@@ -215,7 +210,6 @@ def main(argv: Optional[List[str]] = None) -> None:
             % (options['total_kimg'], demo.NAME)
         )
     dataset_name = os.path.basename(dataset.rstrip('/'))
-    dataset_name = re.sub('[^A-Za-z0-9_.-]+', '_', dataset_name)  # it becomes part of a file name
     run_desc = 'stylegan2-%s-%dgpu-%s' % (dataset_name, args.num_gpus, choice.config)
     function = 'training.training_loop.training_loop'
     cli.submit(args.result_dir, run_desc, function, args.num_gpus, **options)

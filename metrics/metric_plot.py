@@ -84,6 +84,17 @@ def read_runs(
     return [(name, points) for name, (_, points) in zip(names, series)], without
 
 
+def plot(folder: str, run_dirs: Sequence[str], metric: str) -> None:
+    """Write metric.png, a metric against the images seen for several runs (Fig. 4)."""
+    series, without = read_runs(run_dirs, metric)
+    if without:
+        print('Without a record of %s: %s' % (metric, ', '.join(without)))
+    warning = comparability_warning(series)
+    if warning:
+        print(warning)
+    save_metric_plot(os.path.join(folder, 'metric.png'), series, metric)
+
+
 def titles(paths: Sequence[str]) -> List[str]:
     """Short names of runs, or of networks in them, to tell them apart.
 

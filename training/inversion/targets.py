@@ -155,7 +155,7 @@ def from_folder(
     colours = _COLOURS[channels]
     files = ImageFiles(path)
     try:
-        targets = {}
+        targets: Dict[str, Target] = {}
         for index in range(len(files.names))[:num_images]:
             file_name = files.names[index]
             try:
