@@ -210,7 +210,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             % (options['total_kimg'], demo.NAME)
         )
     dataset_name = os.path.basename(dataset.rstrip('/'))
-    run_desc = 'stylegan2-%s-%dgpu-%s' % (dataset_name, args.num_gpus, choice.config)
+    run_desc = 'stylegan2-%.100s-%dgpu-%s' % (dataset_name, args.num_gpus, choice.config)
     function = 'training.training_loop.training_loop'
     cli.submit(args.result_dir, run_desc, function, args.num_gpus, **options)
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
 from .files import UserError, atomic_write
+from .names import plain_name
 
 CACHE_VARIABLE = 'STYLEGAN2_CACHE_DIR'
 _OLD_CACHE_DIR = '.stylegan2-cache'  # in the working directory, so anybody may have written it
@@ -108,7 +109,7 @@ def open_url(
         _make_cache_dir(cache_dir)
 
     def path_in(folder, name):
-        safe_name = re.sub(r'[^0-9a-zA-Z\-._]', '_', name)[-_LONGEST_NAME:]
+        safe_name = plain_name(name)[-_LONGEST_NAME:]
         return os.path.join(folder, '%s_%s' % (url_md5, safe_name))
 
     try:

@@ -14,6 +14,7 @@ import dnnlib
 from dnnlib import pickle_reader, plain_data
 
 from ..files import UserError, atomic_write
+from ..names import plain_name
 from ..util import EasyDict
 from .internal import local
 
@@ -205,7 +206,7 @@ def load_run_func_kwargs(run_dir: str) -> Any:
 
 def _task_user(user_name):
     """The user name with only the characters that a task name may have: not the '@' of a mail."""
-    return re.sub(r'[^a-zA-Z0-9_.-]', '_', user_name).lstrip('_.-') or 'unknown'
+    return plain_name(user_name).lstrip('_.-') or 'unknown'
 
 
 def _make_run_dir(root, run_desc):

@@ -8,13 +8,13 @@ The names and rules are those of StyleGAN2's module of this name, without its st
 (`enable_custom_scalars`). All state belongs to a tf.Graph, so that several graphs do not mix.
 """
 
-import re
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from dnnlib.names import plain_name
 from dnnlib.tflib import tfutil
 from dnnlib.tflib.placement import exactly_on, make_state_variable
 
@@ -147,7 +147,7 @@ def _count_tensor(state, name, value, passthru, condition):
     if state.fetches is not None:
         late = 'no tensors can be added after the first report or finalize_autosummaries()'
         raise RuntimeError('autosummary %r: %s. Build the whole graph first.' % (name, late))
-    scope = re.sub(r'[^A-Za-z0-9_.-]', '_', name)
+    scope = plain_name(name)
     with tf.name_scope('summary_' + scope):
         value = tf.convert_to_tensor(value)
         var = make_state_variable('Autosummary/' + scope, 'total', value.device, [3], tf.float64)
