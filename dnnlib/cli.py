@@ -215,8 +215,7 @@ def _existing_parent(path):
 
 
 def parse_json(text: str) -> Any:
-    """Plain data of JSON. Keys that are whole numbers in a dict, as of minibatch_size_dict, are
-    numbers again, which JSON makes text of.
+    """Plain data of JSON, with whole numbers as keys again, which JSON makes text of.
 
     Raises:
         ValueError: it is no JSON, or has a number that is nan or infinite.

@@ -44,8 +44,9 @@ class _AttemptFailed(Exception):
 
 
 def cache_dir() -> str:
-    """Folder of downloads and of what metrics keep: $STYLEGAN2_CACHE_DIR, else stylegan2 among the
-    user's caches.
+    """Folder of downloads and of what metrics keep.
+
+    $STYLEGAN2_CACHE_DIR, else stylegan2 among the user's caches.
     """
     caches = os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache')
     return os.path.expanduser(os.environ.get(CACHE_VARIABLE) or os.path.join(caches, 'stylegan2'))
@@ -59,8 +60,9 @@ def cached_file(url: str, folder: str) -> Optional[str]:
 
 
 def open_data_url(url: str) -> BinaryIO:
-    """Open a URL of what is read as data alone: also from the working directory's cache, where
-    earlier versions kept downloads.
+    """Open a URL of what is read as data alone.
+
+    Also from the working directory's cache, where earlier versions kept downloads.
     """
     return open_url(url, _OLD_CACHE_DIR if cached_file(url, _OLD_CACHE_DIR) else cache_dir())
 

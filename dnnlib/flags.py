@@ -1,5 +1,6 @@
-"""Flags and sub-commands as data, the parser that is made of them, and the flags that several
-programs share. TensorFlow is not imported.
+"""Flags and sub-commands as data, their parser, and the flags that several programs share.
+
+TensorFlow is not imported.
 """
 
 import argparse

@@ -178,9 +178,7 @@ def _dict_of(pairs):
 
 
 def _check_key(key):
-    """A key that is hashed and compared in no time: hashes of tuples, NaN and huge numbers are
-    not.
-    """
+    """A key that is hashed and compared in no time, as tuples, NaN and huge numbers are not."""
     kind = type(key)
     if (
         (kind in (str, bytes) and len(key) <= _MAX_NAME)

@@ -25,8 +25,9 @@ _UNDER_WAY = object()
 
 
 def read(data: bytes, objects: Optional[Container[str]] = ()) -> Any:
-    """What a pickle holds: numbers, text, arrays, lists, tuples, dictionaries, sets, and bytes (a
-    view of the file where there are more than 4096).
+    """What a pickle holds: numbers, text, bytes, arrays, lists, tuples, dictionaries and sets.
+
+    Bytes are a view of the file where there are more than 4096.
 
     Args:
         data: the file's bytes; text of Python 2 is taken as Latin-1.

@@ -27,8 +27,10 @@ _RAN = 'RAN'  # a file that appears when anything of an input is run
 
 
 def run(module, folder, *arguments):
-    """Try all attempts of a module in a new process; returns their outcomes, dictionaries of name,
-    status, lines (of stderr), seconds, cpu_seconds, megabytes, ran.
+    """Try all attempts of a module in a new process.
+
+    Returns their outcomes, dictionaries of name, status, lines (of stderr), seconds, cpu_seconds,
+    megabytes, ran.
     """
     command = [sys.executable, '-m', 'tests.forked', module, str(folder)]
     done = subprocess.run(

@@ -1,6 +1,4 @@
-"""Numbers recorded once with the official StyleGAN2 code, in tests/data/*.npz, and how to compare
-with them.
-"""
+"""Numbers recorded once with the official StyleGAN2 code, and how to compare with them."""
 
 import json
 import os
@@ -14,17 +12,13 @@ DATA_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
 
 
 def load(name):
-    """Return (arrays, meta) of tests/data/<name>.npz: an npz file object and the decoded JSON
-    description.
-    """
+    """(arrays, meta) of tests/data/<name>.npz: an npz file object and the decoded description."""
     arrays = np.load(os.path.join(DATA_DIR, name + '.npz'), allow_pickle=False)
     return arrays, json.loads(str(arrays['meta']))
 
 
 def assert_close(got, want, tolerance, what=''):
-    """Assert max|got - want| <= tolerance * max(1e-3, max|want|), the measure of the recorded
-    data.
-    """
+    """Assert max|got - want| <= tolerance * max(1e-3, max|want|), as the data were measured."""
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape, '%s: shape %s, want %s' % (what, got.shape, want.shape)
     scale = max(1e-3, float(np.max(np.abs(want), initial=0)))
@@ -33,9 +27,7 @@ def assert_close(got, want, tolerance, what=''):
 
 
 def make_network(arrays, prefix, func_name, description):
-    """Build a described network, check names, shapes and order of its variables, and give it the
-    recorded values.
-    """
+    """Build a described network, check its variables, and give it the recorded values."""
     net = tflib.Network('net', func_name, **description['static_kwargs'])
     want = [(v['name'], v['shape'], v['trainable']) for v in description['variables']]
     assert [

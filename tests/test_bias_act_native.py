@@ -1,5 +1,7 @@
-"""The compiled bias and activation against NumPy, and plain TensorFlow in float64 for gradients,
-which test_fused_bias_act compares with finite differences.
+"""The compiled bias and activation against NumPy.
+
+Gradients are compared with plain TensorFlow in float64, which test_fused_bias_act compares with
+finite differences.
 """
 
 import numpy as np
@@ -33,8 +35,9 @@ def random_inputs(rng, axis, names=NAMES):
 
 
 def gradients_of_both_orders(op, values, dtype):
-    """y, its gradients, and the gradients of those in random directions: alone, since what is known
-    to be zero is left out, and of all together.
+    """y, its gradients, and the gradients of those in random directions.
+
+    Of each alone, since what is known to be zero is left out, and of all together.
     """
     rng = np.random.RandomState(1)
 

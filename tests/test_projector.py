@@ -118,8 +118,9 @@ def test_noise_regularization_of_each_image(session):
 
 
 def test_official_method_follows_numpy_step_by_step(session, toy_lpips):
-    """With a noise strength of 0 only the regularization moves noise: Adam on it, then unit
-    variance. Each image does what it would do alone.
+    """With a noise strength of 0 only the regularization moves noise.
+
+    Adam on it, then unit variance. Each image does what it would do alone.
     """
     net = tflib.Network(
         'Gs', G_main, noise_injection='additive', **dict(SIZES, resolution=16, fmap_max=4)

@@ -1,6 +1,4 @@
-"""A training run from data set to final pickle, and what becomes of it when something goes
-wrong.
-"""
+"""A training run from data set to final pickle, and what becomes of it when something fails."""
 
 import collections
 import errno
@@ -58,9 +56,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def train(session, data_dir, tmp_path):
-    """A function that trains, in a graph of its own, with changed options and returns the run's
-    folder.
-    """
+    """A function that trains with changed options in a graph of its own; returns the folder."""
 
     def run(config='config-e-bald', num_gpus=1, dataset='tiny', **changes):
         tiny = TINY_DCGAN if config.startswith('dcgan') else TINY

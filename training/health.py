@@ -25,9 +25,7 @@ _NUM_FAKES = 8
 
 
 def noise_scalars(G: Network) -> Dict[str, tf.Tensor]:
-    """Alpha and r of each layer with fuzzy reparameterization, by names such as
-    FR/8x8/Conv1/alpha and FR/8x8/Conv1/strength.
-    """
+    """Alpha and r of each layer with FR: FR/8x8/Conv1/alpha, FR/8x8/Conv1/strength and so on."""
     return {
         'FR/%s/%s' % (layer, what): value
         for layer, values in anatomy.fr_values(G).items()
@@ -120,9 +118,7 @@ def _sums(variables):
 
 
 def stddev_of_fakes(fakes: np.ndarray) -> float:
-    """Standard deviation over images [N, C, H, W], as the mean over pixels; nan if any is not
-    finite.
-    """
+    """Standard deviation over images [N, C, H, W], mean over pixels; nan if any is not finite."""
     if not np.isfinite(fakes).all():
         return float('nan')
     return float(np.mean(np.std(fakes.astype(np.float64), axis=0)))

@@ -1,6 +1,6 @@
-"""StyleGAN2 networks (Karras et al. 2019, arXiv:1912.04958) with the noise injection of Feng, Zhao
-and Zha.
+"""StyleGAN2 networks with the noise injection of Feng, Zhao and Zha.
 
+Karras et al. 2019, arXiv:1912.04958; Feng et al. 2020, arXiv:2006.05891.
 Inputs and outputs are NCHW. Inside, activations have the layout that `dnnlib.tflib.layout` chose
 for the device; shapes in comments are written N, C, H, W all the same.
 """

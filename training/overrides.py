@@ -172,8 +172,7 @@ class Choice:
         return options
 
     def check(self, options: Dict[str, Any], num_gpus: int) -> None:
-        """Find what would stop a run with these options, before it makes a folder or trains for
-        hours.
+        """Find what would stop a run, before it makes a folder or trains for hours.
 
         A grid that the user has not laid out gets one class in each row, if all fit.
         """

@@ -16,9 +16,7 @@ from training.pictures.plotting import Panel, save_panels, save_titled_grids
 
 
 def check_noise(generator: Generator, network: str, seeds: Sequence[int]) -> None:
-    """Raise UserError if noise cannot make a difference to a network's images, or a figure would be
-    too large.
-    """
+    """Raise UserError if noise makes no difference to images, or a figure would be too large."""
     if not generator.has_noise:
         raise UserError(
             '%s has no noise injection whose effect could be shown; choose a network '

@@ -1,5 +1,6 @@
-"""The maps of fuzzy reparameterization (FR) in a trained generator, as pictures: s (Eq. 7), A and b
-(Eq. 8) and sigma (Eq. 9) of every layer, with its alpha and r.
+"""The maps of fuzzy reparameterization (FR) in a trained generator, as pictures.
+
+s (Eq. 7), A and b (Eq. 8) and sigma (Eq. 9) of every layer, with its alpha and r.
 """
 
 from collections import OrderedDict
@@ -21,9 +22,7 @@ _SIGNED, _POSITIVE = 'RdBu_r', 'viridis'
 
 
 def check_fr(Gs: Network, network: str, seeds: Sequence[int]) -> None:
-    """Raise UserError if a network has no layer with fuzzy reparameterization, or a figure of its
-    maps would be too large.
-    """
+    """Raise UserError if a network has no layer with FR, or a figure would be too large."""
     layers = anatomy.fr_layers(Gs)
     if not layers:
         raise UserError(
