@@ -42,9 +42,8 @@ class ConditionNumber(MetricBase):
         assert space in ['z', 'w', 'auto']
         super().__init__(name)
         if num_samples < 1 or std <= 0:
-            raise UserError(
-                '%s of %d samples with std %g: both must be positive' % (name, num_samples, std)
-            )
+            text = '%s of %d samples with std %g: both must be positive'
+            raise UserError(text % (name, num_samples, std))
         self._num_samples = num_samples
         self._std = std
         self._space = space
@@ -60,11 +59,9 @@ class ConditionNumber(MetricBase):
         generators = copies_on_devices(Gs, num_gpus)
 
         def make_inputs(_unit, rng):
-            return dict(
-                latents=self.evaluation.draw_latents(rng, batch),
-                labels=self.evaluation.draw_labels(rng, batch),
-                step=(rng.randn(batch, *space.shape) * self._std).astype(np.float32),
-            )
+            inputs = self.evaluation.draw_inputs(rng, batch)
+            step = rng.randn(batch, *space.shape) * self._std
+            return dict(inputs, step=step.astype(np.float32))
 
         def make_outputs(index, inputs):
             net, labels, step = generators[index], inputs['labels'], inputs['step']
@@ -81,10 +78,9 @@ class ConditionNumber(MetricBase):
         store = self.evaluation.collect(
             self.name, 'cond', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
-        mean, top_mean, largest = summarize(store.read('ratio')[: self._num_samples])
-        self._report_result(mean, suffix='_mc')
-        self._report_result(top_mean, suffix='_ttmc')
-        self._report_result(largest, suffix='_max')
+        figures = summarize(store.read('ratio')[: self._num_samples])
+        for value, suffix in zip(figures, ['_mc', '_ttmc', '_max']):
+            self._report_result(value, suffix)
 
     def get_protocol(self) -> dict:
         return dict(

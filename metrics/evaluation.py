@@ -1,6 +1,7 @@
 """What is evaluated and how: one network, real images, devices, seed; and gathering its samples."""
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
@@ -27,15 +28,23 @@ from training.perception import feature_nets
 
 
 class Evaluation:
-    """One network under evaluation; arguments as those of `metric_base.MetricGroup.run`.
+    """One network under evaluation.
 
     As a context manager it deletes, when all went well, the files for going on after an
     interruption, and frees its graphs.
 
+    Args (others as those of `metric_base.MetricGroup.run`):
+        seed: of all that is random; the same seed gives the same figures.
+        trust_network_code: run code that is embedded in the pickle.
+        class_index: look at real and generated images of this class alone.
+        feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
+        reals: 'first' or 'random', which real images are taken where not all are; None: what is
+            usual for the kind of data set, see `Dataset.metric_reals`.
+
     Attributes:
-        network_sha256: hash of the network file. generator: facts about the generator, once it was
-            loaded: shape, latent and label size, truncation. images: features of real and generated
-                images.
+        network_sha256: hash of the network file.
+        generator: facts about it, once it was loaded: shape, latent and label size, truncation.
+        images: features of real and generated images.
     """
 
     def __init__(
@@ -122,16 +131,14 @@ class Evaluation:
         Gs = loaded[-1] if isinstance(loaded, (tuple, list)) else loaded
         if not isinstance(Gs, Network):
             raise UserError('%s holds no network' % self.network_pkl)
-        psi, cutoff = ('truncation_psi', 'truncation_cutoff')
-        if self.Gs_kwargs.get('is_validation'):
-            psi, cutoff = psi + '_val', cutoff + '_val'
+        suffix = '_val' if self.Gs_kwargs.get('is_validation') else ''
         options = dict(Gs.static_kwargs, **self.Gs_kwargs)
         self.generator = dict(
             shape=Gs.output_shape[1:],
             latent_size=Gs.input_shape[1:],
             label_size=anatomy.label_size(Gs),
-            truncation_psi=options.get(psi),
-            truncation_cutoff=options.get(cutoff),
+            truncation_psi=options.get('truncation_psi' + suffix),
+            truncation_cutoff=options.get('truncation_cutoff' + suffix),
         )
         if self.class_index is not None:
             check_class(self.class_index, self.generator['label_size'])
@@ -159,9 +166,13 @@ class Evaluation:
         if self.class_index is not None:
             return np.tile(np.eye(label_size, dtype=np.float32)[self.class_index], [number, 1])
         source = self._open_labels()
-        return np.stack(
-            [source.get_label(int(i)) for i in rng.randint(source.num_images, size=number)]
-        )
+        indices = rng.randint(source.num_images, size=number)
+        return np.stack([source.get_label(int(index)) for index in indices])
+
+    def draw_inputs(self, rng: np.random.RandomState, number: int) -> Dict[str, np.ndarray]:
+        """Latents and labels, {'latents': `draw_latents`, 'labels': `draw_labels`}."""
+        latents = self.draw_latents(rng, number)
+        return dict(latents=latents, labels=self.draw_labels(rng, number))
 
     @property
     def reals_order(self) -> str:
@@ -229,20 +240,11 @@ class Evaluation:
             name: names the random numbers. key: all that the samples depend on beside the network
                 and the settings of this evaluation, as JSON.
         """
-        folder = self._work_folder(name, unit_size, key)
-        store = SampleStore(folder)
+        store = SampleStore(self._work_folder(name, unit_size, key))
         self._stores.append(store)
-        sampling.collect(
-            store,
-            title,
-            num_samples,
-            unit_size,
-            self.num_gpus,
-            lambda unit: self.rng(name, unit),
-            make_inputs,
-            make_outputs,
-            convert,
-        )
+        sizes = num_samples, unit_size, self.num_gpus
+        rng = functools.partial(self.rng, name)
+        sampling.collect(store, title, *sizes, rng, make_inputs, make_outputs, convert)
         return store
 
     def _open_dataset(self, **kwargs):
@@ -266,6 +268,5 @@ class Evaluation:
             dataset=self.dataset.fingerprint() if self.has_dataset() else None,
         )
         text = json.dumps(facts, sort_keys=True, default=str)
-        return os.path.join(
-            cache_dir(), 'metrics-work', hashlib.sha256(text.encode('utf-8')).hexdigest()[:32]
-        )
+        digest = hashlib.sha256(text.encode('utf-8')).hexdigest()
+        return os.path.join(cache_dir(), 'metrics-work', digest[:32])

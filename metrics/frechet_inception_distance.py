@@ -17,9 +17,8 @@ class FID(FeatureMetric):
     """
 
     def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
-        super().__init__(
-            name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
-        )
+        feature = NetFeature(feature_nets.INCEPTION_FEATURES)
+        super().__init__(name, feature, num_images, minibatch_per_gpu)
 
     def min_images(self, num_features: Optional[int]) -> int:
         # With fewer images their covariance cannot have full rank.
@@ -28,10 +27,10 @@ class FID(FeatureMetric):
     def _from_features(self, reals, fakes):
         real_features = reals.read('features')
         if len(real_features) <= real_features.shape[1]:
-            print(
+            text = (
                 '%s: %d real images for %d features; compare only with values of the same images.'
-                % (self.name, *real_features.shape)
             )
+            print(text % (self.name, *real_features.shape))
         real, fake = gaussian_of(real_features), gaussian_of(fakes.read('features'))
         self._report_result(frechet_distance(*real, *fake))
 

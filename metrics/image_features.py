@@ -58,10 +58,8 @@ class ImageFeatures:
         indices = evaluation.real_indices()[: metric.num_images]
         number = len(indices)
         if number < metric.num_images:
-            print(
-                '%s: the data set has %d images%s; each is used once.'
-                % (metric.name, number, _of_class(evaluation))
-            )
+            text = '%s: the data set has %d images%s; each is used once.'
+            print(text % (metric.name, number, _of_class(evaluation)))
         is_random = evaluation.mirror_augment or evaluation.reals_order == 'random'
         facts = dict(
             number=number,
@@ -71,10 +69,8 @@ class ImageFeatures:
             order=evaluation.reals_order,
             seed=evaluation.seed if is_random else None,
         )
-        path = os.path.join(
-            cache_dir(),
-            'reals-%s-%s-%s.npz' % (evaluation.dataset.fingerprint(), feature.key, _digest(facts)),
-        )
+        names = evaluation.dataset.fingerprint(), feature.key, _digest(facts)
+        path = os.path.join(cache_dir(), 'reals-%s-%s-%s.npz' % names)
         address = (path, metric.minibatch_per_gpu)
         if address not in self._reals:
             found = _load(path) if feature.is_cached else None
@@ -97,53 +93,34 @@ class ImageFeatures:
             if not metrics:
                 return
             features = {metric.feature.key: metric.feature for metric in metrics}
-            numbers = {
-                key: max(m.num_images for m in metrics if m.feature.key == key)
-                for key in sorted(features)
-            }
+            numbers: Dict[str, int] = {}
+            for metric in sorted(metrics, key=lambda metric: metric.feature.key):
+                key = metric.feature.key
+                numbers[key] = max(metric.num_images, numbers.get(key, 0))
 
             def make_inputs(_unit, rng):
-                return dict(
-                    latents=evaluation.draw_latents(rng, minibatch),
-                    labels=evaluation.draw_labels(rng, minibatch),
-                )
+                return evaluation.draw_inputs(rng, minibatch)
 
             def make_outputs(index, inputs):
                 net = generators[index]
-                images = net.get_output_for(
-                    *[inputs['latents'], inputs['labels']][: net.num_inputs], **evaluation.Gs_kwargs
-                )
+                tensors = [inputs['latents'], inputs['labels']][: net.num_inputs]
+                images = net.get_output_for(*tensors, **evaluation.Gs_kwargs)
                 images = tflib.convert_images_to_uint8(images)
-                return {
-                    key: feature.build(nets[key], index, images)
-                    for key, feature in features.items()
-                }
+                return {key: f.build(nets[key], index, images) for key, f in features.items()}
 
             def convert(unit, values):
-                return {
-                    '%s.%s' % (key, name): array
-                    for key, feature in features.items()
-                    if unit * minibatch < numbers[key]
-                    for name, array in feature.convert(
-                        values[key], evaluation.rng('fakes/' + key, unit)
-                    ).items()
-                }
+                arrays = {}
+                for key, feature in features.items():
+                    if unit * minibatch < numbers[key]:
+                        rng = evaluation.rng('fakes/' + key, unit)
+                        for name, array in feature.convert(values[key], rng).items():
+                            arrays['%s.%s' % (key, name)] = array
+                return arrays
 
-            store = evaluation.collect(
-                'generated images',
-                'fakes',
-                max(numbers.values()),
-                minibatch,
-                make_inputs,
-                make_outputs,
-                convert,
-                dict(
-                    numbers=numbers,
-                    nets=evaluation.feature_net_hashes(
-                        net for feature in features.values() for net in feature.nets
-                    ),
-                ),
-            )
+            files = [net for feature in features.values() for net in feature.nets]
+            work = 'generated images', 'fakes', max(numbers.values()), minibatch
+            facts = dict(numbers=numbers, nets=evaluation.feature_net_hashes(files))
+            store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)
         for key, number in numbers.items():
             self._fakes[minibatch, key] = store, number, time.time() - start
 
@@ -169,39 +146,24 @@ class ImageFeatures:
             nets = feature.load(evaluation)
 
             def make_inputs(unit, rng):
-                places = unit * minibatch + np.arange(minibatch)
-                images = np.stack(
-                    [dataset.get_image(int(indices[place % len(indices)])) for place in places]
-                )
+                places = (unit * minibatch + np.arange(minibatch)) % len(indices)
+                images = np.stack([dataset.get_image(int(index)) for index in indices[places]])
                 if evaluation.mirror_augment:
-                    flips = rng.rand(minibatch) < 0.5
-                    images = np.where(
-                        flips[:, np.newaxis, np.newaxis, np.newaxis], images[..., ::-1], images
-                    )
+                    flipped = rng.rand(minibatch) < 0.5
+                    images[flipped] = images[flipped, ..., ::-1]
                 return dict(images=images)
 
             def make_outputs(index, inputs):
                 return dict(value=feature.build(nets, index, inputs['images']))
 
             def convert(unit, values):
-                return feature.convert(
-                    values['value'], evaluation.rng('reals/' + feature.key, unit)
-                )
+                rng = evaluation.rng('reals/' + feature.key, unit)
+                return feature.convert(values['value'], rng)
 
-            store = evaluation.collect(
-                'real images',
-                'reals',
-                len(indices),
-                minibatch,
-                make_inputs,
-                make_outputs,
-                convert,
-                dict(
-                    feature=feature.key,
-                    nets=evaluation.feature_net_hashes(feature.nets),
-                    order=evaluation.reals_order,
-                ),
-            )
+            work = 'real images', 'reals', len(indices), minibatch
+            nets_used = evaluation.feature_net_hashes(feature.nets)
+            facts = dict(feature=feature.key, nets=nets_used, order=evaluation.reals_order)
+            store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)
         return Samples(store, len(indices))
 
 
@@ -244,7 +206,8 @@ def _save(path, samples):
         with atomic_write(path) as file:
             np.savez(file, **{name: samples.read(name) for name in samples.names()})
     except (OSError, UserError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        place = '%s: %s' % (os.path.dirname(path), reason)
         warn_once(
-            'features of real images are not kept (%s: %s); --cache-dir names another place'
-            % (os.path.dirname(path), getattr(error, 'strerror', None) or error)
+            'features of real images are not kept (%s); --cache-dir names another place' % place
         )

@@ -19,9 +19,8 @@ class IS(FeatureMetric):
         if num_splits < 1:
             raise UserError('num_splits is %d; it must be at least 1' % num_splits)
         self._num_splits = num_splits
-        super().__init__(
-            name, NetFeature(feature_nets.INCEPTION_SOFTMAX), num_images, minibatch_per_gpu
-        )
+        feature = NetFeature(feature_nets.INCEPTION_SOFTMAX)
+        super().__init__(name, feature, num_images, minibatch_per_gpu)
 
     def min_images(self, num_features: Optional[int]) -> int:
         return 2 * self._num_splits

@@ -30,9 +30,8 @@ def summarize(projections: Sequence[Any], hard_cases: Sequence[str]) -> Dict[str
     """
     images = {projection.name: projection.figures for projection in projections}
     hard = [images[name] for name in hard_cases if name in images]
-    return dict(
-        images=images, overall=_means(list(images.values())), hard=_means(hard) if hard else None
-    )
+    overall = _means(list(images.values()))
+    return dict(images=images, overall=overall, hard=_means(hard) if hard else None)
 
 
 def _means(figures):
@@ -66,11 +65,9 @@ def table(rows: Sequence[Tuple[str, Dict[str, Any]]]) -> List[str]:
     for title, summary in rows:
         lines.append(title.ljust(width) + ''.join(_cells(summary[p], columns) for p in parts))
     for config, (mse, perceptual, hard_mse, hard_perceptual) in paper_tables.INVERSION.items():
-        paper = [
-            dict(num_images=20, mse=mse, perceptual=perceptual),
-            dict(mse=hard_mse, perceptual=hard_perceptual),
-        ]
-        cells = [_cells(values, columns) for values in paper[: len(parts)]]
+        overall = dict(num_images=20, mse=mse, perceptual=perceptual)
+        hard = dict(mse=hard_mse, perceptual=hard_perceptual)
+        cells = [_cells(values, columns) for values in [overall, hard][: len(parts)]]
         lines.append(('paper, ' + config).ljust(width) + ''.join(cells))
     return [line.rstrip() for line in lines] + [_WARNING]
 

@@ -21,9 +21,8 @@ class KID(FeatureMetric):
     def __init__(
         self, num_images: int, num_subsets: int, subset_size: int, minibatch_per_gpu: int, name: str
     ):
-        super().__init__(
-            name, NetFeature(feature_nets.INCEPTION_FEATURES), num_images, minibatch_per_gpu
-        )
+        feature = NetFeature(feature_nets.INCEPTION_FEATURES)
+        super().__init__(name, feature, num_images, minibatch_per_gpu)
         self._num_subsets = num_subsets
         self._subset_size = subset_size
         self._used_size = subset_size
@@ -35,19 +34,16 @@ class KID(FeatureMetric):
         real, fake, rng = reals.read('features'), fakes.read('features'), self.make_rng('subsets')
         self._used_size = size_of_subsets(self._subset_size, len(real), len(fake))
         if self._used_size < self._subset_size:
-            print(
-                '%s: subsets of %d images, in place of %d.'
-                % (self.name, self._used_size, self._subset_size)
-            )
+            text = '%s: subsets of %d images, in place of %d.'
+            print(text % (self.name, self._used_size, self._subset_size))
         mean, std = kernel_distance(real, fake, rng, self._num_subsets, self._used_size)
         self._report_result(mean, fmt='%-10.6f')
         if self._num_subsets > 1:
             self._report_result(std, suffix='_std', fmt='%-10.6f')
 
     def get_protocol(self) -> dict:
-        return dict(
-            super().get_protocol(), num_subsets=self._num_subsets, subset_size=self._used_size
-        )
+        subsets = dict(num_subsets=self._num_subsets, subset_size=self._used_size)
+        return dict(super().get_protocol(), **subsets)
 
 
 def size_of_subsets(wanted: int, num_reals: int, num_fakes: int) -> int:

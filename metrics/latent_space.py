@@ -26,9 +26,8 @@ class LatentSpace:
     def __init__(self, Gs: Network, space: str, kwargs: dict, fallback: bool = True):
         has_w = anatomy.has_w(Gs)
         if space == 'w' and not has_w and not fallback:
-            raise UserError(
-                'network %r has no W space (no mapping network); choose a metric in Z' % Gs.name
-            )
+            text = 'network %r has no W space (no mapping network); choose a metric in Z'
+            raise UserError(text % Gs.name)
         self.space = 'w' if has_w and space != 'z' else 'z'
         self.shape = anatomy.latent_shape(Gs, self.space)
         self._has_w = has_w
@@ -63,9 +62,8 @@ class LatentSpace:
 
 def _redraw_noise(net: Network) -> List[tf.Operation]:
     """Ops that give the fixed noise inputs new values from N(0, 1)."""
-    return [
-        tf.assign(var, tf.random_normal(var.shape.as_list())) for var in anatomy.noise_inputs(net)
-    ]
+    variables = anatomy.noise_inputs(net)
+    return [tf.assign(var, tf.random_normal(var.shape.as_list())) for var in variables]
 
 
 def crop_face(images: tf.Tensor) -> tf.Tensor:

@@ -11,11 +11,6 @@ from metrics.latent_space import LatentSpace, limit_size
 from metrics.metric_base import MetricBase
 from training.perception import feature_nets
 
-_SKLEARN_HINT = (
-    'the metric ls needs scikit-learn; install it by: '
-    'pip install scikit-learn (scikit-learn==0.24.2 for Python 3.6)'
-)
-
 
 class LS(MetricBase):
     """How well a plane in latent space tells the attributes of faces; lower is better.
@@ -57,10 +52,7 @@ class LS(MetricBase):
         classifiers = [self.evaluation.load_feature_net(net) for net in self.feature_nets]
 
         def make_inputs(_unit, rng):
-            return dict(
-                latents=self.evaluation.draw_latents(rng, batch),
-                labels=self.evaluation.draw_labels(rng, batch),
-            )
+            return self.evaluation.draw_inputs(rng, batch)
 
         def make_outputs(index, inputs):
             net, latents, labels = generators[index], inputs['latents'], inputs['labels']
@@ -69,10 +61,9 @@ class LS(MetricBase):
                 outputs['w'] = space.points(net, latents, labels)[:, -1]
             images = net.get_output_for(*[latents, labels][: net.num_inputs], **Gs_kwargs)
             images = to_rgb(limit_size(tf.cast(images, tf.float32)))
-            logits = [
-                tf.reshape(apply_net(copies[index], images), [batch, 1]) for copies in classifiers
-            ]
-            return dict(outputs, logits=tf.concat(logits, axis=1))
+            logits = [apply_net(copies[index], images) for copies in classifiers]
+            columns = [tf.reshape(values, [batch]) for values in logits]
+            return dict(outputs, logits=tf.stack(columns, axis=1))
 
         key = self.evaluation.feature_net_hashes(self.feature_nets)
         store = self.evaluation.collect(
@@ -100,7 +91,10 @@ def _import_svm():
     try:
         import sklearn.svm
     except ImportError as error:
-        raise UserError('%s; the import says: %s' % (_SKLEARN_HINT, error))
+        raise UserError(
+            'the metric ls needs scikit-learn; install it by: pip install scikit-learn '
+            '(scikit-learn==0.24.2 for Python 3.6); the import says: %s' % error
+        )
     return sklearn.svm
 
 
@@ -123,9 +117,8 @@ def attribute_entropy(
         outputs = plane.predict(points[kept])
     except ValueError:  # one class only: nothing is left unknown
         outputs = targets
-    joint = np.array(
-        [[np.mean((outputs == row) & (targets == column)) for column in (0, 1)] for row in (0, 1)]
-    )
+    joint = np.zeros([2, 2])
+    np.add.at(joint, (outputs, targets), 1)
     return conditional_entropy(joint)
 
 

@@ -8,7 +8,7 @@ implements `_evaluate`.
 import os
 import time
 from collections import OrderedDict
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -56,9 +56,8 @@ class MetricBase:
 
     def _compute(self, evaluation):
         with evaluation.graph():
-            self._evaluate(
-                evaluation.load_generator(), dict(evaluation.Gs_kwargs), evaluation.num_gpus
-            )
+            Gs = evaluation.load_generator()
+            self._evaluate(Gs, dict(evaluation.Gs_kwargs), evaluation.num_gpus)
 
     def _report_result(self, value: float, suffix: str = '', fmt: str = '%-10.4f') -> None:
         self._results.append((suffix, float(value), fmt))
@@ -87,14 +86,7 @@ class MetricBase:
         if log_results:
             print(self.get_result_str())
         if log_results and evaluation.run_dir is not None:
-            record = protocol.record(
-                self.name,
-                self.get_results(),
-                self._seconds,
-                evaluation,
-                self.feature_nets,
-                self.get_protocol(),
-            )
+            record = protocol.record(self, self._seconds, evaluation)
             protocol.append(evaluation.run_dir, self.name, self.get_result_str(), record)
 
     def get_results(self) -> Dict[str, float]:
@@ -158,19 +150,17 @@ class FeatureMetric(MetricBase):
 
     def check_number(self, num_features: Optional[int]) -> None:
         """Raise UserError if the metric makes no sense for so few images."""
-        if self.num_images < self.min_images(num_features):
-            raise UserError(
-                '%s of %d images says nothing; it takes at least %d'
-                % (self.name, self.num_images, self.min_images(num_features))
-            )
+        self._check_enough(self.num_images, 'images', num_features)
 
     def check_data(self, shape: Sequence[int], num_reals: int) -> None:
         """Raise UserError if the metric cannot be had of so many real images [C, H, W]."""
-        if num_reals < self.min_images(None):
-            raise UserError(
-                '%s of %d real images says nothing; it takes at least %d'
-                % (self.name, num_reals, self.min_images(None))
-            )
+        self._check_enough(num_reals, 'real images', None)
+
+    def _check_enough(self, number, what, num_features):
+        least = self.min_images(num_features)
+        if number < least:
+            text = '%s of %d %s says nothing; it takes at least %d'
+            raise UserError(text % (self.name, number, what, least))
 
     def _from_features(self, reals, fakes) -> None:
         """Compute figures from `sample_store.Samples` and pass them to `_report_result`."""
@@ -239,12 +229,8 @@ class MetricGroup:
         tf_config: Optional[dict] = None,
         log_results: bool = True,
         Gs_kwargs: Optional[dict] = None,
-        seed: int = 0,
-        trust_network_code: bool = False,
         raise_errors: bool = True,
-        class_index: Optional[int] = None,
-        feature_nets_dir: Optional[str] = None,
-        reals: Optional[str] = None,
+        **others: Any,
     ) -> None:
         """Evaluate one network.
 
@@ -258,14 +244,9 @@ class MetricGroup:
             log_results: print and write the results.
             Gs_kwargs: options for the generator; default: dict(is_validation=True), that is no
                 truncation.
-            seed: of all that is random; the same seed gives the same figures.
-            trust_network_code: run code that is embedded in the pickle.
             raise_errors: False: a metric that fails is reported in one line, and the others go on.
                 True: errors are raised; UserErrors of metrics when the others are done.
-            class_index: look at real and generated images of this class alone.
-            feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
-            reals: 'first' or 'random', which real images are taken where not all are; None: what is
-                usual for the kind of data set, see `Dataset.metric_reals`.
+            others: other arguments of `Evaluation`.
         """
         for metric in self.metrics:
             metric.reset()
@@ -285,11 +266,7 @@ class MetricGroup:
                 num_gpus,
                 tf_config,
                 Gs_kwargs,
-                seed,
-                trust_network_code,
-                class_index,
-                feature_nets_dir,
-                reals,
+                **others,
             ) as evaluation:
                 reasons = self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
@@ -304,9 +281,8 @@ class MetricGroup:
         """Evaluate the metrics; returns why some could not be, {reason: their names}."""
         reasons: Dict[str, List[str]] = OrderedDict()
         try:
-            evaluation.images.compute_fakes(
-                [metric for metric in self.metrics if isinstance(metric, FeatureMetric)]
-            )
+            metrics = [m for m in self.metrics if isinstance(m, FeatureMetric)]
+            evaluation.images.compute_fakes(metrics)
         except Exception:
             if raise_errors:
                 raise  # else each metric tries alone, so that one does not stop the others

@@ -1,90 +1,40 @@
 """The metrics by name, with their settings, and which of them training uses by default."""
 
-from collections import OrderedDict
 from typing import List, Optional
 
 from dnnlib.util import EasyDict, UserError
 from metrics.metric_base import MetricGroup
 from training.perception import feature_nets
 
-_FID = dict(
-    func_name='metrics.frechet_inception_distance.FID', num_images=50000, minibatch_per_gpu=8
-)
-_PPL = dict(
-    func_name='metrics.perceptual_path_length.PPL',
-    num_samples=50000,
-    epsilon=1e-4,
-    minibatch_per_gpu=4,
-    Gs_overrides=dict(dtype='float32', mapping_dtype='float32'),
-)
-_COND = dict(
-    func_name='metrics.condition_number.ConditionNumber',
-    num_samples=50000,
-    std=1e-4,
-    minibatch_per_gpu=4,
-    Gs_overrides=dict(dtype='float32', mapping_dtype='float32'),
-)
+_IMAGES = dict(num_images=50000, minibatch_per_gpu=8)
+_FLOAT32 = dict(dtype='float32', mapping_dtype='float32')
+_PAIRS = dict(num_samples=50000, minibatch_per_gpu=4, Gs_overrides=_FLOAT32)
+_PPL = dict(_PAIRS, func_name='metrics.perceptual_path_length.PPL', epsilon=1e-4)
+_COND = dict(_PAIRS, func_name='metrics.condition_number.ConditionNumber', std=1e-4)
+_KID = dict(_IMAGES, func_name='metrics.kernel_inception_distance.KID')
+_PR = dict(_IMAGES, func_name='metrics.precision_recall.PR')
+_SWD = dict(_IMAGES, func_name='metrics.sliced_wasserstein.SWD')
+_LS = dict(func_name='metrics.linear_separability.LS', num_samples=200000, minibatch_per_gpu=4)
 
-_TABLE = OrderedDict(
-    [
-        ('fid50k', _FID),
-        (
-            'kid50k',
-            dict(
-                func_name='metrics.kernel_inception_distance.KID',
-                num_images=50000,
-                num_subsets=100,
-                subset_size=1000,
-                minibatch_per_gpu=8,
-            ),
-        ),
-        (
-            'is50k',
-            dict(
-                func_name='metrics.inception_score.IS',
-                num_images=50000,
-                num_splits=10,
-                minibatch_per_gpu=8,
-            ),
-        ),
-        (
-            'pr50k3',
-            dict(
-                func_name='metrics.precision_recall.PR',
-                num_images=50000,
-                nhood_size=3,
-                minibatch_per_gpu=8,
-                row_batch_size=10000,
-                col_batch_size=10000,
-            ),
-        ),
-        (
-            'swd16k',
-            dict(func_name='metrics.sliced_wasserstein.SWD', num_images=16384, minibatch_per_gpu=8),
-        ),
-        ('ppl_zfull', dict(_PPL, space='z', sampling='full', crop=True)),
-        ('ppl_wfull', dict(_PPL, space='w', sampling='full', crop=True)),
-        ('ppl_zend', dict(_PPL, space='z', sampling='end', crop=True)),
-        ('ppl_wend', dict(_PPL, space='w', sampling='end', crop=True)),
-        ('ppl2_wend', dict(_PPL, space='w', sampling='end', crop=False)),
-        (
-            'ls',
-            dict(
-                func_name='metrics.linear_separability.LS',
-                num_samples=200000,
-                num_keep=100000,
-                attrib_indices=list(range(40)),
-                minibatch_per_gpu=4,
-            ),
-        ),
-        ('cond', dict(_COND, space='auto', crop=False)),
-        ('cond_w', dict(_COND, space='w', crop=False)),
-        ('cond_z', dict(_COND, space='z', crop=False)),
-        ('cond_wcrop', dict(_COND, space='w', crop=True)),
-    ]
-)
+_TABLE = [
+    ('fid50k', dict(_IMAGES, func_name='metrics.frechet_inception_distance.FID')),
+    ('kid50k', dict(_KID, num_subsets=100, subset_size=1000)),
+    ('is50k', dict(_IMAGES, func_name='metrics.inception_score.IS', num_splits=10)),
+    ('pr50k3', dict(_PR, nhood_size=3, row_batch_size=10000, col_batch_size=10000)),
+    ('swd16k', dict(_SWD, num_images=16384)),
+    ('ppl_zfull', dict(_PPL, space='z', sampling='full', crop=True)),
+    ('ppl_wfull', dict(_PPL, space='w', sampling='full', crop=True)),
+    ('ppl_zend', dict(_PPL, space='z', sampling='end', crop=True)),
+    ('ppl_wend', dict(_PPL, space='w', sampling='end', crop=True)),
+    ('ppl2_wend', dict(_PPL, space='w', sampling='end', crop=False)),
+    ('ls', dict(_LS, num_keep=100000, attrib_indices=list(range(40)))),
+    ('cond', dict(_COND, space='auto', crop=False)),
+    ('cond_w', dict(_COND, space='w', crop=False)),
+    ('cond_z', dict(_COND, space='z', crop=False)),
+    ('cond_wcrop', dict(_COND, space='w', crop=True)),
+]
 
-metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs in _TABLE.items())
+metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs in _TABLE)
 
 # One line of explanation for each.
 SUMMARIES = {
@@ -128,10 +78,8 @@ def make_group(
     kwargs_list: List[dict] = []
     for name in [n for group in names for n in GROUPS.get(group, [group])]:
         if name not in metric_defaults:
-            raise UserError(
-                'unknown metric %r; choose from %s'
-                % (name, ', '.join(list(metric_defaults) + list(GROUPS)))
-            )
+            known = ', '.join(list(metric_defaults) + list(GROUPS))
+            raise UserError('unknown metric %r; choose from %s' % (name, known))
         kwargs = dict(metric_defaults[name])
         if class_index is not None:
             kwargs['name'] += '_class%d' % class_index

@@ -34,6 +34,9 @@ class Point(NamedTuple):
     record: Dict[str, Any]  # as `protocol.record` makes it
 
 
+Series = Tuple[str, List[Point]]  # title of a run, and its points
+
+
 def read_points(run_dir: str) -> Dict[str, List[Point]]:
     """Recorded figures of the snapshots of a training run, by name such as fid50k or swd16k_avg.
 
@@ -56,9 +59,7 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
 
 
-def read_runs(
-    run_dirs: Sequence[str], metric: str
-) -> Tuple[List[Tuple[str, List[Point]]], List[str]]:
+def read_runs(run_dirs: Sequence[str], metric: str) -> Tuple[List[Series], List[str]]:
     """The points of one metric for several runs.
 
     Returns: ([(title, points)], runs without a record of the metric).
@@ -126,20 +127,18 @@ def _own_part(path, paths):
     return '/'.join(own[begin : len(own) - end])
 
 
-def comparability_warning(series: Sequence[Tuple[str, List[Point]]]) -> Optional[str]:
+def comparability_warning(series: Sequence[Series]) -> Optional[str]:
     """What differs, beside the network, between the results in a plot, in one line."""
     found = [point.record for _, points in series for point in points]
-    differing = [
-        text
-        for key, text in _COMPARED.items()
-        if len({json.dumps(record.get(key), sort_keys=True) for record in found}) > 1
-    ]
-    if not differing:
-        return None
-    return 'Warning: results of different %s are in one plot.' % ' and '.join(differing)
+    differing = []
+    for key, text in _COMPARED.items():
+        if len({json.dumps(record.get(key), sort_keys=True) for record in found}) > 1:
+            differing.append(text)
+    text = 'Warning: results of different %s are in one plot.' % ' and '.join(differing)
+    return text if differing else None
 
 
-def save_metric_plot(path: str, series: Sequence[Tuple[str, List[Point]]], metric: str) -> None:
+def save_metric_plot(path: str, series: Sequence[Series], metric: str) -> None:
     """Write a plot of each (title, points): a file per format of FORMATS, for the extension."""
     figure = plotting.new_figure(6.4, 4.0)
     axes = figure.add_subplot(1, 1, 1)
@@ -165,22 +164,16 @@ def _trained_in(run_dir, record):
 
 def _records(run_dir):
     """Records with the path of their network, oldest first."""
-    found = []
-    for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.jsonl'))):
-        found += _read_jsonl(path)
+    own = os.path.join(glob.escape(run_dir), 'metric-*.')
+    found = [record for path in sorted(glob.glob(own + 'jsonl')) for record in _read_jsonl(path)]
     if not found:  # as official StyleGAN2 leaves it
-        for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.txt'))):
-            found += _read_txt(path)
-    beside = os.path.join(glob.escape(os.path.dirname(run_dir)), '*-run-metrics', 'metric-*.jsonl')
-    for path in sorted(glob.glob(beside)):
-        found += [record for record in _read_jsonl(path) if _is_of_run(record, run_dir)]
+        found = [record for path in sorted(glob.glob(own + 'txt')) for record in _read_txt(path)]
+    parent, name = os.path.split(run_dir)
+    for path in sorted(glob.glob(glob.escape(parent) + '/*-run-metrics/metric-*.jsonl')):
+        # Paths may be relative to the folder in which run_metrics.py was started.
+        named = [(os.path.dirname(record['network']), record) for record in _read_jsonl(path)]
+        found += [record for folder, record in named if os.path.basename(folder) == name]
     return sorted(found, key=lambda record: record.get('time', ''))
-
-
-def _is_of_run(record, run_dir):
-    # Paths may be relative to the folder in which run_metrics.py was started.
-    folder = os.path.dirname(record['network'])
-    return os.path.basename(folder) == os.path.basename(run_dir)
 
 
 def _read_jsonl(path):

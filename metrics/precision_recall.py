@@ -41,16 +41,13 @@ class PR(FeatureMetric):
 
     def _from_features(self, reals, fakes):
         with self.evaluation.graph():
+            features = reals.read('features'), fakes.read('features')
+            batches = self._row_batch_size, self._col_batch_size
             result = knn_precision_recall_features(
-                reals.read('features'),
-                fakes.read('features'),
-                [self._nhood_size],
-                self._row_batch_size,
-                self._col_batch_size,
-                self.evaluation.num_gpus,
+                *features, [self._nhood_size], *batches, self.evaluation.num_gpus
             )
-        self._report_result(result['precision'][0], suffix='_precision')
-        self._report_result(result['recall'][0], suffix='_recall')
+        for name in ['precision', 'recall']:
+            self._report_result(result[name][0], suffix='_' + name)
 
     def get_protocol(self) -> dict:
         return dict(super().get_protocol(), nhood_size=self._nhood_size)

@@ -5,7 +5,6 @@ import functools
 import glob
 import hashlib
 import os
-from typing import Dict, List
 
 import tensorflow.compat.v1 as tf
 
@@ -37,24 +36,21 @@ def engine_name() -> str:
     return 'tensorflow %s on %s' % (tf.__version__, 'gpu' if engine.gpu_devices() else 'cpu')
 
 
-def record(
-    name: str, results: Dict[str, float], seconds: float, evaluation, nets: List[str], extra: dict
-) -> dict:
-    """Everything that the results of a metric depend on, as JSON.
+def record(metric, seconds: float, evaluation) -> dict:
+    """Results of a `MetricBase` and all that they depend on, as JSON.
 
     Args:
-        name: of the metric. seconds: time that it took. evaluation: `evaluation.Evaluation`.
-        nets: file names of its pretrained networks. extra: what the metric adds.
+        seconds: time that it took. evaluation: `evaluation.Evaluation`.
     """
     generator = evaluation.generator
     facts = dict(
-        metric=name,
-        results=results,
+        metric=metric.name,
+        results=metric.get_results(),
         network=evaluation.network_pkl,
         network_sha256=evaluation.network_sha256,
         seed=evaluation.seed,
         class_index=evaluation.class_index,
-        feature_networks=evaluation.feature_net_hashes(nets),
+        feature_networks=evaluation.feature_net_hashes(metric.feature_nets),
         image_shape=generator.get('shape'),
         Gs_kwargs=evaluation.Gs_kwargs,
         truncation_psi=generator.get('truncation_psi'),
@@ -68,7 +64,7 @@ def record(
         seconds=round(seconds, 3),
         time=datetime.datetime.now().isoformat(timespec='seconds'),
     )
-    if nets and generator.get('shape'):
+    if metric.feature_nets and generator.get('shape'):
         facts['colour'] = colour_handling(generator['shape'][0])
     if evaluation.has_dataset():
         dataset = evaluation.dataset
@@ -79,7 +75,7 @@ def record(
             fingerprint=dataset.fingerprint(),
             reals=evaluation.reals_order,
         )
-    facts.update(extra)
+    facts.update(metric.get_protocol())
     return facts
 
 

@@ -22,15 +22,9 @@ from metrics.sample_store import SampleStore
 
 _NOISE_KEY = 'noise_key'
 _STATEFUL_OPS = (
-    'RandomStandardNormal',
-    'RandomUniform',
-    'RandomUniformInt',
-    'TruncatedNormal',
-    'Multinomial',
-    'RandomShuffle',
-    'ParameterizedTruncatedNormal',
-    'RandomGammaGrad',
-)
+    'RandomStandardNormal RandomUniform RandomUniformInt TruncatedNormal Multinomial RandomShuffle '
+    'ParameterizedTruncatedNormal RandomGammaGrad'
+).split()
 _LONG_SECONDS = 30.0
 
 
@@ -75,23 +69,20 @@ def collect(
     placeholders, outputs = [], []
     for index in range(num_gpus):
         with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
-            inputs = {
-                name: tf.placeholder(value.dtype, value.shape, name)
-                for name, value in example.items()
-            }
+            inputs = {k: tf.placeholder(v.dtype, v.shape, k) for k, v in example.items()}
             with keyed_randomness(inputs[_NOISE_KEY]):
                 outputs.append(make_outputs(index, inputs))
             placeholders.append(inputs)
-    progress = _Progress(title, num_samples, store.num_units * unit_size)
-    with contextlib.closing(progress):
+    first_number = store.num_units * unit_size
+    with contextlib.closing(_Progress(title, num_samples, first_number)) as progress:
         for first in range(store.num_units, num_units, num_gpus):
             feed: Dict[tf.Tensor, np.ndarray] = {}
             for index, inputs in enumerate(placeholders):
                 values = unit_inputs(first + index)
                 feed.update((inputs[name], value) for name, value in values.items())
             for index, values in enumerate(tflib.run(outputs, feed)):
-                if first + index < num_units:
-                    unit = first + index
+                unit = first + index
+                if unit < num_units:
                     store.add(convert(unit, values) if convert else values)
             progress.update(min(store.num_units * unit_size, num_samples))
 
@@ -116,10 +107,8 @@ class _Progress:
             (begin, first), (end, last) = self._times[1:]
             left = (self._total - last) * (end - begin) / max(last - first, 1)
             if left >= _LONG_SECONDS:
-                self._bar.write(
-                    '%s: %d, about %s.' % (self._title, self._total, util.format_time(left)),
-                    file=sys.stdout,
-                )
+                line = '%s: %d, about %s.' % (self._title, self._total, util.format_time(left))
+                self._bar.write(line, file=sys.stdout)
 
     def close(self):
         self._bar.close()
@@ -149,28 +138,16 @@ def keyed_randomness(key: tf.Tensor) -> Iterator[None]:
         value = tf.random.stateless_uniform(shape, next_key(), name=name)
         return tf.cast(minval + value * (maxval - minval), dtype)
 
-    before = len(tf.get_default_graph().get_operations())
-    replaced = []
-    for module in _random_modules():
-        for attribute, function in [
-            ('random_normal', normal),
-            ('random_uniform', uniform),
-            ('normal', normal),
-            ('uniform', uniform),
-        ]:
-            if attribute in vars(module):
-                replaced.append((module, attribute, getattr(module, attribute)))
-                setattr(module, attribute, function)
-    try:
+    graph = tf.get_default_graph()
+    before = len(graph.get_operations())
+    functions = dict(random_normal=normal, random_uniform=uniform, normal=normal, uniform=uniform)
+    with contextlib.ExitStack() as replaced:
+        for module in _random_modules():
+            for name in sorted(functions.keys() & vars(module).keys()):
+                replaced.callback(setattr, module, name, getattr(module, name))
+                setattr(module, name, functions[name])
         yield
-    finally:
-        for module, attribute, original in replaced:
-            setattr(module, attribute, original)
-    left = {
-        op.type
-        for op in tf.get_default_graph().get_operations()[before:]
-        if op.type in _STATEFUL_OPS
-    }
+    left = {op.type for op in graph.get_operations()[before:]}.intersection(_STATEFUL_OPS)
     if left:
         print(
             'Warning: the network draws random numbers by %s, which no seed repeats after an '

@@ -23,9 +23,8 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     """
     need_reals = group.needing_reals()
     if work['dataset_args'] is not None:
-        with contextlib.closing(
-            load_dataset(data_dir=work['data_dir'], **work['dataset_args'])
-        ) as dataset:
+        dataset = load_dataset(data_dir=work['data_dir'], **work['dataset_args'])
+        with contextlib.closing(dataset):
             _check_data(group, dataset.shape, dataset.num_images)
     elif need_reals:
         raise UserError(
@@ -35,9 +34,8 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     if work['class_index'] is None:
         return
     names = ('data_dir', 'dataset_args', 'class_index', 'trust_network_code')
-    with Evaluation(
-        work['networks'][-1], **{name: work[name] for name in names}
-    ) as evaluation, evaluation.graph():
+    options = {name: work[name] for name in names}
+    with Evaluation(work['networks'][-1], **options) as evaluation, evaluation.graph():
         evaluation.load_generator()
         if need_reals:
             _check_data(group, evaluation.dataset.shape, len(evaluation.real_indices()))
@@ -66,7 +64,7 @@ def run(
     Raises:
         UserError: what could not be had, after all that could be has been written and printed.
     """
-    group = MetricGroup(metric_kwargs)
+    group, run_dir = MetricGroup(metric_kwargs), dnnlib.make_run_dir_path()
     seen, rows, problems = set(), [], []
     for network in networks:
         with misc.open_file_or_url(network) as file:
@@ -78,12 +76,7 @@ def run(
         names = ','.join(metric.name for metric in group.metrics)
         print('Evaluating metrics "%s" for "%s"...' % (names, network))
         try:
-            group.run(
-                network,
-                run_dir=dnnlib.make_run_dir_path(),
-                dataset_args=dataset_args or {},
-                **options,
-            )
+            group.run(network, run_dir, dataset_args=dataset_args or {}, **options)
         except UserError as error:
             problems.append(str(error))
         if group.get_results():
@@ -102,10 +95,8 @@ def _table(rows):
     widths = [max(len(name), 10) for name in names]
     lines = [' ' * label_width + ''.join('  %*s' % pair for pair in zip(widths, names))]
     for network, results, _ in rows:
-        cells = [
-            '  %*s' % (width, '%.4f' % results[name] if name in results else '-')
-            for width, name in zip(widths, names)
-        ]
+        figures = ['%.4f' % results[name] if name in results else '-' for name in names]
+        cells = ['  %*s' % pair for pair in zip(widths, figures)]
         lines.append('%-*s' % (label_width, _label(network)) + ''.join(cells))
     return lines
 
@@ -114,9 +105,7 @@ def _label(network):
     return os.path.splitext(os.path.basename(network))[0]
 
 
-def _beside_paper(
-    network: str, results: Dict[str, float], image_shape: Optional[List[int]], dataset_args
-) -> List[str]:
+def _beside_paper(network, results, image_shape, dataset_args):
     """Lines with the paper's figures for the configuration of the run, if it has any."""
     run_name = os.path.basename(os.path.dirname(os.path.abspath(network)))
     config = paper_tables.config_of_run(run_name)

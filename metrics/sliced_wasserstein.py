@@ -34,10 +34,8 @@ class Patches(Feature):
         return images
 
     def convert(self, value: np.ndarray, rng: np.random.RandomState) -> Dict[str, np.ndarray]:
-        arrays = {}
-        for level in laplacian_pyramid(value):
-            arrays[str(level.shape[2])] = draw_patches(level, PATCHES_PER_IMAGE, rng)
-        return arrays
+        levels = laplacian_pyramid(value)
+        return {str(x.shape[2]): draw_patches(x, PATCHES_PER_IMAGE, rng) for x in levels}
 
 
 class SWD(FeatureMetric):
@@ -49,20 +47,15 @@ class SWD(FeatureMetric):
     def check_data(self, shape: Sequence[int], num_reals: int) -> None:
         super().check_data(shape, num_reals)
         if shape[1] < MIN_RESOLUTION:
-            raise UserError(
-                '%s takes images of at least %dx%d pixels, not %dx%d'
-                % (self.name, MIN_RESOLUTION, MIN_RESOLUTION, shape[1], shape[2])
-            )
+            text = '%s takes images of at least %dx%d pixels, not %dx%d'
+            raise UserError(text % (self.name, MIN_RESOLUTION, MIN_RESOLUTION, *shape[1:]))
 
     def _from_features(self, reals, fakes):
         distances = []
         resolutions = sorted((int(name) for name in fakes.names()), reverse=True)
         number = min(reals.num_samples, fakes.num_samples)
         for resolution in resolutions:
-            real, fake = (
-                normalize_patches(_flat(samples.read(str(resolution))[:number]))
-                for samples in (reals, fakes)
-            )
+            real, fake = (_descriptors(x, str(resolution), number) for x in (reals, fakes))
             rng = self.make_rng('directions%d' % resolution)
             distances.append(1e3 * sliced_distance(real, fake, rng))
             self._report_result(distances[-1], suffix='_%d' % resolution)
@@ -78,8 +71,9 @@ class SWD(FeatureMetric):
         )
 
 
-def _flat(patches):
-    return patches.reshape(-1, patches.shape[-1])
+def _descriptors(samples, name, number):
+    patches = samples.read(name)[:number]
+    return normalize_patches(patches.reshape(-1, patches.shape[-1]))
 
 
 def laplacian_pyramid(images: np.ndarray) -> List[np.ndarray]:
