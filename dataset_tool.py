@@ -2,6 +2,7 @@
 """Make data sets for training and look into them."""
 
 import argparse
+import inspect
 import sys
 
 from PIL import ImageColor
@@ -25,29 +26,7 @@ from training.data.published import (
     create_mnistrgb,
     create_svhn,
 )
-from training.data.tfrecord_exporter import TFRecordExporter
-
-__all__ = [
-    'TFRecordExporter',
-    'compare',
-    'create_celeba',
-    'create_cifar10',
-    'create_cifar100',
-    'create_from_crops',
-    'create_from_hdf5',
-    'create_from_images',
-    'create_lsun',
-    'create_lsun_wide',
-    'create_mnist',
-    'create_mnistrgb',
-    'create_svhn',
-    'display',
-    'extract',
-    'info',
-    'main',
-    'select_by_pagerank',
-    'verify',
-]
+from training.data.tfrecord_exporter import TFRecordExporter  # noqa: F401 - for users' scripts
 
 _POSITIONALS = {
     'source': 'data set to choose from: folder of .tfrecords, or folder or .zip of images',
@@ -77,9 +56,10 @@ def _colour(text):
         raise argparse.ArgumentTypeError('%r is no colour such as white or #ff8000' % text)
 
 
-def _command(function, summary, positionals, options, example):
-    """The sub-command of a function's name."""
-    paths = [flag(name, str, _POSITIONALS[name]) for name in positionals]
+def _command(function, summary, options, example):
+    """The sub-command of a function's name; its paths are positional arguments."""
+    names = [name for name in inspect.signature(function).parameters if name in _POSITIONALS]
+    paths = [flag(name, str, _POSITIONALS[name]) for name in names]
     return Command(function.__name__, function, summary, paths + options, example)
 
 
@@ -93,27 +73,19 @@ _BACKGROUND = flag('--background', _colour, 'what transparent pixels are blended
 _MAX_IMAGES = flag('--max-images', _COUNT, 'stop after so many images (default: all)')
 
 _COMMANDS = [
-    _command(info, 'print what a data set holds', ['tfrecord_dir'], [], 'datasets/photos'),
-    _command(verify, 'check every record of a data set', ['tfrecord_dir'], [], 'datasets/photos'),
-    _command(display, 'show images one by one', ['tfrecord_dir'], [], 'datasets/photos'),
-    _command(
-        extract,
-        'write all images as PNG files',
-        ['tfrecord_dir', 'output_dir'],
-        [],
-        'datasets/photos my/copies',
-    ),
+    _command(info, 'print what a data set holds', [], 'datasets/photos'),
+    _command(verify, 'check every record of a data set', [], 'datasets/photos'),
+    _command(display, 'show images one by one', [], 'datasets/photos'),
+    _command(extract, 'write all images as PNG files', [], 'datasets/photos my/copies'),
     _command(
         compare,
         'compare two data sets image by image',
-        ['tfrecord_dir_a', 'tfrecord_dir_b'],
         [_zero_or_one('--ignore-labels', 0, 'compare images only')],
         'datasets/photos datasets/others',
     ),
     _command(
         create_from_images,
         'make a data set of image files; one folder per class gives labels',
-        ['tfrecord_dir', 'image_dir'],
         [
             _SHUFFLE,
             flag('--resize', int, 'resize to NxN pixels, a power of two'),
@@ -128,7 +100,6 @@ _COMMANDS = [
     _command(
         create_from_crops,
         'make a data set of random square crops of photographs',
-        ['tfrecord_dir', 'image_dir'],
         [
             flag('--resolution', int, 'side of the images, a power of two', 32),
             flag('--num-images', int, 'number of crops', 5000),
@@ -140,17 +111,10 @@ _COMMANDS = [
         ],
         'datasets/crops my/photos --num-images=10000',
     ),
-    _command(
-        create_mnist,
-        'make a data set of MNIST',
-        ['tfrecord_dir', 'mnist_dir'],
-        [_FORCE],
-        'datasets/mnist my/mnist',
-    ),
+    _command(create_mnist, 'make a data set of MNIST', [_FORCE], 'datasets/mnist my/mnist'),
     _command(
         create_mnistrgb,
         'make a data set of stacked MNIST',
-        ['tfrecord_dir', 'mnist_dir'],
         [
             flag('--num-images', _COUNT, 'number of images', 1000000),
             flag('--random-seed', _SEED, 'determines the digits', 123),
@@ -161,35 +125,25 @@ _COMMANDS = [
     _command(
         create_cifar10,
         'make a data set of CIFAR-10',
-        ['tfrecord_dir', 'cifar10_dir'],
         [_FORCE],
-        'datasets/cifar10 my/cifar-10-batches-py',
+        'datasets/cifar my/cifar-10-batches-py',
     ),
     _command(
         create_cifar100,
         'make a data set of CIFAR-100',
-        ['tfrecord_dir', 'cifar100_dir'],
         [_FORCE],
-        'datasets/cifar100 my/cifar-100-python',
+        'datasets/cifar my/cifar-100-python',
     ),
-    _command(
-        create_svhn,
-        'make a data set of SVHN',
-        ['tfrecord_dir', 'svhn_dir'],
-        [_FORCE],
-        'datasets/svhn my/svhn',
-    ),
+    _command(create_svhn, 'make a data set of SVHN', [_FORCE], 'datasets/svhn my/svhn'),
     _command(
         create_lsun,
         'make a data set of one LSUN category',
-        ['tfrecord_dir', 'lmdb_dir'],
         [flag('--resolution', _PIXELS, 'side of the images', 256), _MAX_IMAGES, _FORCE],
         'datasets/cats my/cat_lmdb --resolution=128',
     ),
     _command(
         create_lsun_wide,
         'make a data set of one LSUN category, wide images between black bars',
-        ['tfrecord_dir', 'lmdb_dir'],
         [
             flag('--width', _PIXELS, 'side of the images', 512),
             flag('--height', _PIXELS, 'rows between the bars', 384),
@@ -201,7 +155,6 @@ _COMMANDS = [
     _command(
         create_celeba,
         'make a data set of 128x128 crops of CelebA',
-        ['tfrecord_dir', 'celeba_dir'],
         [
             flag('--cx', _PIXELS, 'middle of the crops', 89),
             flag('--cy', _PIXELS, 'middle of the crops', 121),
@@ -212,31 +165,19 @@ _COMMANDS = [
     _command(
         create_from_hdf5,
         'make a data set of an HDF5 file',
-        ['tfrecord_dir', 'hdf5_filename'],
         [_SHUFFLE, flag('--values', list(VALUES), 'range of its values', '0..255'), _FORCE],
         'datasets/celebahq my/celebahq.h5',
     ),
     _command(
         select_by_pagerank,
         'make a data set of the most typical images of another one, by PageRank',
-        ['tfrecord_dir', 'source'],
         [
             flag('--num', int, 'number of images to choose', 100000),
-            flag(
-                '--features',
-                FEATURES,
-                'what images are compared by: 16x16 pixels, or VGG16',
-                'pixels',
-            ),
+            flag('--features', FEATURES, 'what is compared: 16x16 pixels, or VGG16', 'pixels'),
             flag('--k', int, 'nearest neighbours that an image links to', 20),
             flag('--a', float, 'weight of a link of mean squared length', 0.95),
             flag('--damping', float, 'part of a score that links bring', 0.85),
-            flag(
-                '--vgg16',
-                'FILE',
-                "Keras' weights of VGG16 without the dense layers (default: look for them, or "
-                'download them)',
-            ),
+            flag('--vgg16', 'FILE', "Keras' weights of VGG16 (default: found or downloaded)"),
             _FORCE,
         ],
         'datasets/cat-selected datasets/cats --num=100000',
@@ -246,10 +187,8 @@ _COMMANDS = [
 
 def main(argv=None):
     """Run the command that the arguments name; without any, print the help."""
-    argv = sys.argv[1:] if argv is None else argv
-    command, options = flags.parse_command(
-        'dataset_tool.py', __doc__, _COMMANDS, [_with_dashes(arg) for arg in argv] or ['--help']
-    )
+    argv = list(map(_with_dashes, sys.argv[1:] if argv is None else argv)) or ['--help']
+    command, options = flags.parse_command('dataset_tool.py', __doc__, _COMMANDS, argv)
     return command.function(**options)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import dnnlib
 import pretrained_networks
 from dnnlib import cli, flags
-from dnnlib.cli import number
+from dnnlib.cli import number, parse_int_list, parse_name_list
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
 from dnnlib.tflib import custom_ops
@@ -23,7 +23,7 @@ _COUNT = number(int, 1, 1000000)
 _SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size')
 
 
-def _with_network(*what, noise=None, network=flags.NETWORK):
+def _with_network(*what, noise=None, network=flags.network()):
     """Flags of a sub-command that makes images; those in `what` are its own."""
     sampling = [flags.truncation_psi(0.5), flags.CLASS]
     if noise is not None:
@@ -79,9 +79,7 @@ COMMANDS = [
         _with_network(
             flags.seeds(None, 'seeds of the images to change', '--row-seeds'),
             flags.seeds(None, 'seeds of the images to take styles from', '--col-seeds'),
-            flag(
-                '--col-styles', cli.parse_int_list, 'styles to take, from 0 at 4x4 (default: 0-6)'
-            ),
+            flag('--col-styles', parse_int_list, 'styles to take, from 0 at 4x4 (default: 0-6)'),
             noise='const',
         ),
         '--row-seeds=85,100,75 --col-seeds=55,821,1789',
@@ -126,12 +124,7 @@ COMMANDS = [
             flags.seeds('0-15'),
             flag('--columns', _COUNT, 'images in a row of each (default: about square)'),
             noise='random',
-            network=flag(
-                '--networks',
-                cli.parse_name_list,
-                'networks as --network of other commands takes them',
-                required=True,
-            ),
+            network=flag('--networks', parse_name_list, 'several like --network', required=True),
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
         figures.check_sample_grid,
@@ -199,9 +192,8 @@ def run(command: str, loading: Optional[Dict[str, Any]], **options) -> None:
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and generate."""
-    command, options = flags.parse_command(
-        'run_generator.py', 'Generate images of a trained generator.', COMMANDS, argv
-    )
+    description = 'Generate images of a trained generator.'
+    command, options = flags.parse_command('run_generator.py', description, COMMANDS, argv)
     result_dir = options.pop('result_dir')
     if 'require_native_ops' in options:
         custom_ops.require_native_ops(options.pop('require_native_ops'))

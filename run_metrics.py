@@ -20,28 +20,17 @@ _FLAGS = (
     flags.group(
         'what to evaluate',
         flag('--metrics', cli.parse_name_list, 'metrics, comma-separated, see below', 'fid50k'),
-        flag(
-            '--network',
-            'PKL',
-            'network pickle, URL, published network, or folder of a run for all its snapshots '
-            '(default: last snapshot of the newest run)',
-        ),
+        flags.network('all its snapshots'),
         flags.TRUST_NETWORK_CODE,
         flags.CLASS,
-        flag(
-            '--num-samples',
-            number(int, 1, 10**7),
-            "images or pairs in place of each metric's own number; results are labelled with it",
-        ),
+        flag('--num-samples', number(int, 1, 10**7), "in place of each metric's number of images"),
         flags.seed('of all that is random; the same seed gives the same figures', 0),
     )
     + flags.group(
         'data',
         flags.RUN_DATASET,
         flags.RUN_DATA_DIR,
-        flag(
-            '--mirror-augment', cli.str_to_bool, 'flip real images at random (default: as the run)'
-        ),
+        flag('--mirror-augment', cli.str_to_bool, 'flip real images at random (default: as run)'),
         flag(
             '--reals',
             ['first', 'random'],
@@ -55,28 +44,17 @@ _FLAGS = (
 )
 
 _EXAMPLES = [
-    (
-        'The last snapshot of the newest training run, on its own data set:',
-        '--metrics=fid50k,ppl_wend,cond',
-    ),
+    ('The last network of the newest run, on its data set:', '--metrics=fid50k,ppl_wend,cond'),
     ('The same where no pretrained network can be had:', '--metrics=all-local'),
-    (
-        'All snapshots of a run, quickly:',
-        '--network=results/00003-stylegan2-ffhq-8gpu-config-e-fr --num-samples=5000',
-    ),
+    ('All snapshots of a run, quickly:', '--network=results/00003-A --num-samples=5000'),
 ]
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
-    return flags.parse(
-        'run_metrics.py',
-        'Evaluate metrics of generators.',
-        _FLAGS,
-        argv,
-        _EXAMPLES,
-        flags.table('metrics', metric_defaults.SUMMARIES),
-    )
+    more = flags.table('metrics', metric_defaults.SUMMARIES)
+    description = 'Evaluate metrics of generators.'
+    return flags.parse('run_metrics.py', description, _FLAGS, argv, _EXAMPLES, more)
 
 
 def find_networks(args: argparse.Namespace) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 
 import pretrained_networks
 from dnnlib import cli, flags, util
-from dnnlib.cli import number
+from dnnlib.cli import number, str_to_bool
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
 from dnnlib.tflib import custom_ops
@@ -22,31 +22,18 @@ from training.perception import feature_nets
 _COUNT = number(int, 1, 1000000)
 _RATE = number(float, 0, 1e6, above=True)
 _WEIGHT = number(float, 0, 1e9)
-_LEARNING_RATES = ', '.join(
-    '%s %g' % (name, values['initial_learning_rate']) for name, values in METHODS.items()
+_RATES = ', '.join('%s %g' % (name, METHODS[name]['initial_learning_rate']) for name in METHODS)
+_SPACE_HELP = (
+    'w: one w for all layers; wplus: one for each; z: of networks without w (default: by --method)'
 )
+_RATE_HELP = 'for latents and noise (default: %s)' % _RATES
 # Flags that set attributes of the projector.
 _ATTRIBUTES = [
-    flag(
-        '--space',
-        arithmetic.SPACES,
-        'w: one w for all layers; wplus: one for each; z: of networks without w '
-        '(default: by --method)',
-    ),
+    flag('--space', arithmetic.SPACES, _SPACE_HELP),
     flag('--num-steps', _COUNT, 'steps (default: 1000)'),
-    flag(
-        '--optimize-alpha',
-        cli.str_to_bool,
-        "search an exponent of each layer's alpha (default: with wplus-alpha, for networks that "
-        'have it)',
-    ),
-    flag('--optimize-noise', cli.str_to_bool, 'search noise inputs (default: by --method)'),
-    flag(
-        '--learning-rate',
-        _RATE,
-        'for latents and noise (default: %s)' % _LEARNING_RATES,
-        dest='initial_learning_rate',
-    ),
+    flag('--optimize-alpha', str_to_bool, "exponents of layers' alpha (default: by --method)"),
+    flag('--optimize-noise', str_to_bool, 'search noise inputs (default: by --method)'),
+    flag('--learning-rate', _RATE, _RATE_HELP, dest='initial_learning_rate'),
     flag('--alpha-learning-rate', _RATE, 'for exponents (default: 0.002)'),
     flag('--lambda-mse', _WEIGHT, 'weight of the mean squared error (default: by --method)'),
     flag('--lambda-perceptual', _WEIGHT, 'weight of the perceptual loss (default: by --method)'),
@@ -72,7 +59,7 @@ _PERCEPTION = [
     flags.FEATURE_NETS,
 ]
 _PROJECTION = (
-    flags.group('network', flags.NETWORK, flags.TRUST_NETWORK_CODE)
+    flags.group('network', flags.network(), flags.TRUST_NETWORK_CODE)
     + flags.group('method', *_METHOD, *_ATTRIBUTES)
     + flags.group('perceptual loss', *_PERCEPTION)
     + flags.group('speed', flags.MINIBATCH_SIZE, flags.REQUIRE_NATIVE_OPS)
@@ -80,11 +67,7 @@ _PROJECTION = (
         'output',
         flags.RESULT_DIR,
         flag('--num-snapshots', _COUNT, 'pictures on the way', 5),
-        flag(
-            '--hard-cases',
-            'FILE',
-            'text file of names of images, one a line, that also get a mean of their own',
-        ),
+        flag('--hard-cases', 'FILE', 'names of images, one a line, that also get their own mean'),
     )
 )
 
@@ -158,7 +141,7 @@ COMMANDS = [
             flag(
                 '--num-images',
                 _COUNT,
-                'number of images (default: %d of a data set, all of --images)' % NUM_IMAGES,
+                'how many (default: all files, %d of a data set)' % NUM_IMAGES,
             ),
         )
         + _PROJECTION,
@@ -177,9 +160,8 @@ COMMANDS = [
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and project."""
-    command, options = flags.parse_command(
-        'run_projector.py', 'Find the latents of images.', COMMANDS, argv
-    )
+    description = 'Find the latents of images.'
+    command, options = flags.parse_command('run_projector.py', description, COMMANDS, argv)
     args = Namespace(**options)
     cli.check_writable_dir(args.result_dir)
     if command.check is not None:

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 
 import dnnlib
 from dnnlib import cli, flags
-from dnnlib.cli import number
+from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine, precision
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults
@@ -25,6 +25,8 @@ _DEFAULTS = {
     'tf_config': {'rnd.np_random_seed': 1000},
 }
 _COUNT = number(int, 1, 1 << 20)
+_KIMG = configs.BASE['total_kimg']
+_FORMS = list(NOISE_INJECTION_FORMS)
 
 
 # Options of the configuration, by the flags that set them.
@@ -68,16 +70,8 @@ _FLAGS = (
             action='append',
             dest='settings',
         ),
-        flag(
-            '--noise-injection',
-            list(NOISE_INJECTION_FORMS),
-            'form of the noise (default: by --config)',
-        ),
-        flag(
-            '--fmap-base',
-            BOUNDS['G_args.fmap_base'],
-            'feature maps: at 2^r, N / 2^(r-1), at most --fmap-max',
-        ),
+        flag('--noise-injection', _FORMS, 'form of the noise (default: by --config)'),
+        flag('--fmap-base', BOUNDS['G_args.fmap_base'], 'feature maps at 2^r: N / 2^(r-1)'),
         flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
         flag('--gamma', BOUNDS['D_loss_args.gamma'], 'weight of R1 (default: by --config)'),
     )
@@ -90,23 +84,12 @@ _FLAGS = (
             'data set in --data-dir, made by dataset_tool.py '
             '(default: a demo made from photographs that come with this program)',
         ),
-        flag(
-            '--mirror-augment', cli.str_to_bool, 'flip images left to right at random (default: no)'
-        ),
-        flag(
-            '--cond',
-            _label_size,
-            'train on the labels of the data set (default: no)',
-            metavar='BOOL',
-        ),
+        flag('--mirror-augment', cli.str_to_bool, 'mirror images at random (default: no)'),
+        flag('--cond', _label_size, 'train on labels (default: no)', metavar='BOOL'),
     )
     + flags.group(
         'length and minibatches',
-        flag(
-            '--total-kimg',
-            number(int, 0, 10**9),
-            'length in thousands of images (default: %d)' % configs.BASE['total_kimg'],
-        ),
+        flag('--total-kimg', number(int, 0, 10**9), 'thousands of images (default: %d)' % _KIMG),
         flag('--minibatch-size', _COUNT, 'images per step over all devices'),
         flag('--minibatch-gpu', _COUNT, 'images per device at a time'),
         flags.seed('of weights, latents and image order (default: 1000)', None),
@@ -125,11 +108,7 @@ _FLAGS = (
     + flags.group(
         'output',
         flags.RESULT_DIR,
-        flag(
-            '--metrics',
-            cli.parse_name_list,
-            'metrics to evaluate at snapshots, or none (default: fid50k if possible)',
-        ),
+        flag('--metrics', parse_name_list, 'of snapshots, or none (default: fid50k if possible)'),
         flag('--snapshot-ticks', _COUNT, 'ticks between snapshots of images and networks'),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )

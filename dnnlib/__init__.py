@@ -22,22 +22,6 @@ from .submission.submit import (
 )
 from .util import EasyDict
 
-__all__ = [
-    'EasyDict',
-    'PathType',
-    'RunContext',
-    'SubmitConfig',
-    'SubmitTarget',
-    'convert_path',
-    'full_version',
-    'get_path_from_template',
-    'interrupt',
-    'make_run_dir_path',
-    'submission',
-    'submit_run',
-    'util',
-]
-
 __version__ = '0.9.0'
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show

@@ -74,9 +74,8 @@ def _printing_any_text(name: str) -> Iterator[None]:
         return
     stream.flush()
     # Python 3.6 cannot change the stream itself.
-    wrapper = io.TextIOWrapper(
-        stream.buffer, stream.encoding, 'backslashreplace', line_buffering=True
-    )
+    errors = 'backslashreplace'
+    wrapper = io.TextIOWrapper(stream.buffer, stream.encoding, errors, line_buffering=True)
     setattr(sys, name, wrapper)
     try:
         yield
@@ -121,12 +120,8 @@ class number:
         low, high, above = self._range
         if low <= value <= high and not (above and value == low):  # nan is neither
             return ''
-        return 'is %.40s; it must be %s %s and at most %s' % (
-            text or value,
-            'greater than' if above else 'at least',
-            low,
-            high,
-        )
+        least = 'greater than' if above else 'at least'
+        return 'is %.40s; it must be %s %s and at most %s' % (text or value, least, low, high)
 
 
 def any_text(text: str) -> str:
@@ -152,11 +147,10 @@ def parse_int_list(text: str) -> List[int]:
             raise argparse.ArgumentTypeError('the range %r runs backwards' % part.strip())
         if stop > MAX_SEED:
             raise argparse.ArgumentTypeError('%d is more than %d' % (stop, MAX_SEED))
-        if len(numbers) + stop - start >= MAX_OUTPUTS:
-            raise argparse.ArgumentTypeError(
-                'is %s, at least %d numbers; there may be %d'
-                % (text, len(numbers) + stop - start + 1, MAX_OUTPUTS)
-            )
+        count = len(numbers) + stop - start + 1
+        if count > MAX_OUTPUTS:
+            problem = 'is %s, at least %d numbers; there may be %d' % (text, count, MAX_OUTPUTS)
+            raise argparse.ArgumentTypeError(problem)
         numbers.extend(range(start, stop + 1))
     return numbers
 
@@ -198,13 +192,10 @@ def check_space(
     if number > most:
         raise UserError('these are %d %s; there may be %d at a time' % (number, what, most))
     folder = _existing_parent(folder)
-    disk = shutil.disk_usage(folder)
-    free = disk.free
-    if num_bytes > free and disk.total:  # some network disks tell nothing
-        raise UserError(
-            '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
-            % (number, what, num_bytes / 2**30, folder, free / 2**30)
-        )
+    total, _, free = shutil.disk_usage(folder)
+    if num_bytes > free and total:  # some network disks tell nothing
+        text = '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
+        raise UserError(text % (number, what, num_bytes / 2**30, folder, free / 2**30))
 
 
 def _existing_parent(path):

@@ -111,8 +111,7 @@ def open_url(
         _make_cache_dir(cache_dir)
 
     def path_in(folder, name):
-        safe_name = plain_name(name)[-_LONGEST_NAME:]
-        return os.path.join(folder, '%s_%s' % (url_md5, safe_name))
+        return os.path.join(folder, '%s_%s' % (url_md5, plain_name(name)[-_LONGEST_NAME:]))
 
     try:
         name, body = _download(url, num_attempts, verbose)
@@ -120,10 +119,8 @@ def open_url(
         by_hand = 'download it by hand'
         if cache_dir is not None:
             by_hand += ' and put it at %s' % os.path.abspath(path_in(cache_dir, url))
-        raise UserError(
-            'Cannot download %s: %s. Check the network connection, or %s'
-            % (url, _reason(error), by_hand)
-        ) from error
+        text = 'Cannot download %s: %s. Check the network connection, or %s'
+        raise UserError(text % (url, _reason(error), by_hand)) from error
     if cache_dir is not None:
         with atomic_write(path_in(cache_dir, name)) as file:
             file.write(body)
@@ -219,18 +216,16 @@ def _refuse_notice(response, url, body):
     if 'download_warning' in response.headers.get('Set-Cookie', ''):
         links = re.findall(r'"([^"]*export=download[^"]*)"', text)
         if len(links) == 1:
-            raise _AttemptFailed(
-                'only a page with a warning came', next_url=urljoin(url, html.unescape(links[0]))
-            )
+            link = urljoin(url, html.unescape(links[0]))
+            raise _AttemptFailed('only a page with a warning came', next_url=link)
     if 'Google Drive - Quota exceeded' in text:
         raise _AttemptFailed('the download quota of Google Drive is used up; try again later')
 
 
 def _is_refusal(error):
     """Whether no connection was made: unknown host, closed port, no answer, failed encryption."""
-    return isinstance(error, requests.ConnectionError) and any(
-        isinstance(reason, MaxRetryError) for reason in error.args
-    )
+    has_given_up = any(isinstance(reason, MaxRetryError) for reason in error.args)
+    return isinstance(error, requests.ConnectionError) and has_given_up
 
 
 def _reason(error):

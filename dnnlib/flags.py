@@ -8,17 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import dnnlib
 
-from .cli import (
-    MAX_SEED,
-    ArgumentParser,
-    any_text,
-    existing_dir,
-    number,
-    parse_int_list,
-    parse_name_list,
-    setting,
-    str_to_bool,
-)
+from .cli import MAX_SEED, ArgumentParser, any_text, existing_dir, number, parse_int_list
 from .files import UserError
 
 
@@ -46,15 +36,9 @@ class Command(NamedTuple):
     check: Optional[Callable] = None  # finds what would stop the function
 
 
-_METAVARS = {
-    'int': 'N',
-    'float': 'X',
-    str_to_bool.__name__: 'BOOL',
-    existing_dir.__name__: 'DIR',
-    parse_int_list.__name__: 'LIST',
-    parse_name_list.__name__: 'LIST',
-    setting.__name__: 'PATH=VALUE',
-}
+# By the name of the type.
+_METAVARS = dict(int='N', float='X', str_to_bool='BOOL', existing_dir='DIR', setting='PATH=VALUE')
+_METAVARS.update(parse_int_list='LIST', parse_name_list='LIST')
 
 
 def flag(name: str, kind: Any, help: str, default: Any = None, **settings: Any) -> Flag:
@@ -104,15 +88,10 @@ def _add(parser, flags):
 
 
 def _parser(prog, description, examples, more):
-    lines = ['examples:'] + [
-        '  # %s\n  python %s %s' % (text, prog, line) for text, line in examples
-    ]
-    parser = ArgumentParser(
-        prog=prog,
-        description=description,
-        epilog='\n'.join(lines if examples else []) + more + '\n ',
-        formatter_class=_Help,
-    )
+    lines = ['examples:'] if examples else []
+    lines += ['  # %s\n  python %s %s' % (text, prog, line) for text, line in examples]
+    epilog = '\n'.join(lines) + more + '\n '
+    parser = ArgumentParser(prog, description=description, epilog=epilog, formatter_class=_Help)
     parser.add_argument('--version', action='version', version='%(prog)s ' + dnnlib.full_version())
     return parser
 
@@ -161,10 +140,8 @@ def parse_command(
         _add(command, each.flags)
     options = vars(parser.parse_args(argv))
     if 'command' not in options:
-        raise UserError(
-            'missing sub-command; choose from %s (see --help)'
-            % ', '.join(each.name for each in commands)
-        )
+        names = ', '.join(each.name for each in commands)
+        raise UserError('missing sub-command; choose from %s (see --help)' % names)
     return options.pop('command'), options
 
 
@@ -175,28 +152,13 @@ def table(title: str, summaries: Dict[str, str]) -> str:
 
 
 RESULT_DIR = flag('--result-dir', 'DIR', 'folder of all runs', 'results')
-REQUIRE_NATIVE_OPS = flag(
-    '--require-native-ops', bool, 'end with an error where compiled ops cannot be had'
-)
+REQUIRE_NATIVE_OPS = flag('--require-native-ops', bool, 'an error where there are no compiled ops')
 NUM_GPUS = flag('--num-gpus', number(int, 1, 64), 'number of devices', 1)
 MINIBATCH_SIZE = flag('--minibatch-size', number(int, 1, 1 << 20), 'images at a time', 4)
-TRUST_NETWORK_CODE = flag(
-    '--trust-network-code',
-    bool,
-    'run code that is embedded in the network, if you trust its source',
-)
-NETWORK = flag(
-    '--network',
-    'PKL',
-    'network pickle, URL, published network, or folder of a run, for its last snapshot '
-    '(default: last snapshot of the newest run)',
-)
-CLASS = flag(
-    '--class',
-    number(int, 0, 1 << 20),
-    'class of the images, for networks trained with --cond',
-    dest='class_index',
-)
+TRUST_NETWORK_CODE = flag('--trust-network-code', bool, 'run its own code, if you trust its source')
+
+_INDEX = number(int, 0, 1 << 20)
+CLASS = flag('--class', _INDEX, 'class of all images (networks of --cond)', dest='class_index')
 FEATURE_NETS = flag(
     '--feature-nets',
     existing_dir,
@@ -224,8 +186,13 @@ def seeds(default: Optional[str], help: str = 'seeds of the images', name: str =
     return flag(name, parse_int_list, help + ', such as 0-9 or 1,5', default, required=not default)
 
 
+def network(snapshots: str = 'its last snapshot') -> Flag:
+    """The network; what the folder of a run stands for."""
+    help = 'network pickle, URL, published network, or folder of a run, for %s (default: last '
+    return flag('--network', 'PKL', help % snapshots + 'snapshot of the newest run)')
+
+
 def truncation_psi(default: float) -> Flag:
     """Strength of truncation."""
-    return flag(
-        '--truncation-psi', number(float, -100, 100), 'strength of truncation, 1 for none', default
-    )
+    kind = number(float, -100, 100)
+    return flag('--truncation-psi', kind, 'strength of truncation, 1 for none', default)

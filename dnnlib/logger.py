@@ -141,9 +141,8 @@ class Logger:
             self._file = None
             with contextlib.suppress(OSError):
                 file.close()
-            self._saved[1].write(
-                'Warning: no more lines go into %s: %s\n' % (file.name, error.strerror)
-            )
+            text = 'Warning: no more lines go into %s: %s\n'
+            self._saved[1].write(text % (file.name, error.strerror))
 
 
 def _open(path, mode):

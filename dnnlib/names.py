@@ -8,10 +8,8 @@ import sys
 from types import ModuleType
 from typing import Any, Callable, Optional, Tuple
 
-_SHORT_NAMES = (
-    (re.compile(r'^np\.'), 'numpy.'),
-    (re.compile(r'^tf\.'), 'tensorflow.compat.v1.'),  # the one name both TensorFlow engines have
-)
+# compat.v1 is the one name that both TensorFlow engines have.
+_SHORT_NAMES = {'np': 'numpy', 'tf': 'tensorflow.compat.v1'}
 
 
 def plain_name(text: str) -> str:
@@ -29,9 +27,7 @@ def get_module_from_obj_name(obj_name: str) -> Tuple[ModuleType, str]:
         ImportError: there is no such module, or importing it failed.
         AttributeError: the module has no such object.
     """
-    for pattern, full in _SHORT_NAMES:
-        obj_name = pattern.sub(full, obj_name)
-    parts = obj_name.split('.')
+    parts = re.sub(r'^(np|tf)(?=\.)', lambda m: _SHORT_NAMES[m.group()], obj_name).split('.')
     import_error = attribute_error = None
     for count in range(len(parts), 0, -1):
         module_name, local_name = '.'.join(parts[:count]), '.'.join(parts[count:])

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Dict, List, NamedTuple
 
 from dnnlib.util import UserError, atomic_write
@@ -89,14 +90,9 @@ def processor_of(compiler: str) -> str:
 
 def output_of(command: List[str]) -> str:
     """What a command prints; raises BuildError if it fails."""
+    env = dict(os.environ, LC_ALL='C')
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ, LC_ALL='C'),
-        )
+        done = subprocess.run(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=env)
     except OSError as error:
         raise BuildError('%s cannot be run: %s' % (command[0], error))
     text = done.stdout.decode('utf-8', 'replace')
@@ -112,11 +108,8 @@ def first_lines(text: str) -> str:
 
 def _compile(recipe, folder):
     """Compile and link in a folder, all sources at the same time; the path of the result."""
-    print(
-        'Compiling the %s ops; this takes up to a minute, once.' % recipe.name,
-        file=sys.stderr,
-        flush=True,
-    )
+    text = 'Compiling the %s ops; this takes up to a minute, once.'
+    print(text % recipe.name, file=sys.stderr, flush=True)
     objects = {name: os.path.join(folder, os.path.basename(name) + '.o') for name in recipe.compile}
     library = os.path.join(folder, 'ops.so')
 
@@ -148,13 +141,11 @@ def _keep(library, cached):
             target.write(content + hashlib.sha256(content).digest())
         return cached
     except (OSError, UserError) as error:
-        warnings.warn(
+        text = (
             'compiled ops cannot be kept in %s (%s), so that each program compiles them '
             'again; set %s to a folder that you may write to'
-            % (os.path.dirname(cached), error, CACHE_VARIABLE),
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        ) % (os.path.dirname(cached), error, CACHE_VARIABLE)
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
     folder = tempfile.mkdtemp(prefix='stylegan2-ops-')
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return shutil.copy(library, folder)

@@ -53,14 +53,11 @@ def load(file: BinaryIO, what: str, objects: Optional[Container[str]] = ()) -> A
     try:
         return read(data, objects)
     except UnknownObject as error:
-        raise UserError(
-            'cannot load %s: it asks for %.200s, which a %s has no need of; it was not loaded'
-            % (where, error, what)
-        )
+        text = 'cannot load %s: it asks for %.200s, which a %s has no need of; it was not loaded'
+        raise UserError(text % (where, error, what))
     except PickleError as error:
-        raise UserError(
-            '%s is not a whole %s (%s); download or save it again' % (where, what, error)
-        )
+        text = '%s is not a whole %s (%s); download or save it again'
+        raise UserError(text % (where, what, error))
 
 
 class UnknownObject(PickleError):
@@ -146,6 +143,11 @@ def _demand(condition, what):
         raise PickleError(what)
 
 
+def _is_only(args, state, items, *counts):
+    """Whether a call has neither state nor items, and one of these numbers of arguments."""
+    return state is None and items is None and len(args) in counts
+
+
 def _make_type(args, state, items):
     """numpy.dtype(name, False, True), with the state (version, byte order, None ...)."""
     _demand(items is None and 1 <= len(args) <= 3, 'a type has other arguments')
@@ -191,22 +193,20 @@ def _array_of_state(args, state, items):
 
 def _array_of_call(args, state, items):
     """numpy.ndarray(shape, name of the type, bytes), as `pickles.save` writes."""
-    _demand(state is None and items is None and len(args) == 3, 'an array has other arguments')
+    _demand(_is_only(args, state, items, 3), 'an array has other arguments')
     return _make_array(args[0], plain_arrays.number_type(args[1]), args[2])
 
 
 def _array_of_buffer(args, state, items):
     """_frombuffer(bytes, dtype, shape, order), of protocol 5."""
-    _demand(
-        state is None and items is None and len(args) in (4, 5) and args[3] in ('C', 'F'),
-        'an array has other arguments',
-    )
+    is_known = _is_only(args, state, items, 4, 5) and args[3] in ('C', 'F')
+    _demand(is_known, 'an array has other arguments')
     return _make_array(args[2], args[1], args[0], args[3] == 'F')
 
 
 def _make_scalar(args, state, items):
     """numpy.core.multiarray.scalar(dtype, bytes)."""
-    _demand(state is None and items is None and len(args) == 2, 'a number has other arguments')
+    _demand(_is_only(args, state, items, 2), 'a number has other arguments')
     return _make_array((), args[0], args[1])[()]
 
 
@@ -215,13 +215,8 @@ def _number_class(name):
     number_class = np.dtype(name).type
 
     def make(args, state, items):
-        _demand(
-            state is None
-            and items is None
-            and len(args) == 1
-            and type(args[0]) in (int, float, bool),
-            'a number has other arguments',
-        )
+        is_number = _is_only(args, state, items, 1) and type(args[0]) in (int, float, bool)
+        _demand(is_number, 'a number has other arguments')
         return number_class(args[0])
 
     return make
@@ -246,29 +241,22 @@ def _ordered_dict(args, state, items):
 
 def _encoded(args, state, items):
     """_codecs.encode(text, 'latin1'): bytes of Python 3 in protocols 0 to 2."""
-    _demand(
-        state is None
-        and items is None
-        and len(args) == 2
-        and type(args[0]) is str
-        and args[1] in ('latin1', 'latin-1'),
-        'text is encoded in another way than bytes are',
-    )
+    is_text = _is_only(args, state, items, 2) and type(args[0]) is str
+    is_known = is_text and args[1] in ('latin1', 'latin-1')
+    _demand(is_known, 'text is encoded in another way than bytes are')
     return args[0].encode('latin-1')
 
 
 def _empty_bytes(args, state, items):
     """bytes(): no bytes, of Python 3 in protocols 0 to 2."""
-    _demand(not args and state is None and items is None, 'bytes have arguments')
+    _demand(_is_only(args, state, items, 0), 'bytes have arguments')
     return b''
 
 
 def _make_set(args, state, items):
     """set([...]), in protocols 0 to 3."""
-    _demand(
-        state is None and items is None and len(args) == 1 and type(args[0]) is list,
-        'a set is made of something else',
-    )
+    is_list = _is_only(args, state, items, 1) and type(args[0]) is list
+    _demand(is_list, 'a set is made of something else')
     _demand(all(type(x) in (str, int, bool) for x in args[0]), 'a set holds more than text')
     return set(args[0])
 

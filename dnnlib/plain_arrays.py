@@ -39,18 +39,15 @@ def make(
         ValueError: not that size, or a shape that arrays cannot have.
     """
     shape = tuple(shape)
-    if len(shape) > _MAX_RANK or not all(
-        type(size) is int and 0 <= size < 1 << 40 for size in shape
-    ):
+    are_sizes = all(type(size) is int and 0 <= size < 1 << 40 for size in shape)
+    if len(shape) > _MAX_RANK or not are_sizes:
         raise ValueError('an array has the shape %.200r' % (shape,))
     size = dtype.itemsize
     for length in shape:
         size *= length
     if size != len(data):
-        raise ValueError(
-            'an array of %d bytes has shape %.200s of %s, which are %d bytes'
-            % (len(data), list(shape), dtype, size)
-        )
+        text = 'an array of %d bytes has shape %.200s of %s, which are %d bytes'
+        raise ValueError(text % (len(data), list(shape), dtype, size))
     if dtype.kind == 'b':
         flat = np.frombuffer(data, np.uint8) != 0 if size else np.zeros([0], np.bool_)
     else:

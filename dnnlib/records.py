@@ -19,9 +19,8 @@ def to_json(record: Any, path: str, indent: Optional[int] = None) -> str:
     missing = []  # type: List[str]
     text = json.dumps(_finite(record, '', missing), default=str, indent=indent)
     if missing:
-        print(
-            'Warning: not finite, so null in %s: %s' % (path, ', '.join(sorted(set(missing))[:20]))
-        )
+        names = ', '.join(sorted(set(missing))[:20])
+        print('Warning: not finite, so null in %s: %s' % (path, names))
     return text
 
 

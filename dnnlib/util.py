@@ -33,34 +33,6 @@ from .names import (
     is_top_level_function,
 )
 
-__all__ = [
-    'TEXT',
-    'EasyDict',
-    'Logger',
-    'UserError',
-    'ask_yes_no',
-    'atomic_write',
-    'call_func_by_name',
-    'check_not_same',
-    'copy_files_and_create_dirs',
-    'format_time',
-    'get_dtype_and_ctype',
-    'get_module_dir_by_obj_name',
-    'get_module_from_obj_name',
-    'get_obj_by_name',
-    'get_obj_from_module',
-    'get_top_level_function_name',
-    'is_pickleable',
-    'is_top_level_function',
-    'is_url',
-    'list_dir_recursively_with_ignore',
-    'open_regular',
-    'open_url',
-    'reading',
-    'reason_of',
-    'tuple_product',
-]
-
 
 class EasyDict(dict):
     """A dict whose items can also be read, set and deleted as attributes.

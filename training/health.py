@@ -68,13 +68,8 @@ class Health:
         for name, value in tflib.run(self._scalars).items():
             autosummary(name, value)
         # Fixed noise: fresh noise would make one image look like many.
-        fakes = self._Gs.run(
-            self._latents,
-            None,
-            is_validation=True,
-            randomize_noise=False,
-            minibatch_size=self._minibatch_size,
-        )
+        options = dict(is_validation=True, randomize_noise=False)
+        fakes = self._Gs.run(self._latents, None, minibatch_size=self._minibatch_size, **options)
         stddev = stddev_of_fakes(fakes)
         autosummary('Progress/fakes_stddev', stddev)
         is_too_large = stddev > LARGEST_STDDEV
@@ -87,15 +82,12 @@ class Health:
         elif stddev < SMALLEST_STDDEV:
             problems.append('fakes are all the same (standard deviation %.2g)' % stddev)
         elif is_too_large and self._was_too_large:
-            problems.append(
-                'fakes are far outside the range of images (standard deviation %.2g, '
-                'at most %g in [-1, 1])' % (stddev, LARGEST_STDDEV)
-            )
+            figures = 'standard deviation %.2g, at most %g in [-1, 1]' % (stddev, LARGEST_STDDEV)
+            problems.append('fakes are far outside the range of images (%s)' % figures)
         self._was_too_large = is_too_large
         if self._skipped_now:
-            problems.append(
-                '%d more steps skipped, as gradients were not finite' % self._skipped_now
-            )
+            text = '%d more steps skipped, as gradients were not finite'
+            problems.append(text % self._skipped_now)
         return 'Warning: %s' % '; '.join(problems) if problems else None
 
     def reason_to_stop(self) -> Optional[str]:

@@ -8,6 +8,7 @@ import PIL.Image
 
 from dnnlib import util
 from dnnlib.download import cache_dir, open_data_url
+from dnnlib.options import check_choice
 from dnnlib.submission.submit import load_run_func_kwargs
 from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write, open_regular
@@ -43,10 +44,9 @@ def adjust_dynamic_range(data, drange_in: Sequence[float], drange_out: Sequence[
     """Map an array or tensor linearly from one range to another."""
     if list(drange_in) == list(drange_out):
         return data
-    scale = (np.float32(drange_out[1]) - np.float32(drange_out[0])) / (
-        np.float32(drange_in[1]) - np.float32(drange_in[0])
-    )
-    return data * scale + (np.float32(drange_out[0]) - np.float32(drange_in[0]) * scale)
+    (low_in, high_in), (low_out, high_out) = np.float32(drange_in), np.float32(drange_out)
+    scale = (high_out - low_out) / (high_in - low_in)
+    return data * scale + (low_out - low_in * scale)
 
 
 def create_image_grid(
@@ -124,11 +124,9 @@ def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
     """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; else (1, 1)."""
     if size not in _GRID_BASE:
         return 1, 1
-    total_width, total_height, min_columns, min_rows = _GRID_BASE[size]
-    return (
-        int(np.clip(total_width // shape[2], min_columns, _GRID_MAX)),
-        int(np.clip(total_height // shape[1], min_rows, _GRID_MAX)),
-    )
+    width, height, *least = _GRID_BASE[size]
+    columns, rows = np.clip([width // shape[2], height // shape[1]], least, _GRID_MAX)
+    return int(columns), int(rows)
 
 
 def setup_snapshot_image_grid(
@@ -147,10 +145,7 @@ def setup_snapshot_image_grid(
         reals, labels = training_set.get_minibatch_np(columns * rows)
         return (columns, rows), reals, labels
     blocks = {'row_per_class': (columns, 1), 'col_per_class': (1, rows), 'class4x4': (4, 4)}
-    if layout not in blocks:
-        raise UserError(
-            'unknown grid layout %r; choose one of random, %s' % (layout, ', '.join(blocks))
-        )
+    check_choice('grid layout', layout, ['random', *blocks])
     reals = np.zeros([columns * rows] + training_set.shape, training_set.dtype)
     labels = np.zeros([columns * rows, training_set.label_size], training_set.label_dtype)
     for cell, index in _fill_blocks(training_set, columns, rows, *blocks[layout]):

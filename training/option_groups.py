@@ -1,6 +1,7 @@
 """Who takes which option of training, so that a misspelt one ends before anything is made."""
 
-from typing import Any, Dict, Mapping
+from functools import partial
+from typing import Any, Callable, Dict, Mapping
 
 from dnnlib.options import UnknownOption, accepted, check_names, function_of
 from dnnlib.options import check as check_taker
@@ -16,6 +17,7 @@ LOOP = 'training.training_loop.training_loop'
 _TO_NETWORKS = ('name', 'num_channels', 'resolution', 'label_size')
 _TO_LOSSES = ('G', 'D', 'opt', 'training_set', 'minibatch_size', 'reals', 'labels')
 _TO_OPTIMIZERS = ('name', 'learning_rate', 'minibatch_multiplier', 'share')
+
 _TO_DATASETS = ('data_dir', 'verbose')
 
 
@@ -82,16 +84,16 @@ def _check_dataset(name, options):
     opening.check_options(name, options[name], options.get('data_dir'), reserved=_TO_DATASETS)
 
 
-_GROUPS = {
+def _check_function(func, reserved, name, options):
+    check_taker(name, func, options[name], reserved)
+
+
+_GROUPS: Dict[str, Callable[[str, Dict[str, Any]], None]] = {
     **dict.fromkeys(['G_args', 'D_args'], _check_network),
     **dict.fromkeys(['G_loss_args', 'D_loss_args'], _check_loss),
     **dict.fromkeys(['G_opt_args', 'D_opt_args'], _check_optimizer),
     'dataset_args': _check_dataset,
-    'sched_args': lambda name, options: check_taker(
-        name, training_schedule, options[name], reserved=('cur_nimg', 'training_set')
-    ),
-    'grid_args': lambda name, options: check_taker(
-        name, misc.setup_snapshot_image_grid, options[name], reserved=('training_set',)
-    ),
+    'sched_args': partial(_check_function, training_schedule, ('cur_nimg', 'training_set')),
+    'grid_args': partial(_check_function, misc.setup_snapshot_image_grid, ('training_set',)),
     'tf_config': lambda name, options: tfutil.check_config(name, options[name]),
 }

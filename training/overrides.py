@@ -8,6 +8,7 @@ import json
 import os
 import re
 from argparse import ArgumentTypeError
+from functools import partial
 from typing import Any, Container, Dict, List, Optional, Tuple
 
 from dnnlib.cli import MAX_SEED, any_text, number, parse_json
@@ -63,13 +64,8 @@ BOUNDS = {
     'tf_config.rnd.np_random_seed': _SEED,
     'tf_config.rnd.tf_random_seed': _SEED,
 }
-_KINDS: List[Tuple[Any, str]] = [
-    (bool, 'true or false'),
-    ((int, float), 'a number'),
-    (str, 'text'),
-    (dict, 'a group'),
-    ((list, tuple), 'a list'),
-]
+_KINDS: List[Tuple[Any, str]] = [(bool, 'true or false'), ((int, float), 'a number')]
+_KINDS += [(str, 'text'), (dict, 'a group'), ((list, tuple), 'a list')]
 
 
 def read_file(path: str) -> Tuple[Dict[str, Any], Optional[str]]:
@@ -139,9 +135,8 @@ class Choice:
         try:
             run_options.check_names(from_file, metrics)
         except ValueError as error:
-            raise UserError(
-                '--config-file=%s: %s; if you trust it, give it by --set' % (config_file, error)
-            )
+            text = '--config-file=%s: %s; if you trust it, give it by --set'
+            raise UserError(text % (config_file, error))
         if whole is not None and config is not None:
             raise UserError('--config-file is a whole configuration; leave --config out')
         self.config = whole or config or configs.DEFAULT
@@ -179,12 +174,8 @@ class Choice:
         for name in 'GD':
             precision.check(options[name + '_args'].get('precision', 'float32'))
         training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
-        check_minibatches(
-            options['sched_args'],
-            training_set.resolution,
-            num_gpus,
-            lambda size: configs.is_legal_on_device(options, size),
-        )
+        is_legal = partial(configs.is_legal_on_device, options)
+        check_minibatches(options['sched_args'], training_set.resolution, num_gpus, is_legal)
         if not training_set.label_size and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
@@ -215,10 +206,8 @@ def _check_kind(options, path, value):
     annotation = parameters[name].annotation if name in parameters else None
     can_be_none = key or old is None or annotation == Optional[type(old)]
     if (want and got and want != got) or (got is None and not can_be_none):
-        raise UserError(
-            '%s is %s; it must be %s, such as %s'
-            % (path, json.dumps(value), want, json.dumps(old, default=str))
-        )
+        values = path, json.dumps(value), want, json.dumps(old, default=str)
+        raise UserError('%s is %s; it must be %s, such as %s' % values)
 
 
 def _check_bounds(options):
@@ -232,10 +221,8 @@ def _check_bounds(options):
             if problem:
                 raise UserError('%s %s' % (path, problem))
     folder = options.get('dataset_args', {}).get('tfrecord_dir')
-    for path, text in [
-        ('dataset_args.tfrecord_dir', folder),
-        ('data_dir', options.get('data_dir')),
-    ]:
+    paths = {'dataset_args.tfrecord_dir': folder, 'data_dir': options.get('data_dir')}
+    for path, text in paths.items():
         try:
             any_text(str(text))
         except ArgumentTypeError as error:

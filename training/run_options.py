@@ -18,24 +18,13 @@ DATASET_CLASSES = {
 _NETWORKS = ('training.networks_stylegan2', 'training.networks_stylegan', 'dcgan.networks')
 # Modules of the functions and classes that a file of options may name, by group.
 _MODULES = {
-    'G_args.func_name': _NETWORKS,
-    'D_args.func_name': _NETWORKS,
-    'G_loss_args.func_name': ('training.loss',),
-    'D_loss_args.func_name': ('training.loss',),
-    'G_opt_args.tf_optimizer': ('tf.train',),
-    'D_opt_args.tf_optimizer': ('tf.train',),
+    **dict.fromkeys(['G_args.func_name', 'D_args.func_name'], _NETWORKS),
+    **dict.fromkeys(['G_loss_args.func_name', 'D_loss_args.func_name'], ('training.loss',)),
+    **dict.fromkeys(['G_opt_args.tf_optimizer', 'D_opt_args.tf_optimizer'], ('tf.train',)),
 }
 
-_LARGEST = {
-    'resolution': 1 << 16,
-    'max_label_size': 1 << 31,
-    'max_images': 1 << 40,
-    'shuffle_mb': 1 << 31,
-    'prefetch_mb': 1 << 31,
-    'buffer_mb': 1 << 31,
-    'num_threads': 1024,
-    'seed': (1 << 32) - 1,
-}
+_LARGEST = dict(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
+_LARGEST.update(max_label_size=1 << 31, shuffle_mb=1 << 31, prefetch_mb=1 << 31, buffer_mb=1 << 31)
 
 
 def check(train: Any) -> dict:

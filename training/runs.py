@@ -34,10 +34,8 @@ def training_runs(result_dir: str) -> List[str]:
             number = re.split(r'\D', os.path.basename(path))[0]
             runs.append((int(number), path))
     if not runs:
-        raise UserError(
-            'no run in %r has saved a network; train one by run_training.py, or name '
-            'one by --network (or another --result-dir)' % result_dir
-        )
+        advice = 'train one by run_training.py, or name one by --network (or another --result-dir)'
+        raise UserError('no run in %r has saved a network; %s' % (result_dir, advice))
     return [path for _, path in sorted(runs)]
 
 
@@ -62,9 +60,8 @@ def snapshots(run_dir: str) -> List[str]:
     """
     paths = _network_files(os.path.expanduser(run_dir))
     if not paths:
-        raise UserError(
-            'there is no network-*.pkl in %r; choose the folder of a training run' % run_dir
-        )
+        text = 'there is no network-*.pkl in %r; choose the folder of a training run'
+        raise UserError(text % run_dir)
     return paths
 
 

@@ -90,7 +90,5 @@ def check_minibatches(
         else:  # rounded up to what so many devices with the smallest number of images each make
             least = num_gpus * next(filter(is_legal_on_device, range(1, 4096)), 1)
             advice = 'choose another --minibatch-size, such as %d' % (-(-size // least) * least)
-        raise UserError(
-            'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'
-            % (size, 2**log2, 2**log2, num_gpus, per_device, advice)
-        )
+        text = 'a minibatch of %d at %dx%d cannot be made of %d device(s) x %d images; %s'
+        raise UserError(text % (size, 2**log2, 2**log2, num_gpus, per_device, advice))

@@ -34,11 +34,8 @@ class RunContext:
         self._last_update_time = self._start_time
         self._last_update_interval = 0.0
         self._stop = False
-        self._description = {
-            'host_name': submit_config.host_name,
-            'start_time': _local_time(),
-            'task_name': submit_config.task_name,
-        }
+        self._description = {name: submit_config[name] for name in ('host_name', 'task_name')}
+        self._description['start_time'] = _local_time()
         self._write_description()
         RunContext._alive = self
 

@@ -141,10 +141,10 @@ def submit_run(
     if not config.num_gpus:
         raise RuntimeError('num_gpus is %r; it must be at least 1' % (config.num_gpus,))
     if not _RUN_DESC_PATTERN.fullmatch(config.run_desc):
-        raise UserError(
-            'The run description %r may only have letters, digits, "_", "." and "-"; '
-            'rename what it is made of (dataset, configuration).' % config.run_desc
+        text = (
+            'The run description %r may only have letters, digits, "_", "." and "-"; rename what '
         )
+        raise UserError(text % config.run_desc + 'it is made of (dataset, configuration).')
     if config.user_name is None:
         config.user_name = get_user_name()
     config.run_func_name = run_func_name
@@ -156,10 +156,8 @@ def submit_run(
         os.makedirs(root, exist_ok=True)
         config.run_id, config.run_dir = _make_run_dir(root, config.run_desc)
     except OSError as error:
-        raise UserError(
-            'Cannot make a run folder in %r: %s; choose a result folder that you may '
-            'write to.' % (root, error.strerror)
-        ) from error
+        text = 'Cannot make a run folder in %r: %s; choose a result folder that you may write to.'
+        raise UserError(text % (root, error.strerror)) from error
     config.run_name = os.path.basename(config.run_dir)
     config.task_name = '%s-%s' % (_task_user(config.user_name), config.run_name)
 

@@ -29,10 +29,8 @@ def check_noise(generator: Generator, network: str, seeds: Sequence[int]) -> Non
 def layer_names(generator: Generator) -> List[str]:
     """The layers with noise by their size, such as 4x4; 8x8a and 8x8b where two have the same."""
     sizes = ['%dx%d' % tuple(shape[2:]) for shape in generator.noise_shapes]
-    return [
-        size if sizes.count(size) == 1 else size + 'ab'[sizes[:index].count(size)]
-        for index, size in enumerate(sizes)
-    ]
+    letters = ['ab'[sizes[:index].count(size)] for index, size in enumerate(sizes)]
+    return [s if sizes.count(s) == 1 else s + letter for s, letter in zip(sizes, letters)]
 
 
 def noise_by_layers(generator: Generator, seed: int) -> np.ndarray:
@@ -43,9 +41,8 @@ def noise_by_layers(generator: Generator, seed: int) -> np.ndarray:
     Returns: uint8 [layers + 1, C, H, W].
     """
     noise = generator.noise_of(seed)
-    steps = [
-        [x * (index < count) for index, x in enumerate(noise)] for count in range(len(noise) + 1)
-    ]
+    counts = range(len(noise) + 1)
+    steps = [[x * (index < count) for index, x in enumerate(noise)] for count in counts]
     latents = _same_latents(generator, seed, len(steps))
     return np.stack(list(generator.images(latents, noises=steps)))
 
@@ -63,10 +60,8 @@ def stddev_of_noise(
     Returns: [H, W], the mean over the colours, in levels of 0 to 255, which stand for [-1, 1]. The
         network's output is neither rounded nor clipped, as pictures are.
     """
-    draws = (
-        [x * (layer in (None, index)) for index, x in enumerate(generator.noise_of(draw))]
-        for draw in range(num_draws)
-    )
+    maps = map(generator.noise_of, range(num_draws))
+    draws = ([x * (layer in (None, index)) for index, x in enumerate(draw)] for draw in maps)
     latents = _same_latents(generator, seed, num_draws)
     images = generator.images(latents, noises=draws, as_uint8=False)
     mean: Any = 0.0
@@ -107,16 +102,11 @@ def save_noise_stddev(
         noises = [generator.noise_of(seed), no_noise]
         images = generator.images(_same_latents(generator, seed, 2), noises=noises)
         panels = [Panel(image, title) for image, title in zip(images, ['image', 'no noise'])]
-        panels += [
-            Panel(values, title, 'mean %.2f' % values.mean(), limits, 'magma')
-            for values, title in zip(seed_maps, names)
-        ]
+        for x, title in zip(seed_maps, names):
+            panels.append(Panel(x, title, 'mean %.2f' % x.mean(), limits, 'magma'))
         # Titles stand above the first row.
         rows.append([panel._replace(title='') for panel in panels] if rows else panels)
-    caption = (
-        'Standard deviation of pixels over %d draws of the noise in all layers, and in one '
-        'layer alone (levels of 0 to 255)' % num_draws
-    )
+    caption = 'Standard deviation of pixels (levels of 0 to 255) over %d draws of noise' % num_draws
     save_panels(path, rows, ['seed %d' % seed for seed in seeds], caption, (limits, 'magma'))
     return maps
 
@@ -135,9 +125,8 @@ def save_sample_grid(
     """
     grids = []
     for title, generator in generators:
-        images = tqdm(
-            generator.images_of_seeds(seeds), title, len(seeds), disable=None, leave=False
-        )
+        images = generator.images_of_seeds(seeds)
+        images = tqdm(images, title, len(seeds), disable=None, leave=False)
         grids.append(np.stack(list(images)))
     columns = columns or _about_square(len(seeds))
     save_titled_grids(path, grids, [title for title, _ in generators], columns)

@@ -43,19 +43,14 @@ def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, st
         for layer, tensor in generator.tensors(anatomy.fr_map_pattern(what)).items():
             tensors[layer, what] = tensor
     if not all(map(tf.get_default_graph().is_fetchable, tensors.values())):
-        raise UserError(
-            'the maps of progressively growing networks cannot be read; choose a '
-            'network of another configuration'
-        )
-    rows = generator.evaluate(
-        list(tensors.values()), generator.latents(seeds), noises=generator.noises(seeds)
-    )
+        text = 'the maps of progressively growing networks cannot be read; choose another network'
+        raise UserError(text)
+    latents, noises = generator.latents(seeds), generator.noises(seeds)
+    rows = generator.evaluate(list(tensors.values()), latents, noises=noises)
     maps = zip(*tqdm(rows, total=len(seeds), disable=None, leave=False))
     # One channel: the same numbers whether it comes first or last.
-    return {
-        key: np.stack(values).reshape(len(seeds), *_square(values[0]))
-        for key, values in zip(tensors, maps)
-    }
+    found = dict(zip(tensors, map(np.stack, maps)))
+    return {key: each.reshape(len(seeds), *_square(each[0])) for key, each in found.items()}
 
 
 def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[int]) -> None:
@@ -68,24 +63,14 @@ def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[i
     for layer, values in tflib.run(anatomy.fr_values(Gs)).items():
         row = [_panel(what, values.get(what), True) for what in 'Ab']
         for index in range(len(seeds)):
-            row += [
-                _panel('s', maps[layer, 's'][index], True),
-                _panel(r'$\sigma$', maps[layer, 'sigma'][index], False),
-            ]
-        # Titles stand above the first layer.
-        rows.append(
-            row if len(rows) == 1 else [panel and panel._replace(title='') for panel in row]
-        )
-        labels.append(
-            '\n'.join(
-                [layer]
-                + [
-                    '%s %.3g' % (text, values[name])
-                    for text, name in [('alpha', 'alpha'), ('r', 'strength')]
-                    if name in values
-                ]
-            )
-        )
+            row.append(_panel('s', maps[layer, 's'][index], True))
+            row.append(_panel(r'$\sigma$', maps[layer, 'sigma'][index], False))
+        if len(rows) > 1:  # titles stand above the first layer
+            row = [panel and panel._replace(title='') for panel in row]
+        rows.append(row)
+        texts = dict(alpha='alpha %.3g', strength='r %.3g')
+        scalars = [texts[name] % values[name] for name in texts if name in values]
+        labels.append('\n'.join([layer] + scalars))
     save_panels(path, rows, labels, 'Maps of fuzzy reparameterization by layer, with their ranges')
 
 

@@ -83,10 +83,8 @@ class Generator:
         if class_index is not None:
             check_class(class_index, label_size)
         elif label_size:
-            raise UserError(
-                'the network knows %d classes; choose one from 0 to %d by --class'
-                % (label_size, label_size - 1)
-            )
+            text = 'the network knows %d classes; choose one from 0 to %d by --class'
+            raise UserError(text % (label_size, label_size - 1))
         self._Gs = Gs
         self._noise = noise
         self._truncation_psi = truncation_psi
@@ -143,16 +141,10 @@ class Generator:
         """
         graph = self._build()
         if graph.dlatents is None:
-            raise UserError(
-                'the generator %r has no intermediate latents w, so neither styles nor '
-                'ways between them' % self._Gs.name
-            )
-        return np.concatenate(
-            [
-                tflib.run(graph.dlatents, self._feed(latents[begin:end]))
-                for begin, end in self._minibatches(len(latents))
-            ]
-        )
+            text = 'the generator %r has no intermediate latents w, so neither styles nor walks'
+            raise UserError(text % self._Gs.name)
+        parts = [latents[begin:end] for begin, end in self._minibatches(len(latents))]
+        return np.concatenate([tflib.run(graph.dlatents, self._feed(part)) for part in parts])
 
     def images(
         self,
@@ -237,45 +229,31 @@ class Generator:
         """One graph for all ways in: w can be fed, and so can noise in place of the stored one."""
         if self._graph is None:
             if self._ignores_noise:
-                print(
-                    'Warning: the code of network %r cannot be given noise; --noise has no '
-                    'effect.' % self._Gs.name
+                text = (
+                    'Warning: the code of network %r cannot be given noise; --noise has no effect.'
                 )
+                print(text % self._Gs.name)
             with tf.name_scope('Generate') as scope, tf.device(engine.device(0)):
-                inputs = [
-                    tf.placeholder(tf.float32, [None] + shape[1:])
-                    for shape in self._Gs.input_shapes
-                ]
+                shapes = [[None] + shape[1:] for shape in self._Gs.input_shapes]
+                inputs = [tf.placeholder(tf.float32, shape) for shape in shapes]
                 noise = [
                     tf.placeholder_with_default(tf.identity(var), [None] + shape[1:])
                     for var, shape in zip(self._noise_vars, self.noise_shapes)
                 ]
                 options: Dict[str, Any] = {'noise_values': noise} if noise else {}
+                options.update(truncation_psi=self._truncation_psi, randomize_noise=False)
                 if self.num_layers is not None:
                     options['return_dlatents'] = True
-                outputs = self._Gs.get_output_for(
-                    *inputs,
-                    return_as_list=True,
-                    truncation_psi=self._truncation_psi,
-                    randomize_noise=False,
-                    **options,
-                )
-                self._graph = _Graph(
-                    scope,
-                    inputs,
-                    noise,
-                    outputs[1] if len(outputs) > 1 else None,
-                    outputs[0],
-                    tflib.convert_images_to_uint8(outputs[0]),
-                )
+                outputs = self._Gs.get_output_for(*inputs, return_as_list=True, **options)
+                images, w = outputs[0], outputs[1] if len(outputs) > 1 else None
+                as_uint8 = tflib.convert_images_to_uint8(images)
+                self._graph = _Graph(scope, inputs, noise, w, images, as_uint8)
         return self._graph
 
     def _feed(self, latents):
         latent_input, *label_inputs = self._build().inputs
-        feed = {latent_input: latents}
-        for label_input in label_inputs:
-            feed[label_input] = np.tile(self._label, [len(latents), 1])
-        return feed
+        labels = np.tile(self._label, [len(latents), 1])
+        return {latent_input: latents, **dict.fromkeys(label_inputs, labels)}
 
 
 def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:

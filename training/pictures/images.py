@@ -69,12 +69,8 @@ def save_style_mixing(
     cells = [np.zeros_like(pictures[pairs[0]])] + [sources[col, col] for col in col_seeds]
     for row in row_seeds:
         cells += [sources[row, row]] + [pictures[row, col] for col in col_seeds]
-    misc.save_image_grid(
-        np.stack(cells),
-        os.path.join(folder, 'grid.png'),
-        [0, 255],
-        (len(col_seeds) + 1, len(row_seeds) + 1),
-    )
+    size = len(col_seeds) + 1, len(row_seeds) + 1
+    misc.save_image_grid(np.stack(cells), os.path.join(folder, 'grid.png'), [0, 255], size)
 
 
 def check_style_mixing(
@@ -95,9 +91,8 @@ def check_styles(
     """Raise UserError unless a network has these styles, or any at all for None."""
     if generator.num_layers is None:
         raise UserError('the generator of %s has no styles w, which are needed here' % network)
+    number = generator.num_layers
     for style in col_styles or []:
-        if style >= generator.num_layers:
-            raise UserError(
-                '--col-styles names style %d; the network has %d, from 0 to %d'
-                % (style, generator.num_layers, generator.num_layers - 1)
-            )
+        if style >= number:
+            text = '--col-styles names style %d; the network has %d, from 0 to %d'
+            raise UserError(text % (style, number, number - 1))

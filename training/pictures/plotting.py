@@ -36,10 +36,8 @@ class Panel(NamedTuple):
 def check_size(columns: int, rows: int, cell: int) -> None:
     """Raise UserError if a picture of so many cells of `cell`^2 pixels would be too large."""
     if max(columns, rows) * cell > _LONGEST_SIDE or columns * rows * cell**2 > _MOST_PIXELS:
-        raise UserError(
-            'a picture of %d x %d images of %dx%d pixels is too large; choose fewer seeds'
-            % (columns, rows, cell, cell)
-        )
+        text = 'a picture of %d x %d images of %dx%d pixels is too large; choose fewer seeds'
+        raise UserError(text % (columns, rows, cell, cell))
 
 
 def new_figure(width: float, height: float):

@@ -29,10 +29,8 @@ def check_format(video_format: str) -> None:
             imageio_ffmpeg.get_ffmpeg_exe()
         except (ImportError, RuntimeError) as error:
             reason = str(error).strip().split('\n')[0]
-            raise UserError(
-                'mp4 cannot be written without ffmpeg (%s); pip install imageio-ffmpeg, or choose '
-                '--format=gif' % reason
-            )
+            advice = 'pip install imageio-ffmpeg, or choose --format=gif'
+            raise UserError('mp4 cannot be written without ffmpeg (%s); %s' % (reason, advice))
 
 
 def save_walk(
@@ -88,9 +86,8 @@ def _write_gif(file, pictures: Iterator[Image.Image], fps: float) -> None:
     # Older versions of Pillow would take 216 fixed colours.
     pictures = (picture.convert('P', palette=Image.ADAPTIVE) for picture in pictures)
     duration = max(int(round(100 / fps)), 1) * 10  # milliseconds
-    next(pictures).save(
-        file, 'GIF', save_all=True, append_images=pictures, duration=duration, loop=0
-    )
+    options = dict(append_images=pictures, duration=duration, loop=0)
+    next(pictures).save(file, 'GIF', save_all=True, **options)
 
 
 def _write_mp4(path: str, temp_path: str, pictures: Iterator[Image.Image], fps: float) -> None:
@@ -102,10 +99,9 @@ def _write_mp4(path: str, temp_path: str, pictures: Iterator[Image.Image], fps: 
     command += ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', '%dx%d' % first.size]
     command += ['-r', '%.9g' % fps, '-i', '-', '-c:v', 'libx264', '-crf', '10']
     command += ['-pix_fmt', 'yuv420p', '-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-f', 'mp4']
+    command.append('file:' + temp_path)
     with tempfile.TemporaryFile() as errors:
-        ffmpeg = subprocess.Popen(
-            command + ['file:' + temp_path], stdin=subprocess.PIPE, stderr=errors
-        )
+        ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors)
         assert ffmpeg.stdin is not None
         with contextlib.suppress(BrokenPipeError), ffmpeg:  # it has ended before, and says why
             try:
