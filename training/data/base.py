@@ -5,6 +5,7 @@ Images have levels of detail: lod 0 = full resolution, each next lod half the si
 
 import contextlib
 import hashlib
+import os
 from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
@@ -13,7 +14,14 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import tfutil
 from dnnlib.util import UserError
 from training.data.image_order import image_indices
-from training.data.labels import OneHotLabels
+from training.data.labels import (
+    Labels,
+    OneHotLabels,
+    check_max_label_size,
+    find_label_file,
+    first_columns,
+    load_labels,
+)
 
 _ENDLESS = 1 << 62
 _MAX_PREFETCHED_MINIBATCHES = 16
@@ -26,43 +34,62 @@ class Dataset:
     What comes at which position depends on `seed` and the position alone, neither on minibatch
     sizes nor on what was read before, and no buffer is shuffled: a stream goes on exactly where it
     stopped with `configure(..., position=images consumed)`. Memory use does not grow with the data
-    set. A kind of data set adds how one image is read.
+    set. A kind of data set adds how its files are opened and how one image is read.
 
     Args:
-        num_images: number of images there are.
-        shape: (C, R, R), R a power of two from 4.
-        labels: array-like of labels [num_images, label_size]; None = no labels, label_size 0.
+        tfrecord_dir: where the data set is.
+        resolution: side of the images at lod 0, a power of two; None = that of the largest images.
+        label_file: .npy stream of labels [num_images, label_size], also relative to the folder;
+            None = the first *.labels file of the folder, if any.
+        max_label_size: 0 = no labels, 'full' = all columns, n = the first n columns.
         max_images: use only the first so many; None = all.
         repeat: False = the stream ends after one epoch with tf.errors.OutOfRangeError; its last
             minibatch may be short.
-        shuffle: False = file order.
-        seed: number from 0 that determines the order; None = draw one from NumPy's generator.
+        shuffle_mb: 0 = file order, anything else = a new order of all images for each epoch. The
+            size itself has no meaning here: the order is computed, there is no buffer.
         prefetch_mb: limit of the minibatches read ahead, in MiB (1 to 16 minibatches in any case).
+        buffer_mb: of no effect: records are read one by one, at random places.
         num_threads: minibatches read at the same time.
+        seed: number from 0 that determines the order; None = draw one from NumPy's generator.
 
     Attributes:
-        num_images, shape = [C, R, R], resolution, resolution_log2, dtype = 'uint8',
-        dynamic_range = [0, 255], label_size, label_dtype = 'float32', seed.
+        tfrecord_dir, label_file (None without labels), num_images, shape = [C, R, R], resolution,
+        resolution_log2, dtype = 'uint8', dynamic_range = [0, 255], label_size,
+        label_dtype = 'float32', seed.
         lods: levels of detail that there are. offers_labels: there are labels, used or not.
         metric_reals: 'first' or 'random', which images metrics take unless they are told.
+
+    Raises:
+        UserError: files or labels are missing, broken or do not fit together.
     """
 
     lods: List[int]
-    offers_labels: bool
     metric_reals = 'first'
 
     def __init__(
         self,
-        num_images: int,
-        shape: Tuple[int, int, int],
-        labels=None,
+        tfrecord_dir: str,
+        resolution: Optional[int] = None,
+        label_file: Optional[str] = None,
+        max_label_size: Union[int, str] = 0,
         max_images: Optional[int] = None,
         repeat: bool = True,
-        shuffle: bool = True,
-        seed: Optional[int] = 0,
+        shuffle_mb: int = 4096,
         prefetch_mb: int = 256,
+        buffer_mb: int = 256,
         num_threads: int = 2,
+        seed: Optional[int] = 0,
     ):
+        self.tfrecord_dir = os.path.expanduser(tfrecord_dir)
+        num_images, shape, labels = self._open(resolution)
+        self.label_file = find_label_file(self.tfrecord_dir, label_file)
+        self.offers_labels = self.label_file is not None or labels is not None
+        if self.label_file is not None or labels is None:
+            labels = load_labels(self.label_file, max_label_size, num_images, self.tfrecord_dir)
+        elif check_max_label_size(max_label_size):
+            labels = first_columns(labels, max_label_size)
+        else:
+            labels = None
         if max_images is not None and max_images < 1:
             raise UserError('max_images is %r; it must be at least 1.' % max_images)
         self.num_images = num_images if max_images is None else min(num_images, max_images)
@@ -77,7 +104,7 @@ class Dataset:
         self.label_size = self._labels.shape[1]
         self._has_labels = labels is not None
         self._repeat = repeat
-        self._shuffle = shuffle
+        self._shuffle = shuffle_mb > 0
         self._prefetch_bytes = prefetch_mb << 20
         self._num_threads = num_threads
         self._iterator: Any = None
@@ -154,17 +181,11 @@ class Dataset:
         self._build_iterator()
         num_channels, side = self.shape[0], self.resolution >> lod
         minibatch_bytes = minibatch_size * num_channels * side * side
-        prefetch = self._prefetch_bytes // minibatch_bytes
+        prefetch = np.clip(self._prefetch_bytes // minibatch_bytes, 1, _MAX_PREFETCHED_MINIBATCHES)
         self._errors.clear()
-        tfutil.run(
-            self._iterator.initializer,
-            {
-                self._start: position or 0,
-                self._minibatch_size: minibatch_size,
-                self._lod: lod,
-                self._prefetch: int(np.clip(prefetch, 1, _MAX_PREFETCHED_MINIBATCHES)),
-            },
-        )
+        feed = {self._start: position or 0, self._minibatch_size: minibatch_size}
+        feed.update({self._lod: lod, self._prefetch: int(prefetch)})
+        tfutil.run(self._iterator.initializer, feed)
         self._configured = (minibatch_size, lod)
 
     def get_minibatch_tf(self) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -241,12 +262,8 @@ class Dataset:
             )
 
     def _minibatch_tf(self, position):
-        images, labels, sound = tf.py_func(
-            self._read_minibatch,
-            [position, self._minibatch_size, self._lod],
-            [tf.uint8, tf.float32, tf.bool],
-            name='Read',
-        )
+        inputs, types = [position, self._minibatch_size, self._lod], [tf.uint8, tf.float32, tf.bool]
+        images, labels, sound = tf.py_func(self._read_minibatch, inputs, types, name='Read')
         side = self.resolution if self.resolution_log2 == 2 else None
         images.set_shape([None, self.shape[0], side, side])
         labels.set_shape([None, self.label_size])
@@ -286,10 +303,12 @@ class Dataset:
     def check_lod(self, lod):
         """Raise UserError unless images of this level of detail can be read."""
         if not 0 <= lod <= self.resolution_log2 - 2:
-            raise UserError(
-                'There is no level of detail %d of %dx%d images; it must be 0 to %d.'
-                % (lod, self.resolution, self.resolution, self.resolution_log2 - 2)
-            )
+            text = 'There is no level of detail %d of %dx%d images; it must be 0 to %d.'
+            raise UserError(text % (lod, *self.shape[1:], self.resolution_log2 - 2))
+
+    def _open(self, resolution) -> Tuple[int, Tuple[int, int, int], Optional[Labels]]:
+        """Open the files and set `lods`; returns number and shape of the images, and own labels."""
+        raise NotImplementedError
 
     def _read_image(self, index, lod):
         """Return one image, uint8 [C, H, W]."""

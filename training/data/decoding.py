@@ -57,10 +57,8 @@ def opened_image(file: BinaryIO):
         known = [name for name in _FORMATS if name in Image.OPEN]
         with _open(file, known) as image:
             if image.size[0] * image.size[1] > MAX_MEGAPIXELS * 10**6:
-                raise UnusableImage(
-                    'is %dx%d pixels; images may have up to %d megapixels'
-                    % (image.size + (MAX_MEGAPIXELS,))
-                )
+                text = 'is %dx%d pixels; images may have up to %d megapixels'
+                raise UnusableImage(text % (*image.size, MAX_MEGAPIXELS))
             yield image
     except UnusableImage:
         raise
@@ -81,9 +79,8 @@ def check_file_size(file: BinaryIO) -> None:
     """Raise UnusableImage if a file is larger than images are."""
     size = os.fstat(file.fileno()).st_size
     if size > MAX_FILE_SIZE:
-        raise UnusableImage(
-            'has %d MiB; image files may have up to %d' % (size >> 20, MAX_FILE_SIZE >> 20)
-        )
+        text = 'has %d MiB; image files may have up to %d'
+        raise UnusableImage(text % (size >> 20, MAX_FILE_SIZE >> 20))
 
 
 def header_shape(image: Image.Image, options: ImageOptions) -> Tuple[int, int, int]:
@@ -95,15 +92,12 @@ def header_shape(image: Image.Image, options: ImageOptions) -> Tuple[int, int, i
     channels = Image.getmodebands(_final_mode(image, options))
     width, height = image.size
     if width != height and not options.crop:
-        raise UnusableImage(
-            'is %dx%d pixels, not square; --crop cuts out the middle' % (width, height)
-        )
+        text = 'is %dx%d pixels, not square; --crop cuts out the middle'
+        raise UnusableImage(text % (width, height))
     side = options.resize or min(width, height)
     if side < 4 or side & (side - 1) or side > MAX_SIDE:
-        raise UnusableImage(
-            'is %dx%d pixels, the side is no power of two from 4 to %d; --resize=N changes it'
-            % (side, side, MAX_SIDE)
-        )
+        text = 'is %dx%d pixels, the side is no power of two from 4 to %d; --resize=N changes it'
+        raise UnusableImage(text % (side, side, MAX_SIDE))
     return channels, side, side
 
 
@@ -173,9 +167,8 @@ def _final_mode(image, options):
         return 'L'
     if image.mode in ('RGB', 'RGBA'):
         return 'RGB'
-    raise UnusableImage(
-        'is neither RGB nor gray (mode %s); --convert=rgb, gray or rgba converts it' % image.mode
-    )
+    text = 'is neither RGB nor gray (mode %s); --convert=rgb, gray or rgba converts it'
+    raise UnusableImage(text % image.mode)
 
 
 def _check_depth(image):

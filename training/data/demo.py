@@ -21,9 +21,8 @@ def ensure_demo_dataset(data_dir: str) -> str:
     """
     tfrecord_dir = os.path.join(data_dir, NAME)
     if not _exists(tfrecord_dir):
-        print(
-            'Making the demo data set %s from the photographs in %s.' % (tfrecord_dir, _PHOTO_DIR)
-        )
+        text = 'Making the demo data set %s from the photographs in %s.'
+        print(text % (tfrecord_dir, _PHOTO_DIR))
         try:
             create_from_crops(tfrecord_dir, _PHOTO_DIR, resolution=32, num_images=5000, seed=0)
         except UserError:

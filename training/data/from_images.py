@@ -88,33 +88,25 @@ def create_from_crops(
     check_target(tfrecord_dir, force)
     check_side(resolution, '--resolution')
     if not 0 < min_scale <= max_scale <= 1:
-        raise UserError(
-            '--min-scale=%g and --max-scale=%g must be in order, above 0 and at most 1.'
-            % (min_scale, max_scale)
-        )
+        text = '--min-scale=%g and --max-scale=%g must be in order, above 0 and at most 1.'
+        raise UserError(text % (min_scale, max_scale))
     check_draws(num_images, seed, '--seed')
     check_space(tfrecord_dir, num_images, (3, resolution, resolution))
     files = ImageFiles(image_dir)
     rnd = np.random.RandomState(seed)
     photos = rnd.randint(len(files.names), size=num_images)
-    draws = np.column_stack(
-        [photos, rnd.uniform(min_scale, max_scale, num_images), rnd.uniform(size=[num_images, 2])]
-    )
-    photo = functools.lru_cache(_MAX_DECODED_PHOTOS)(
-        functools.partial(_open_photo, files, background)
-    )
+    scales = rnd.uniform(min_scale, max_scale, num_images)
+    draws = np.column_stack([photos, scales, rnd.uniform(size=[num_images, 2])])
+    open_photo = functools.partial(_open_photo, files, background)
+    photo = functools.lru_cache(_MAX_DECODED_PHOTOS)(open_photo)
 
     def crop(draw):
         image = photo(int(draw[0]))
         width, height = image.size
         side = draw[1] * min(width, height)
         left, top = draw[2] * (width - side), draw[3] * (height - side)
-        small = image.resize(
-            (resolution, resolution),
-            Image.LANCZOS,
-            reducing_gap=2.0,
-            box=(left, top, left + side, top + side),
-        )
+        size, box = (resolution, resolution), (left, top, left + side, top + side)
+        small = image.resize(size, Image.LANCZOS, reducing_gap=2.0, box=box)
         return np.asarray(small).transpose(2, 0, 1)
 
     with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:

@@ -78,10 +78,8 @@ class Hdf5Images:
             return None
         labels = open_labels(path)
         if len(labels) != len(self):
-            raise UserError(
-                '%r has shape %s, expected [%d, label size].'
-                % (path, list(labels.shape), len(self))
-            )
+            text = '%r has shape %s, expected [%d, label size].'
+            raise UserError(text % (path, list(labels.shape), len(self)))
         return labels
 
     def check_values(self) -> None:
@@ -94,19 +92,17 @@ class Hdf5Images:
         self._check_extremes(*self._extremes())
 
     def _check_extremes(self, low, high):
-        slack = (self._range[1] - self._range[0]) * _OVERSHOOT
-        if (
-            not self._range[0] - slack <= low <= high <= self._range[1] + slack
-        ):  # also if one is NaN
+        least, most = self._range
+        slack = (most - least) * _OVERSHOOT
+        if not least - slack <= low <= high <= most + slack:  # also if one is NaN
             problem = 'are from %g to %g' % (low, high)
-        elif self._images.dtype.kind == 'f' and self._range[1] == 255 and high <= 1:
+        elif self._images.dtype.kind == 'f' and most == 255 and high <= 1:
             problem = 'are floating-point numbers, none above 1'
         else:
             return
-        raise UserError(
-            'The values in %r %s; they must be %d..%d, or else say what they are by '
-            '--values=%s.' % ((self.path, problem) + self._range + (' or --values='.join(VALUES),))
-        )
+        others = ' or --values='.join(VALUES)
+        text = 'The values in %r %s; they must be %d..%d, or else say what they are by --values=%s.'
+        raise UserError(text % (self.path, problem, least, most, others))
 
     def _extremes(self) -> Tuple[float, float]:
         """Smallest and largest of all values; NaN if there is one."""

@@ -205,9 +205,8 @@ def scan(
     good, num_bad = array.array('q'), 0
     shape, first = (0, 0, 0), ''
     results = threaded_map(examine, range(len(files.names)))
-    for index, result in enumerate(
-        tqdm(results, 'Checking images', len(files.names), unit='img', disable=None, leave=False)
-    ):
+    bar = tqdm(results, 'Checking images', len(files.names), unit='img', disable=None, leave=False)
+    for index, result in enumerate(bar):
         if not isinstance(result, str):
             if not good:
                 shape, first = result, files.names[index]
@@ -220,9 +219,9 @@ def scan(
         tqdm.write('%s: %s' % (files.names[index], result), file=sys.stderr)
     if num_bad and not (skip_bad and good):
         raise UserError(
-            '%d of the %d files in %r cannot be used, see the list above; mend or '
-            'remove them, or make a data set of the others with dataset_tool.py '
-            'create_from_images --skip-bad.' % (num_bad, len(files.names), files.path)
+            '%d of the %d files in %r cannot be used, see the list above; mend or remove them, or '
+            'make a data set of the others with dataset_tool.py create_from_images --skip-bad.'
+            % (num_bad, len(files.names), files.path)
         )
     files.report()
     return np.frombuffer(good, np.int64), shape

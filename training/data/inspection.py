@@ -42,25 +42,18 @@ def verify(tfrecord_dir: str) -> None:
             num_problems += 1
             print(problem)
     if num_problems:
-        raise UserError(
-            '%d problem(s) in the data set %r; copy its files again from their source '
-            'or make it again.' % (num_problems, tfrecord_dir)
-        )
+        text = '%d problem(s) in the data set %r; copy its files again or make it again.'
+        raise UserError(text % (num_problems, tfrecord_dir))
     dataset = load_with_labels(tfrecord_dir)
     if not paths:
         for index in trange(dataset.num_images, unit='img', disable=None, leave=False):
             dataset.get_image(index)
     for lod in dataset.lods:
         dataset.check_lod(lod)
-    missing = sorted(set(range(dataset.resolution_log2 - 1)) - set(dataset.lods))
-    print(
-        'All %d images are sound at levels of detail %s%s.'
-        % (
-            dataset.num_images,
-            ', '.join(map(str, dataset.lods)),
-            ''.join('; level %d is missing' % lod for lod in missing),
-        )
-    )
+    levels = ', '.join(map(str, dataset.lods))
+    for lod in sorted(set(range(dataset.resolution_log2 - 1)) - set(dataset.lods)):
+        levels += '; level %d is missing' % lod
+    print('All %d images are sound at levels of detail %s.' % (dataset.num_images, levels))
 
 
 def extract(tfrecord_dir: str, output_dir: str) -> None:

@@ -18,11 +18,8 @@ class OneHotLabels:
     """One-hot rows of class numbers, made when they are asked for, as an array [N, classes].
 
     Args:
-        numbers: class of each image, [N].
+        numbers: class of each image, [N]; also an attribute.
         num_classes: label size.
-
-    Attributes:
-        numbers: class of each image.
     """
 
     def __init__(self, numbers: np.ndarray, num_classes: int):
@@ -31,14 +28,6 @@ class OneHotLabels:
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    def first_columns(self, count: int) -> 'OneHotLabels':
-        """Return the same labels without the columns from `count` on."""
-        return OneHotLabels(self.numbers, min(count, self.shape[1]))
-
-    def of(self, rows: np.ndarray) -> 'OneHotLabels':
-        """Return the labels of some rows [n], in that order."""
-        return OneHotLabels(self.numbers[rows], self.shape[1])
 
     def __getitem__(self, rows) -> np.ndarray:
         """Return the labels of some rows, float32 [..., classes]."""
@@ -53,13 +42,15 @@ def first_columns(labels: Labels, max_label_size: Union[int, str]) -> Labels:
     if isinstance(max_label_size, str):
         return labels
     if isinstance(labels, OneHotLabels):
-        return labels.first_columns(max_label_size)
+        return OneHotLabels(labels.numbers, min(max_label_size, labels.shape[1]))
     return labels[:, :max_label_size]
 
 
 def take_rows(labels: Labels, rows: np.ndarray) -> Labels:
     """Return the labels of some images [n], in that order."""
-    return labels.of(rows) if isinstance(labels, OneHotLabels) else labels[rows]
+    if isinstance(labels, OneHotLabels):
+        return OneHotLabels(labels.numbers[rows], labels.shape[1])
+    return labels[rows]
 
 
 def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
@@ -79,9 +70,8 @@ def find_label_file(folder: str, label_file: Optional[str]) -> Optional[str]:
     for path in (os.path.expanduser(label_file), os.path.join(folder, label_file)):
         if os.path.isfile(path):
             return path
-    raise UserError(
-        'There is no label file %r, neither as it stands nor in %r.' % (label_file, folder)
-    )
+    text = 'There is no label file %r, neither as it stands nor in %r.'
+    raise UserError(text % (label_file, folder))
 
 
 def load_labels(
@@ -110,10 +100,8 @@ def load_labels(
         )
     labels = open_labels(path)
     if len(labels) != num_images:
-        raise UserError(
-            '%r has %d labels, but there are %d images in %r; make the data set again.'
-            % (path, len(labels), num_images, source)
-        )
+        text = '%r has %d labels, but there are %d images in %r; make the data set again.'
+        raise UserError(text % (path, len(labels), num_images, source))
     return first_columns(labels, max_label_size)
 
 
@@ -196,7 +184,6 @@ def check_class(class_index: int, label_size: int) -> None:
 def check_max_label_size(max_label_size: Union[int, str]) -> bool:
     """Return whether labels are asked for; UserError unless it is 'full' or a number from 0."""
     if max_label_size != 'full' and (not isinstance(max_label_size, int) or max_label_size < 0):
-        raise UserError(
-            "max_label_size is %r; it must be 'full' or a number from 0." % (max_label_size,)
-        )
+        text = "max_label_size is %r; it must be 'full' or a number from 0."
+        raise UserError(text % (max_label_size,))
     return max_label_size != 0

@@ -27,7 +27,7 @@ sys.stdout.flush()
 
 
 class LmdbValues:
-    """Context manager that reads the values of an LMDB folder in the order of their keys.
+    """Reads the values of an LMDB folder in the order of their keys, until it is closed.
 
     Attributes:
         num_entries: their number.
@@ -46,12 +46,6 @@ class LmdbValues:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> 'LmdbValues':
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[bytes]:
         for _ in range(self.num_entries):
@@ -72,8 +66,7 @@ class LmdbValues:
         data = stdout.read(size) if 0 <= size <= MAX_FILE_SIZE else b''
         if len(data) < size:
             lines = stderr.read(_LONGEST_ERROR).decode('utf-8', 'replace').splitlines()
-            raise UserError(
-                '%r cannot be read as an LMDB folder (%s); copy it again from its source.'
-                % (self.path, lines[-1] if lines else 'its reader crashed')
-            )
+            reason = lines[-1] if lines else 'its reader crashed'
+            text = '%r cannot be read as an LMDB folder (%s); copy it again from its source.'
+            raise UserError(text % (self.path, reason))
         return data

@@ -72,9 +72,7 @@ def _locate(class_name, data_dir, **kwargs):
         kwargs['tfrecord_dir'] = path
         class_name = class_name or _class_for(path)
     if class_name is None:
-        raise UserError(
-            'dataset_args needs tfrecord_dir, the folder of the data set, or class_name'
-        )
+        raise UserError('dataset_args needs tfrecord_dir, the data set, or class_name')
     return class_name, kwargs
 
 

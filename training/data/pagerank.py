@@ -148,17 +148,15 @@ def best(scores: np.ndarray, squares: np.ndarray, num: int) -> np.ndarray:
 def _check_arguments(source, tfrecord_dir, features, a, damping, force):
     """Find mistakes that show before the data set is opened."""
     if features not in FEATURES:
-        raise UserError(
-            '--features=%s is unknown; it must be one of %s.' % (features, ', '.join(FEATURES))
-        )
+        known = ', '.join(FEATURES)
+        raise UserError('--features=%s is unknown; it must be one of %s.' % (features, known))
     if not 0 < a < 1:
         raise UserError('--a=%g must be above 0 and below 1, such as 0.95.' % a)
     if not 0 <= damping < 1:
         raise UserError('--damping=%g must be at least 0 and below 1, such as 0.85.' % damping)
     check_not_same(source, tfrecord_dir)
-    if os.path.exists(os.path.expanduser(tfrecord_dir)) and not os.path.exists(
-        os.path.expanduser(source)
-    ):
+    is_source, is_target = (os.path.exists(os.path.expanduser(p)) for p in (source, tfrecord_dir))
+    if is_target and not is_source:
         raise UserError(
             'There is no data set %r. select_by_pagerank takes first the folder to make, then the '
             'data set to choose from, as create_from_images does; once it was the other way round.'
@@ -173,13 +171,11 @@ def _open(source, num, k):
     dataset = load_with_labels(source)
     n = dataset.num_images
     if not 1 <= num <= n:
-        raise UserError(
-            '--num=%d must be from 1 to the number of images in %r, %d.' % (num, source, n)
-        )
+        text = '--num=%d must be from 1 to the number of images in %r, %d.'
+        raise UserError(text % (num, source, n))
     if not 1 <= k < n:
-        raise UserError(
-            '--k=%d must be at least 1 and below the number of images in %r, %d.' % (k, source, n)
-        )
+        text = '--k=%d must be at least 1 and below the number of images in %r, %d.'
+        raise UserError(text % (k, source, n))
     return dataset
 
 
@@ -224,10 +220,8 @@ def _store(blocks, num_rows):
                 file.write(np.asarray(block, np.float32).tobytes())
                 file.flush()
             except OSError as error:
-                raise UserError(
-                    'Cannot write features to %r: %s; set TMPDIR to a folder with more '
-                    'space.' % (tempfile.gettempdir(), error.strerror)
-                )
+                text = 'Cannot write features to %r: %s; set TMPDIR to a folder with more space.'
+                raise UserError(text % (tempfile.gettempdir(), error.strerror))
         return np.memmap(file, np.float32, 'r', shape=(num_rows, file.tell() // 4 // num_rows))
 
 
@@ -241,7 +235,5 @@ def _export(dataset, selected, scores, tfrecord_dir, force):
         scores_path = exporter.tfrecord_dir + SCORES_SUFFIX
         with atomic_write(scores_path) as file:
             np.savez(file, scores=scores, selected=selected)
-    print(
-        'Selected %d of %d images; scores of all are in %s'
-        % (len(selected), len(scores), scores_path)
-    )
+    text = 'Selected %d of %d images; scores of all are in %s'
+    print(text % (len(selected), len(scores), scores_path))

@@ -4,6 +4,7 @@ Every function checks that its input is complete before it writes; see `TFRecord
 is written. Labels are one-hot.
 """
 
+import contextlib
 import glob
 import gzip
 import importlib
@@ -60,33 +61,21 @@ def create_cifar10(tfrecord_dir: str, cifar10_dir: str, force: bool = False) -> 
     """CIFAR-10 (Krizhevsky), Python version: data_batch_1 .. data_batch_5."""
     check_target(tfrecord_dir, force)
     batches = [_read_pickle(cifar10_dir, 'data_batch_%d' % i) for i in range(1, 6)]
-    images, labels = _join_cifar(cifar10_dir, batches, 'labels')
-    _check('cifar10', cifar10_dir, images, labels, 10)
-    _export(tfrecord_dir, images, labels, 10, force)
+    _export_parts(tfrecord_dir, 'cifar10', cifar10_dir, batches, ('data', 'labels'), 10, force)
 
 
 def create_cifar100(tfrecord_dir: str, cifar100_dir: str, force: bool = False) -> None:
     """CIFAR-100 (Krizhevsky), Python version: file train, with its fine labels."""
     check_target(tfrecord_dir, force)
-    images, labels = _join_cifar(cifar100_dir, [_read_pickle(cifar100_dir, 'train')], 'fine_labels')
-    _check('cifar100', cifar100_dir, images, labels, 100)
-    _export(tfrecord_dir, images, labels, 100, force)
+    parts, keys = [_read_pickle(cifar100_dir, 'train')], ('data', 'fine_labels')
+    _export_parts(tfrecord_dir, 'cifar100', cifar100_dir, parts, keys, 100, force)
 
 
 def create_svhn(tfrecord_dir: str, svhn_dir: str, force: bool = False) -> None:
     """SVHN (Netzer et al.) as train_1.pkl .. train_3.pkl, a pair (images, labels) each."""
     check_target(tfrecord_dir, force)
     parts = [_read_pickle(svhn_dir, 'train_%d.pkl' % i) for i in range(1, 4)]
-    try:
-        images = np.concatenate([part[0] for part in parts])
-        labels = np.concatenate([part[1] for part in parts]).reshape(-1)
-    except (TypeError, ValueError, KeyError, IndexError):
-        raise UserError(
-            'The files train_1.pkl to train_3.pkl in %r do not hold pairs of images '
-            'and labels.' % svhn_dir
-        )
-    _check('svhn', svhn_dir, images, labels, 10)
-    _export(tfrecord_dir, images, labels, 10, force)
+    _export_parts(tfrecord_dir, 'svhn', svhn_dir, parts, (0, 1), 10, force)
 
 
 def create_celeba(
@@ -95,17 +84,13 @@ def create_celeba(
     """CelebA (Liu et al.): 128x128 around (cx, cy) of img_align_celeba_png/*.png, 178x218 each."""
     check_target(tfrecord_dir, force)
     if not (64 <= cx <= 178 - 64 and 64 <= cy <= 218 - 64):
-        raise UserError(
-            '--cx=%d --cy=%d puts the crop outside of the images; use 64..114 and '
-            '64..154.' % (cx, cy)
-        )
+        text = '--cx=%d --cy=%d puts the crop outside of the images; use 64..114 and 64..154.'
+        raise UserError(text % (cx, cy))
     folder = os.path.join(os.path.expanduser(celeba_dir), 'img_align_celeba_png')
     paths = sorted(glob.glob(os.path.join(glob.escape(folder), '*.png')))
     if len(paths) != NUM_IMAGES['celeba']:
-        raise UserError(
-            'Found %d images in %r, expected %d; unpack img_align_celeba_png there.'
-            % (len(paths), folder, NUM_IMAGES['celeba'])
-        )
+        text = 'Found %d images in %r, expected %d; unpack img_align_celeba_png there.'
+        raise UserError(text % (len(paths), folder, NUM_IMAGES['celeba']))
 
     def crop(path):
         try:
@@ -164,9 +149,8 @@ def create_lsun(
     def middle_square(image):
         side = min(image.size)
         left, top = (image.size[0] - side) // 2, (image.size[1] - side) // 2
-        square = image.resize(
-            (resolution, resolution), Image.LANCZOS, box=(left, top, left + side, top + side)
-        )
+        box = left, top, left + side, top + side
+        square = image.resize((resolution, resolution), Image.LANCZOS, box=box)
         return np.asarray(square).transpose(2, 0, 1)
 
     _export_lmdb(tfrecord_dir, lmdb_dir, middle_square, max_images, force)
@@ -194,9 +178,8 @@ def create_lsun_wide(
         if source_width < width or source_height < rows:
             return None
         top = (source_height - rows) // 2
-        resized = image.resize(
-            (width, height), Image.LANCZOS, box=(0, top, source_width, top + rows)
-        )
+        box = 0, top, source_width, top + rows
+        resized = image.resize((width, height), Image.LANCZOS, box=box)
         canvas = np.zeros([3, width, width], np.uint8)
         first = (width - height) // 2
         canvas[:, first : first + height] = np.asarray(resized).transpose(2, 0, 1)
@@ -228,7 +211,7 @@ def _export_lmdb(tfrecord_dir, lmdb_dir, transform, max_images, force):
         except UnusableImage as error:
             return error
 
-    with LmdbValues(lmdb_dir) as values:
+    with contextlib.closing(LmdbValues(lmdb_dir)) as values:
         num_images = min(values.num_entries, max_images or values.num_entries)
         with TFRecordExporter(tfrecord_dir, num_images, force=force) as exporter:
             for index, image in enumerate(threaded_map(decode, values)):
@@ -274,45 +257,40 @@ def _read_pickle(folder, name):
 def _input_file(folder, name):
     path = os.path.join(os.path.expanduser(folder), name)
     if not os.path.isfile(path):
-        raise UserError(
-            'There is no file %r in %r; unpack the published archive there.' % (name, folder)
-        )
+        text = 'There is no file %r in %r; unpack the published archive there.'
+        raise UserError(text % (name, folder))
     return path
 
 
-def _join_cifar(folder, batches, label_key):
-    """Images [N, 3, 32, 32] and class numbers [N] of several batches."""
+def _export_parts(tfrecord_dir, collection, folder, parts, keys, num_classes, force):
+    """Write a collection of 32x32 images, once they and their labels are what was published.
+
+    Args:
+        parts: content of its files, joined here.
+        keys: of images and class numbers in each of them.
+    """
     try:
-        images = np.concatenate([batch['data'] for batch in batches]).reshape(-1, 3, 32, 32)
-        labels = np.concatenate([batch[label_key] for batch in batches])
+        images = np.concatenate([part[keys[0]] for part in parts])
+        labels = np.concatenate([part[keys[1]] for part in parts]).reshape(-1)
+        if images.ndim == 2:  # rows of CIFAR
+            images = images.reshape(-1, 3, 32, 32)
     except (TypeError, ValueError, KeyError, IndexError):
-        raise UserError(
-            'The files in %r do not hold "data" and "%s" of 32x32 images.' % (folder, label_key)
-        )
-    return images, labels
-
-
-def _check(collection, folder, images, labels, num_classes):
-    """Raise UserError unless these images and labels are what was published."""
+        what = 'pairs (images, labels)' if keys == (0, 1) else '"%s" and "%s"' % keys
+        raise UserError('The files in %r do not hold %s of 32x32 images.' % (folder, what))
     shape = (NUM_IMAGES[collection], 3, 32, 32)
     if images.dtype != np.uint8 or images.shape != shape:
-        raise UserError(
-            'The images in %r are %s %s, expected uint8 %s; download them again.'
-            % (folder, images.dtype, list(images.shape), list(shape))
-        )
+        text = 'The images in %r are %s %s, expected uint8 %s; download them again.'
+        raise UserError(text % (folder, images.dtype, list(images.shape), list(shape)))
     numbers = labels.dtype.kind in 'iu' and labels.shape == shape[:1]
     if not numbers or labels.min() < 0 or labels.max() >= num_classes:
-        raise UserError(
-            'The labels in %r are not %d class numbers from 0 to %d; download them '
-            'again.' % (folder, shape[0], num_classes - 1)
-        )
+        text = 'The labels in %r are not %d class numbers from 0 to %d; download them again.'
+        raise UserError(text % (folder, shape[0], num_classes - 1))
+    _export(tfrecord_dir, images, labels, num_classes, force)
 
 
 def _optional_package(name):
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UserError(
-            'This needs the package %s, which is not installed: run "pip install %s".'
-            % (name, name)
-        )
+        text = 'This needs the package %s, which is not installed: run "pip install %s".'
+        raise UserError(text % (name, name))

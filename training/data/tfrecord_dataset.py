@@ -3,16 +3,15 @@
 import glob
 import os
 import time
-from typing import Dict, Optional, Union
+from typing import Dict
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from training.data.base import Dataset
-from training.data.labels import find_label_file, load_labels
 from training.data.side_file import read_side_file, update_side_file
-from training.data.tfrecords import RecordFile, parse_image
+from training.data.tfrecords import RecordFile, check_shape, parse_image
 
 _RECENT = 2  # seconds
 
@@ -20,59 +19,14 @@ _RECENT = 2  # seconds
 class TFRecordDataset(Dataset):
     """A data set of .tfrecords files, one for each level of detail, and an optional .labels file.
 
-    Args:
-        tfrecord_dir: folder of the files.
-        resolution: side of the images at lod 0, a power of two; None = that of the largest images.
-            Larger files are ignored.
-        label_file: .npy stream of labels [num_images, label_size], also relative to the folder;
-            None = the first *.labels file of the folder, if any.
-        max_label_size: 0 = no labels, 'full' = all columns, n = the first n columns.
-        max_images: use only the first so many; None = all.
-        repeat, seed, prefetch_mb, num_threads: see `Dataset`.
-        shuffle_mb: 0 = file order, anything else = a new order of all images for each epoch. The
-            size itself has no meaning here: the order is computed, there is no buffer.
-        buffer_mb: of no effect: records are read one by one, at random places.
-
-    Attributes (beside those of `Dataset`):
-        tfrecord_dir, label_file (None without labels).
-
-    Raises:
-        UserError: files or labels are missing, broken or do not fit together.
+    Args: as those of `Dataset`; files larger than `resolution` are ignored.
     """
 
-    def __init__(
-        self,
-        tfrecord_dir: str,
-        resolution: Optional[int] = None,
-        label_file: Optional[str] = None,
-        max_label_size: Union[int, str] = 0,
-        max_images: Optional[int] = None,
-        repeat: bool = True,
-        shuffle_mb: int = 4096,
-        prefetch_mb: int = 256,
-        buffer_mb: int = 256,
-        num_threads: int = 2,
-        seed: Optional[int] = 0,
-    ):
-        self.tfrecord_dir = os.path.expanduser(tfrecord_dir)
+    def _open(self, resolution):
         self._files = _open_files(self.tfrecord_dir, resolution)  # lod -> RecordFile
         self.lods = sorted(self._files)
-        full = self._files[0]
         self._check_number()
-        self.label_file = find_label_file(self.tfrecord_dir, label_file)
-        self.offers_labels = self.label_file is not None
-        labels = load_labels(self.label_file, max_label_size, full.num_records, self.tfrecord_dir)
-        super().__init__(
-            full.num_records,
-            full.shape,
-            labels,
-            max_images,
-            repeat,
-            shuffle_mb > 0,
-            seed,
-            prefetch_mb,
-            num_threads,
-        )
+        return self._files[0].num_records, self._files[0].shape, None
 
     @staticmethod
     def parse_tfrecord_np(record: bytes) -> np.ndarray:
@@ -82,10 +36,8 @@ class TFRecordDataset(Dataset):
     @staticmethod
     def parse_tfrecord_tf(record: tf.Tensor) -> tf.Tensor:
         """Unpack a serialized Example, string [], into its image, uint8 [C, H, W]."""
-        features = tf.parse_single_example(
-            record,
-            {'data': tf.FixedLenFeature([], tf.string), 'shape': tf.FixedLenFeature([3], tf.int64)},
-        )
+        data, shape = tf.FixedLenFeature([], tf.string), tf.FixedLenFeature([3], tf.int64)
+        features = tf.parse_single_example(record, dict(data=data, shape=shape))
         return tf.reshape(tf.decode_raw(features['data'], tf.uint8), features['shape'])
 
     def close(self) -> None:
@@ -98,16 +50,14 @@ class TFRecordDataset(Dataset):
         if lod not in self._files:
             side, log2 = self.resolution >> lod, self.resolution_log2 - lod
             raise UserError(
-                'The data set %r has no %dx%d images (a file *-r%02d.tfrecords), which '
-                'progressive growing asks for; make the data set again with '
-                'dataset_tool.py.' % (self.tfrecord_dir, side, side, log2)
+                'The data set %r has no %dx%d images (a file *-r%02d.tfrecords), which progressive '
+                'growing asks for; make it again.' % (self.tfrecord_dir, side, side, log2)
             )
-        count, full_count = self._files[lod].num_records, self._files[0].num_records
-        if count != full_count:
+        own, full = self._files[lod], self._files[0]
+        if own.num_records != full.num_records:
             raise UserError(
-                '%r has %d images, but %r has %d; all files of a data set must hold '
-                'the same images. Make the data set again.'
-                % (self._files[lod].path, count, self._files[0].path, full_count)
+                '%r has %d images, but %r has %d; make the data set again.'
+                % (own.path, own.num_records, full.path, full.num_records)
             )
 
     def _check_number(self):
@@ -119,8 +69,8 @@ class TFRecordDataset(Dataset):
             expected.append(noted[full.first_checksum()])
         if full.num_records < max(expected):
             raise UserError(
-                '%r has %d images, but the data set was made with %d; copy it again from its '
-                'source or make it again.' % (full.path, full.num_records, max(expected))
+                '%r has %d images, but the data set was made with %d; copy it or make it again.'
+                % (full.path, full.num_records, max(expected))
             )
 
     def _read_image(self, index, lod):
@@ -146,48 +96,35 @@ def _open_files(folder, resolution):
     """Open the record files of a folder: {lod: RecordFile} with lod 0 for certain."""
     if not os.path.isdir(folder):
         raise UserError(
-            'There is no data set folder %r; make it with dataset_tool.py or check '
-            '--data-dir and --dataset.' % folder
+            'There is no data set folder %r; make it with dataset_tool.py or check --data-dir and '
+            '--dataset.' % folder
         )
     paths = sorted(glob.glob(os.path.join(glob.escape(folder), '*.tfrecords')))
     if not paths:
-        raise UserError(
-            'There are no *.tfrecords files in %r; make them with dataset_tool.py.' % folder
-        )
+        text = 'There are no *.tfrecords files in %r; make them with dataset_tool.py.'
+        raise UserError(text % folder)
     by_side: Dict[int, RecordFile] = {}
     for path in paths:
         file = RecordFile(path)
-        channels, height, width = file.shape
-        if height != width or height & (height - 1) or height < 4 or channels not in (1, 3, 4):
-            raise UserError(
-                '%r has images of %d channels and %dx%d pixels; they must be square, '
-                'the side a power of two from 4, with 1, 3 or 4 channels.'
-                % (path, channels, width, height)
-            )
+        check_shape('The images in %r' % path, file.shape)
+        height = file.shape[1]
         if height in by_side:
-            raise UserError(
-                '%r and %r both have %dx%d images; a folder may hold one data set only.'
-                % (by_side[height].path, path, height, height)
-            )
+            text = '%r and %r both have %dx%d images; a folder may hold one data set only.'
+            raise UserError(text % (by_side[height].path, path, height, height))
         by_side[height] = file
     sides = sorted(by_side)
     largest = by_side[sides[-1]]
-    for side in sides:
-        if by_side[side].shape[0] != largest.shape[0]:
+    for file in by_side.values():
+        if file.shape[0] != largest.shape[0]:
             raise UserError(
-                '%r has images of %d channels, but %r of %d; all files of a data set '
-                'must hold the same images.'
-                % (by_side[side].path, by_side[side].shape[0], largest.path, largest.shape[0])
+                '%r has images of %d channels, but %r of %d; a folder may hold one data set only.'
+                % (file.path, file.shape[0], largest.path, largest.shape[0])
             )
     if resolution is None:
         resolution = sides[-1]
     if resolution not in by_side:
-        raise UserError(
-            'The data set %r has no %dx%d images; it has sides %s.'
-            % (folder, resolution, resolution, ', '.join(str(side) for side in sides))
-        )
-    return {
-        resolution.bit_length() - side.bit_length(): by_side[side]
-        for side in sides
-        if side <= resolution
-    }
+        found = ', '.join(map(str, sides))
+        text = 'The data set %r has no %dx%d images; it has sides %s.'
+        raise UserError(text % (folder, resolution, resolution, found))
+    log2 = resolution.bit_length()
+    return {log2 - side.bit_length(): by_side[side] for side in sides if side <= resolution}

@@ -17,7 +17,7 @@ from dnnlib import cli
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
 from training.data.side_file import update_side_file
-from training.data.tfrecords import RecordFile, serialize_image
+from training.data.tfrecords import RecordFile, check_shape, serialize_image
 
 MAX_IMAGES = 10**8
 _DATASET_SUFFIXES = ('.tfrecords', '.labels')
@@ -65,11 +65,9 @@ class TFRecordExporter:
             os.makedirs(self._temp_dir)
         if print_progress:
             print('Creating dataset "%s"' % tfrecord_dir)
+        is_hidden = None if print_progress else True  # None: where there is no terminal
         self._bar = tqdm(
-            total=expected_images,
-            unit='img',
-            miniters=progress_interval,
-            disable=None if print_progress else True,
+            total=expected_images, unit='img', miniters=progress_interval, disable=is_hidden
         )
 
     def __enter__(self) -> 'TFRecordExporter':
@@ -97,10 +95,8 @@ class TFRecordExporter:
             self._open_writers(*image.shape)
             self.shape = image.shape
         if image.shape != self.shape:
-            raise UserError(
-                'Image %d has shape %s, the first one %s; all must be alike.'
-                % (self.cur_images, list(image.shape), list(self.shape))
-            )
+            text = 'Image %d has shape %s, the first one %s; all must be alike.'
+            raise UserError(text % (self.cur_images, list(image.shape), list(self.shape)))
         with _writing_errors(self.tfrecord_dir):
             for level, writer in zip(image_levels(image), self._writers):
                 writer.write(serialize_image(level))
@@ -142,45 +138,37 @@ class TFRecordExporter:
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
     def _open_writers(self, channels, height, width):
-        if height != width or height & (height - 1) or height < 4 or channels not in (1, 3, 4):
-            raise UserError(
-                'Images have shape %s; they must be [C, R, R] with C 1, 3 or 4 and R a '
-                'power of two from 4.' % [channels, height, width]
-            )
+        check_shape('The images', (channels, height, width))
         with _writing_errors(self.tfrecord_dir):
             for log2 in range(height.bit_length() - 1, 1, -1):
-                name = '%s-r%02d.tfrecords' % (self._name, log2)
-                self._writers.append(
-                    tf.python_io.TFRecordWriter(os.fsencode(os.path.join(self._temp_dir, name)))
-                )
+                path = os.path.join(self._temp_dir, self._file_name(log2))
+                self._writers.append(tf.python_io.TFRecordWriter(os.fsencode(path)))
+
+    def _file_name(self, log2):
+        return '%s-r%02d.tfrecords' % (self._name, log2)
 
     def _install(self):
         """Move the finished folder to its place; an old data set leaves only then."""
         check_target(self.tfrecord_dir, self._force)
         with _writing_errors(self.tfrecord_dir):
+            old = self._hidden_name('old')
             if os.path.isdir(self.tfrecord_dir) and os.listdir(self.tfrecord_dir):
-                old = self._hidden_name('old')
                 os.rename(self.tfrecord_dir, old)
-                os.rename(self._temp_dir, self.tfrecord_dir)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.rename(self._temp_dir, self.tfrecord_dir)
+            os.rename(self._temp_dir, self.tfrecord_dir)
+            shutil.rmtree(old, ignore_errors=True)
 
     def _note_number(self):
         """Note the number of images, so that a file that is cut between two of them is found."""
         assert self.shape is not None
-        name = '%s-r%02d.tfrecords' % (self._name, self.shape[1].bit_length() - 1)
+        name = self._file_name(self.shape[1].bit_length() - 1)
         with RecordFile(os.path.join(self.tfrecord_dir, name)) as records:
-            update_side_file(
-                self.tfrecord_dir, num_images={records.first_checksum(): self.cur_images}
-            )
+            noted = {records.first_checksum(): self.cur_images}
+            update_side_file(self.tfrecord_dir, num_images=noted)
 
     def _hidden_name(self, suffix):
         """A new name beside the data set."""
-        return os.path.join(
-            os.path.dirname(self.tfrecord_dir),
-            '.%s.%s.%s' % (self._name, uuid.uuid4().hex[:12], suffix),
-        )
+        name = '.%s.%s.%s' % (self._name, uuid.uuid4().hex[:12], suffix)
+        return os.path.join(os.path.dirname(self.tfrecord_dir), name)
 
 
 def check_target(tfrecord_dir: str, force: bool = False) -> None:
@@ -195,15 +183,11 @@ def check_target(tfrecord_dir: str, force: bool = False) -> None:
     names = os.listdir(path)
     foreign = sorted(name for name in names if not name.endswith(_DATASET_SUFFIXES))
     if foreign:
-        raise UserError(
-            '%r holds other files (such as %r); name a new folder for the data set.'
-            % (tfrecord_dir, foreign[0])
-        )
+        text = '%r holds other files (such as %r); name a new folder for the data set.'
+        raise UserError(text % (tfrecord_dir, foreign[0]))
     if names and not force:
-        raise UserError(
-            '%r already holds a data set; use --force to replace it, or name another '
-            'folder.' % tfrecord_dir
-        )
+        text = '%r already holds a data set; use --force to replace it, or name another folder.'
+        raise UserError(text % tfrecord_dir)
 
 
 def check_space(tfrecord_dir: str, num_images: int, shape: Tuple[int, int, int]) -> None:
@@ -214,9 +198,8 @@ def check_space(tfrecord_dir: str, num_images: int, shape: Tuple[int, int, int])
 
 def _save_labels(file, labels):
     """Write what np.save would of float32 labels, part by part since all may be too many."""
-    np.lib.format.write_array_header_1_0(
-        file, dict(descr='<f4', fortran_order=False, shape=tuple(labels.shape))
-    )
+    header = dict(descr='<f4', fortran_order=False, shape=tuple(labels.shape))
+    np.lib.format.write_array_header_1_0(file, header)
     for begin in range(0, len(labels), _LABELS_AT_A_TIME):
         file.write(np.asarray(labels[begin : begin + _LABELS_AT_A_TIME], '<f4').tobytes())
 

@@ -46,13 +46,19 @@ def parse_image(payload: bytes) -> np.ndarray:
     shape = tuple(feature['shape'].int64_list.value)
     data = feature['data'].bytes_list.value
     if len(shape) != 3 or len(data) != 1:
-        raise ValueError(
-            "it needs 'shape' with 3 numbers and 'data' with 1 string, "
-            'it has %d and %d' % (len(shape), len(data))
-        )
+        text = "it needs 'shape' with 3 numbers and 'data' with 1 string, it has %d and %d"
+        raise ValueError(text % (len(shape), len(data)))
     if min(shape) < 1 or len(data[0]) != np.prod(shape, dtype=np.float64):
         raise ValueError('it has %d bytes of pixels for shape %s' % (len(data[0]), list(shape)))
     return np.frombuffer(data[0], np.uint8).reshape(shape)
+
+
+def check_shape(what: str, shape: Sequence[int]) -> None:
+    """Raise UserError unless images of this shape can be in a data set."""
+    channels, height, width = shape
+    if height != width or height & (height - 1) or height < 4 or channels not in (1, 3, 4):
+        text = '%s have shape %s; it must be [C, R, R], C 1, 3 or 4 and R a power of two from 4.'
+        raise UserError(text % (what, list(shape)))
 
 
 class RecordFile:
@@ -112,10 +118,8 @@ class RecordFile:
                     return np.frombuffer(payload, np.uint8, size, len(before)).reshape(self.shape)
         image = self._parse(index, payload)
         if image.shape != self.shape:
-            raise self._broken(
-                index,
-                'its image has shape %s, the first one %s' % (list(image.shape), list(self.shape)),
-            )
+            shapes = list(image.shape), list(self.shape)
+            raise self._broken(index, 'its image has shape %s, the first one %s' % shapes)
         return image
 
     def payload(self, index: int) -> bytes:
@@ -166,11 +170,8 @@ class RecordFile:
         if _masked_crc(record[:8]) != crc:
             raise self._broken(index, 'the checksum of its length is wrong', offset)
         if size is not None and length != size - _FRAME_SIZE:
-            raise self._broken(
-                index,
-                'it has %d bytes where %d were expected' % (length, size - _FRAME_SIZE),
-                offset,
-            )
+            lengths = length, size - _FRAME_SIZE
+            raise self._broken(index, 'it has %d bytes where %d were expected' % lengths, offset)
         return length
 
     def _record_size(self, index, offset):
@@ -208,10 +209,8 @@ class RecordFile:
     def _broken(self, index, reason, offset=None):
         if offset is None:
             offset = self._span(index)[0]
-        return UserError(
-            '%r: record %d at byte %d is broken: %s. Copy the file again from its '
-            'source or make the data set again.' % (self.path, index, offset, reason)
-        )
+        text = '%r: record %d at byte %d is broken: %s. Copy the file or make the data set again.'
+        return UserError(text % (self.path, index, offset, reason))
 
 
 def verify_file(path: str) -> Iterator[str]:
