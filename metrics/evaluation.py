@@ -189,25 +189,20 @@ class Evaluation:
             UserError: the data set has no such class.
         """
         indices = self._indices_of_class()
-        if self.reals_order == 'random':
-            return self.rng('order of reals', 0).permutation(indices)
-        return indices
+        is_random = self.reals_order == 'random'
+        return self.rng('order of reals', 0).permutation(indices) if is_random else indices
 
     def _indices_of_class(self):
         if self.class_index is None:
             return np.arange(self.dataset.num_images)
         classes = self._open_labels().class_numbers()
         if classes is None:
-            raise UserError(
-                'the labels of the data set %r are not one-hot, so it has no classes; '
-                'leave --class out' % self.dataset_name()
-            )
+            text = 'the labels of the data set %r are not one-hot; leave --class out'
+            raise UserError(text % self.dataset_name())
         found = np.flatnonzero(classes == self.class_index)
         if not len(found):
-            raise UserError(
-                'the data set %r has no images of class %d; choose another --class'
-                % (self.dataset_name(), self.class_index)
-            )
+            text = 'the data set %r has no images of class %d; choose another --class'
+            raise UserError(text % (self.dataset_name(), self.class_index))
         return found
 
     def _open_labels(self):

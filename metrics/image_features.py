@@ -35,7 +35,8 @@ class ImageFeatures:
         """
         passes: Dict[int, list] = {}
         for metric in metrics:
-            if not (self._is_computed(metric) or metric in self._impossible):
+            number = self._fakes.get(_address(metric), (None, 0))[1]
+            if number < metric.num_images and metric not in self._impossible:
                 passes.setdefault(metric.minibatch_per_gpu, []).append(metric)
         for minibatch, members in passes.items():
             self._generate(minibatch, members)
@@ -80,9 +81,6 @@ class ImageFeatures:
                     _save(path, found)
             self._reals[address] = found
         return self._reals[address]
-
-    def _is_computed(self, metric):
-        return self._fakes.get(_address(metric), (None, 0))[1] >= metric.num_images
 
     def _generate(self, minibatch, metrics):
         start, evaluation = time.time(), self._evaluation
@@ -182,9 +180,8 @@ def _digest(facts):
 def _check_fit(generator, dataset):
     if list(generator['shape']) != list(dataset.shape):
         raise UserError(
-            'the network makes images %s, those of the data set are %s [channels, '
-            'height, width]; choose the data set that it was trained on'
-            % (generator['shape'], dataset.shape)
+            'the network makes images %s, those of the data set are %s [channels, height, width]; '
+            'choose the data set that it was trained on' % (generator['shape'], dataset.shape)
         )
 
 

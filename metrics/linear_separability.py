@@ -72,10 +72,8 @@ class LS(MetricBase):
         logits = store.read('logits')[: self._num_samples].astype(np.float64)
         for name in ['z', 'w'] if space.space == 'w' else ['z']:
             points = store.read(name)[: self._num_samples]
-            entropies = [
-                attribute_entropy(points, column, self._num_keep, self._svm, self.evaluation.seed)
-                for column in logits.T
-            ]
+            options = self._num_keep, self._svm, self.evaluation.seed
+            entropies = [attribute_entropy(points, column, *options) for column in logits.T]
             self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
     def get_protocol(self) -> dict:

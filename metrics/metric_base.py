@@ -100,10 +100,9 @@ class MetricBase:
         label = self._label
         if len(label) > _LONGEST_LABEL:
             label = '...' + label[3 - _LONGEST_LABEL :]
-        line = '%-30s time %-12s' % (label, util.format_time(self._seconds))
-        for suffix, value, fmt in self._results:
-            line += ' %s%s %s' % (self.name, suffix, fmt % value)
-        return line.strip()
+        parts = ['%-30s time %-12s' % (label, util.format_time(self._seconds))]
+        parts += ['%s%s %s' % (self.name, suffix, fmt % x) for suffix, x, fmt in self._results]
+        return ' '.join(parts).strip()
 
     def update_autosummaries(self) -> None:
         """Report the last figures as Metrics/<name> of the training run."""
@@ -175,12 +174,9 @@ class FeatureMetric(MetricBase):
         self._from_features(reals, fakes)
 
     def get_protocol(self) -> dict:
-        numbers = dict(
-            num_samples=self.num_images, feature=self.feature.key, resize='by the feature network'
-        )
-        if self.needs_reals:
-            numbers['num_reals'] = self._num_reals
-        return numbers
+        facts = dict(num_reals=self._num_reals) if self.needs_reals else {}
+        resize = 'by the feature network'
+        return dict(facts, num_samples=self.num_images, feature=self.feature.key, resize=resize)
 
     def make_rng(self, purpose: str) -> np.random.RandomState:
         """A generator that depends on the seed, this kind of metric and a purpose."""

@@ -143,7 +143,7 @@ def save_metric_plot(path: str, series: Sequence[Series], metric: str) -> None:
     figure = plotting.new_figure(6.4, 4.0)
     axes = figure.add_subplot(1, 1, 1)
     for title, points in series:
-        kimg, values = [point.kimg for point in points], [point.value for point in points]
+        kimg, values, _ = zip(*points)
         axes.plot(kimg, values, marker='o', markersize=3, linewidth=1.2, label=title)
     axes.set_xlabel('training images (thousands)')
     axes.set_ylabel(metric)

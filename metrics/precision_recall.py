@@ -59,9 +59,11 @@ class DistanceBlock:
     def __init__(self, num_features: int, num_gpus: int = 1):
         self._rows = tf.placeholder(tf.float32, [None, num_features], 'rows')
         self._columns = tf.placeholder(tf.float32, [None, num_features], 'columns')
-        parts = _split(self._columns, num_gpus)
+        size = tf.shape(self._columns)[0]
+        limits = [size * i // num_gpus for i in range(num_gpus + 1)]
         blocks = []
-        for index, columns in enumerate(parts):
+        for index in range(num_gpus):
+            columns = self._columns[limits[index] : limits[index + 1]]
             with tf.device(engine.device(index)):
                 blocks.append(_squared_distances(self._rows, columns))
         self._distances = tf.concat(blocks, axis=1)
@@ -69,13 +71,6 @@ class DistanceBlock:
     def pairwise_distances(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Distances [rows of U, rows of V]."""
         return tflib.run(self._distances, {self._rows: U, self._columns: V})
-
-
-def _split(x, num_parts):
-    """Parts of about equal size along the first axis."""
-    size = tf.shape(x)[0]
-    limits = [size * i // num_parts for i in range(num_parts + 1)]
-    return [x[begin:end] for begin, end in zip(limits, limits[1:])]
 
 
 def _squared_distances(u, v):

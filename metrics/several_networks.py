@@ -27,10 +27,8 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
         with contextlib.closing(dataset):
             _check_data(group, dataset.shape, dataset.num_images)
     elif need_reals:
-        raise UserError(
-            '%s needs real images, and no training run tells which; name the data '
-            'set by --dataset' % need_reals[0].name
-        )
+        text = '%s needs real images, and no training run tells which; name a data set by --dataset'
+        raise UserError(text % need_reals[0].name)
     if work['class_index'] is None:
         return
     names = ('data_dir', 'dataset_args', 'class_index', 'trust_network_code')
