@@ -175,7 +175,7 @@ def existing_dir(path: str) -> str:
 
 def check_writable_dir(path: str) -> None:
     """Raise UserError unless files can be made in a folder, or the folder itself can be made."""
-    folder = _existing_parent(path)
+    folder = existing_parent(path)
     if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
         raise UserError('cannot write to %s; choose a folder that you may write to' % path)
 
@@ -191,14 +191,15 @@ def check_space(
     """
     if number > most:
         raise UserError('these are %d %s; there may be %d at a time' % (number, what, most))
-    folder = _existing_parent(folder)
+    folder = existing_parent(folder)
     total, _, free = shutil.disk_usage(folder)
     if num_bytes > free and total:  # some network disks tell nothing
         text = '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
         raise UserError(text % (number, what, num_bytes / 2**30, folder, free / 2**30))
 
 
-def _existing_parent(path):
+def existing_parent(path: str) -> str:
+    """The folder itself, or the nearest one above it that exists."""
     folder = os.path.abspath(os.path.expanduser(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
