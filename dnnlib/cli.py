@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, 
 
 import dnnlib
 
+from . import plain_data
 from .files import UserError
 from .names import plain_name
 
@@ -207,23 +208,14 @@ def existing_parent(path: str) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Plain data of JSON, with whole numbers as keys again, which JSON makes text of.
-
-    Raises:
-        ValueError: it is no JSON, or has a number that is nan or infinite.
-    """
+    """Plain data of JSON, see `plain_data.from_json`; ValueError if a number is not finite."""
 
     def finite(literal):
         if math.isfinite(float(literal)):
             return float(literal)
         raise ValueError('%s is no finite number' % literal)
 
-    def with_numbers(pairs):
-        return {int(key) if key.isdecimal() else key: value for key, value in pairs}
-
-    return json.loads(
-        text, object_pairs_hook=with_numbers, parse_float=finite, parse_constant=finite
-    )
+    return plain_data.from_json(text, parse_float=finite, parse_constant=finite)
 
 
 def setting(text: str) -> Tuple[str, Any]:
