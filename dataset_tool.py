@@ -122,17 +122,9 @@ _COMMANDS = [
         ],
         'datasets/mnistrgb my/mnist',
     ),
+    _command(create_cifar10, 'make a data set of CIFAR-10', [_FORCE], 'datasets/cifar my/cifar-10'),
     _command(
-        create_cifar10,
-        'make a data set of CIFAR-10',
-        [_FORCE],
-        'datasets/cifar my/cifar-10-batches-py',
-    ),
-    _command(
-        create_cifar100,
-        'make a data set of CIFAR-100',
-        [_FORCE],
-        'datasets/cifar my/cifar-100-python',
+        create_cifar100, 'make a data set of CIFAR-100', [_FORCE], 'datasets/cifar my/cifar-100'
     ),
     _command(create_svhn, 'make a data set of SVHN', [_FORCE], 'datasets/svhn my/svhn'),
     _command(

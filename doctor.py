@@ -18,7 +18,7 @@ import numpy as np
 
 import dnnlib
 from dnnlib import flags, native_build
-from dnnlib.cli import run_cli
+from dnnlib.cli import existing_parent, run_cli
 from dnnlib.download import cache_dir
 from dnnlib.util import TEXT
 
@@ -91,13 +91,11 @@ def check_hardware() -> Iterator[Verdict]:
 
 def check_compilers() -> Iterator[Verdict]:
     """The compilers that build custom ops."""
-    for command, pattern, need in [
-        ('g++', r'\d+\.\d+[.\d]*$', 'C++ kernels'),
-        ('nvcc', r'V\d+[.\d]*', 'CUDA kernels'),
-    ]:
+    compilers = [('g++', r'\d+\.\d+[.\d]*$', 'C++'), ('nvcc', r'V\d+[.\d]*', 'CUDA')]
+    for command, pattern, language in compilers:
         output = _output([command, '--version'])
         if output is None:
-            yield ok('%s: not found; only needed to build %s' % (command, need))
+            yield ok('%s: not found; only needed to build %s kernels' % (command, language))
             continue
         version = re.search(pattern, output, re.MULTILINE)
         yield ok('%s %s' % (command, version.group(0).lstrip('V') if version else '(no version)'))
@@ -132,14 +130,9 @@ def check_custom_ops() -> Iterator[Verdict]:
 
 def check_caches() -> Iterator[Verdict]:
     """Where downloads and compiled ops are kept, and whether they can be."""
-    for what, folder, verdict in [
-        ('downloads', cache_dir(), fail),
-        ('compiled ops', native_build.cache_dir(), warn),
-    ]:
-        path = os.path.abspath(folder)
-        nearest = path
-        while not os.path.exists(nearest):
-            nearest = os.path.dirname(nearest)
+    caches = [('downloads', cache_dir(), fail), ('compiled ops', native_build.cache_dir(), warn)]
+    for what, folder, verdict in caches:
+        path, nearest = os.path.abspath(folder), existing_parent(folder)
         if os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK):
             yield ok('%s are kept in %s' % (what, path))
         else:

@@ -27,14 +27,8 @@ _PREFIX = 'gdrive:networks/'
 
 def _published_paths():
     """File names of official StyleGAN2: systems by data set, and table 2 of the paper."""
-    for data, systems in [
-        ('car', 'abcdef'),
-        ('cat', 'af'),
-        ('church', 'af'),
-        ('ffhq', 'abcdef'),
-        ('horse', 'af'),
-    ]:
-        for system in systems:
+    for data in ['car', 'cat', 'church', 'ffhq', 'horse']:
+        for system in 'abcdef' if data in ('car', 'ffhq') else 'af':
             yield 'stylegan2-%s-config-%s.pkl' % (data, system)
     architectures = ['orig', 'resnet', 'skip']
     for names in itertools.product(['car', 'ffhq'], architectures, architectures):
@@ -66,10 +60,8 @@ def open_network_file(path_or_gdrive_path: str, is_trusted: bool = False):
     """
     if path_or_gdrive_path.startswith('gdrive:') and path_or_gdrive_path not in gdrive_urls:
         similar = difflib.get_close_matches(path_or_gdrive_path, gdrive_urls, cutoff=0)
-        raise UserError(
-            '%r is not a published network; did you mean %s? (pretrained_networks.py '
-            '--help lists all)' % (path_or_gdrive_path, ' or '.join(similar))
-        )
+        text = '%r is not a published network; did you mean %s? (see pretrained_networks.py --help)'
+        raise UserError(text % (path_or_gdrive_path, ' or '.join(similar)))
     return misc.open_file_or_url(get_path_or_url(path_or_gdrive_path), is_trusted)
 
 
@@ -183,10 +175,8 @@ def _lines(key, record):
     width = max([len(name) for name in record.variables] or [0])
     total = sum(value.size for value in record.variables.values())
     lines.append('  variables: %d with %d numbers' % (len(record.variables), total))
-    lines += [
-        '    %-*s  %-8s %s' % (width, name, value.dtype, list(value.shape))
-        for name, value in record.variables.items()
-    ]
+    for name, value in record.variables.items():
+        lines.append('    %-*s  %-8s %s' % (width, name, value.dtype, list(value.shape)))
     for name, component in record.components.items():
         lines += _lines('%s.%s' % (key, name), component)
     if record.components:
@@ -195,10 +185,8 @@ def _lines(key, record):
 
 
 def _total(record):
-    return int(
-        sum(np.size(value) for value in record.variables.values())
-        + sum(_total(component) for component in record.components.values())
-    )
+    own = sum(map(np.size, record.variables.values()))
+    return int(own + sum(map(_total, record.components.values())))
 
 
 def export_weights(network: str, file: str) -> None:
@@ -227,7 +215,7 @@ _COMMANDS = [
         'print what is inside of a file, without running anything of it',
         [
             flag('file', str, _SOURCE),
-            flag('--build', bool, 'also build the networks, to see whether local code fits them'),
+            flag('--build', bool, 'also build them, to see whether local code fits'),
         ],
         'gdrive:networks/stylegan2-ffhq-config-f.pkl',
     ),
@@ -251,9 +239,8 @@ _COMMANDS = [
 def main(argv: Optional[List[str]] = None) -> Any:
     """Parse and run the sub-command."""
     published = '\n\npublished networks:\n  ' + '\n  '.join(gdrive_urls)
-    command, options = parse_command(
-        'pretrained_networks.py', 'Look into and convert network files.', _COMMANDS, argv, published
-    )
+    about = 'pretrained_networks.py', 'Look into and convert network files.'
+    command, options = parse_command(*about, _COMMANDS, argv, published)
     return command.function(**options)
 
 

@@ -44,9 +44,8 @@ METHODS: Dict[str, Dict[str, Any]] = {
 }
 
 # Other attributes that, beside network and target, decide on a result.
-_OTHER_SETTINGS = (
-    'method num_steps dlatent_avg_samples alpha_learning_rate regularize_noise_weight class_index'
-).split()
+_OTHER_SETTINGS = ['method', 'num_steps', 'dlatent_avg_samples', 'alpha_learning_rate']
+_OTHER_SETTINGS += ['regularize_noise_weight', 'class_index']
 
 
 class Projector:
@@ -183,20 +182,17 @@ class Projector:
         # Noise of the schedule, on top of the latents; zero unless fed.
         self._offset = tf.placeholder_with_default(tf.zeros(shape), shape)
         self._stored_noises = anatomy.noise_inputs(self._Gs)
-        self._noises = [
-            _variable('noise%d' % i, [size] + var.shape.as_list()[1:])
-            for i, var in enumerate(self._stored_noises)
-        ]
-        self._alpha_powers: Any = (
-            _variable('alpha_powers', [size, num_alphas]) if self.optimize_alpha else None
-        )
+        shapes = [[size] + var.shape.as_list()[1:] for var in self._stored_noises]
+        self._noises = [_variable('noise%d' % i, shape) for i, shape in enumerate(shapes)]
+        self._alpha_powers: Any = None
+        if self.optimize_alpha:
+            self._alpha_powers = _variable('alpha_powers', [size, num_alphas])
         self._targets = _variable('target', [size] + self._Gs.output_shape[1:])
 
     def _build_images(self):
         self._latents = self._points + self._offset
-        self._images = arithmetic.images_at(
-            self._Gs, str(self.space), self._latents, self._noises, self._alpha_powers
-        )
+        inputs = self._latents, self._noises, self._alpha_powers
+        self._images = arithmetic.images_at(self._Gs, str(self.space), *inputs)
 
     def _build_losses(self):
         """Losses by name, [N] each."""
@@ -205,9 +201,9 @@ class Projector:
         if self.vgg16_weights is not None:
             weights = vgg16.load_weights(self.vgg16_weights)
             self._features = vgg16.features(limit_size(self._images), weights)
-            self._target_features = targets = [
-                _variable('target_features', feature.shape.as_list()) for feature in self._features
-            ]
+            shapes = [feature.shape.as_list() for feature in self._features]
+            targets = [_variable('target_features', shape) for shape in shapes]
+            self._target_features = targets
             self._losses['perceptual'] = arithmetic.perceptual_distance(self._features, targets)
         if self.lambda_lpips:
             net = feature_nets.load(feature_nets.LPIPS, self.feature_nets_dir)
@@ -216,9 +212,8 @@ class Projector:
         losses = self._losses
         weights = {name: getattr(self, 'lambda_' + name) for name in losses}
         self._dist = tf.add_n([weights[name] * losses[name] for name in losses if weights[name]])
-        self._watched = {
-            name: loss for name, loss in losses.items() if weights[name] or name == 'mse'
-        }
+        watched = [name for name in losses if weights[name] or name == 'mse']
+        self._watched = {name: losses[name] for name in watched}
 
     def _build_step(self):
         """The op of a step of Adam, one after the other for what has another learning rate."""
@@ -280,10 +275,8 @@ class Projector:
             noises = self._first_noises()
         for optimizer in self._optimizers:
             tflib.run([var.initializer for var in optimizer.variables()])
-        values = {
-            self._targets: self._fill(targets),
-            self._points: np.broadcast_to(self._mean, self._points.shape.as_list()),
-        }
+        first = np.broadcast_to(self._mean, self._points.shape.as_list())
+        values = {self._targets: self._fill(targets), self._points: first}
         values.update((var, self._fill(value)) for var, value in zip(self._noises, noises))
         if self.optimize_alpha:
             values[self._alpha_powers] = np.ones(self._alpha_powers.shape.as_list())
@@ -373,9 +366,8 @@ class Projector:
 
     def get_curves(self) -> Dict[str, np.ndarray]:
         """Losses as they were before each step so far: [N, steps] each."""
-        return {
-            name: np.transpose(values)[: self._num_images] for name, values in self._curves.items()
-        }
+        number = self._num_images
+        return {name: np.transpose(values)[:number] for name, values in self._curves.items()}
 
     def get_distances(self) -> np.ndarray:
         """Squared distance of the latents from the mean, over all layers: [N]."""

@@ -23,9 +23,7 @@ _COUNT = number(int, 1, 1000000)
 _RATE = number(float, 0, 1e6, above=True)
 _WEIGHT = number(float, 0, 1e9)
 _RATES = ', '.join('%s %g' % (name, METHODS[name]['initial_learning_rate']) for name in METHODS)
-_SPACE_HELP = (
-    'w: one w for all layers; wplus: one for each; z: of networks without w (default: by --method)'
-)
+_SPACE_HELP = 'w: one for all layers; wplus: one each; z: if there is no w (default: by --method)'
 _RATE_HELP = 'for latents and noise (default: %s)' % _RATES
 # Flags that set attributes of the projector.
 _ATTRIBUTES = [

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, 
 
 import dnnlib
 
+from . import plain_data
 from .files import UserError
 from .names import plain_name
 
@@ -175,7 +176,7 @@ def existing_dir(path: str) -> str:
 
 def check_writable_dir(path: str) -> None:
     """Raise UserError unless files can be made in a folder, or the folder itself can be made."""
-    folder = _existing_parent(path)
+    folder = existing_parent(path)
     if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
         raise UserError('cannot write to %s; choose a folder that you may write to' % path)
 
@@ -191,14 +192,15 @@ def check_space(
     """
     if number > most:
         raise UserError('these are %d %s; there may be %d at a time' % (number, what, most))
-    folder = _existing_parent(folder)
+    folder = existing_parent(folder)
     total, _, free = shutil.disk_usage(folder)
     if num_bytes > free and total:  # some network disks tell nothing
         text = '%d %s need about %.3g GiB; %s has %.3g GiB free; make fewer, or choose another disk'
         raise UserError(text % (number, what, num_bytes / 2**30, folder, free / 2**30))
 
 
-def _existing_parent(path):
+def existing_parent(path: str) -> str:
+    """The folder itself, or the nearest one above it that exists."""
     folder = os.path.abspath(os.path.expanduser(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
@@ -206,23 +208,14 @@ def _existing_parent(path):
 
 
 def parse_json(text: str) -> Any:
-    """Plain data of JSON, with whole numbers as keys again, which JSON makes text of.
-
-    Raises:
-        ValueError: it is no JSON, or has a number that is nan or infinite.
-    """
+    """Plain data of JSON, see `plain_data.from_json`; ValueError if a number is not finite."""
 
     def finite(literal):
         if math.isfinite(float(literal)):
             return float(literal)
         raise ValueError('%s is no finite number' % literal)
 
-    def with_numbers(pairs):
-        return {int(key) if key.isdecimal() else key: value for key, value in pairs}
-
-    return json.loads(
-        text, object_pairs_hook=with_numbers, parse_float=finite, parse_constant=finite
-    )
+    return plain_data.from_json(text, parse_float=finite, parse_constant=finite)
 
 
 def setting(text: str) -> Tuple[str, Any]:

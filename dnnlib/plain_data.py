@@ -62,8 +62,11 @@ def _as_json(value):
     return vars(value) if hasattr(value, '__dict__') and not callable(value) else str(value)
 
 
-def from_json(text: str) -> Any:
+def from_json(text: str, **parsers: Any) -> Any:
     """Read JSON. Objects whose keys are all whole numbers get numbers as keys, which JSON lacks.
+
+    Args:
+        **parsers: of `json.loads`, for floating-point numbers and constants.
 
     Raises:
         ValueError: no JSON, nested too deep, or too long.
@@ -71,7 +74,8 @@ def from_json(text: str) -> Any:
     if len(text) > _MAX_JSON:
         raise ValueError('it has more than %d characters' % _MAX_JSON)
     try:
-        return json.loads(text, object_pairs_hook=_with_numbers, parse_int=_whole_number)
+        hooks = dict(parsers, object_pairs_hook=_with_numbers, parse_int=_whole_number)
+        return json.loads(text, **hooks)
     except RecursionError:
         raise ValueError('it is nested too deep')
 

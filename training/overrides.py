@@ -20,49 +20,35 @@ from training.schedule import check_minibatches
 from training.training_loop import training_loop
 
 _COUNT = number(int, 1, 1 << 20)
+_WIDTH = number(int, 1, 1 << 14)
+_TICKS = number(int, 0, 1 << 20)
 _KIMG = number(float, 0, 1e9)
 _LRATE = number(float, 0, 1e3)
 _SEED = number(int, 0, MAX_SEED)
+_TICK_KIMG = number(float, 0, 1e6, above=True)
 # What options may be, by dotted names; of a '_dict' every value.
 BOUNDS = {
-    'total_kimg': _KIMG,
-    'resume_kimg': _KIMG,
+    **dict.fromkeys(['total_kimg', 'resume_kimg', 'G_smoothing_kimg'], _KIMG),
     'resume_time': number(float, 0, 1e12),
-    'G_smoothing_kimg': _KIMG,
-    'minibatch_repeats': _COUNT,
-    'G_repeats': _COUNT,
-    'G_reg_interval': _COUNT,
-    'D_reg_interval': _COUNT,
-    'image_snapshot_ticks': number(int, 0, 1 << 20),
-    'network_snapshot_ticks': number(int, 0, 1 << 20),
-    'G_args.fmap_base': _COUNT,
-    'D_args.fmap_base': _COUNT,
-    'G_args.fmap_max': number(int, 1, 1 << 14),
-    'D_args.fmap_max': number(int, 1, 1 << 14),
-    'G_args.latent_size': number(int, 1, 1 << 14),
-    'G_args.dlatent_size': number(int, 1, 1 << 14),
-    'G_args.mapping_fmaps': number(int, 1, 1 << 14),
+    **dict.fromkeys(['minibatch_repeats', 'G_repeats', 'G_reg_interval', 'D_reg_interval'], _COUNT),
+    **dict.fromkeys(['image_snapshot_ticks', 'network_snapshot_ticks'], _TICKS),
+    **dict.fromkeys(['G_args.fmap_base', 'D_args.fmap_base'], _COUNT),
+    **dict.fromkeys(['G_args.fmap_max', 'D_args.fmap_max'], _WIDTH),
+    **dict.fromkeys(['G_args.latent_size', 'G_args.dlatent_size', 'G_args.mapping_fmaps'], _WIDTH),
     'G_args.mapping_layers': number(int, 0, 128),
     'D_args.mbstd_group_size': number(int, 0, 1 << 20),
-    'D_args.mbstd_num_features': number(int, 1, 1 << 14),
+    'D_args.mbstd_num_features': _WIDTH,
     'D_loss_args.gamma': number(float, 0, 1e9),
-    'sched_args.minibatch_size_base': _COUNT,
-    'sched_args.minibatch_size_dict': _COUNT,
-    'sched_args.minibatch_gpu_base': _COUNT,
-    'sched_args.minibatch_gpu_dict': _COUNT,
-    'sched_args.G_lrate_base': _LRATE,
-    'sched_args.G_lrate_dict': _LRATE,
-    'sched_args.D_lrate_base': _LRATE,
-    'sched_args.D_lrate_dict': _LRATE,
-    'sched_args.lrate_rampup_kimg': _KIMG,
+    **dict.fromkeys(['sched_args.minibatch_size_base', 'sched_args.minibatch_size_dict'], _COUNT),
+    **dict.fromkeys(['sched_args.minibatch_gpu_base', 'sched_args.minibatch_gpu_dict'], _COUNT),
+    **dict.fromkeys(['sched_args.G_lrate_base', 'sched_args.G_lrate_dict'], _LRATE),
+    **dict.fromkeys(['sched_args.D_lrate_base', 'sched_args.D_lrate_dict'], _LRATE),
+    **dict.fromkeys(['sched_args.tick_kimg_base', 'sched_args.tick_kimg_dict'], _TICK_KIMG),
     'sched_args.lod_initial_resolution': number(int, 4, 1 << 14),
-    'sched_args.lod_training_kimg': _KIMG,
-    'sched_args.lod_transition_kimg': _KIMG,
-    'sched_args.tick_kimg_base': number(float, 0, 1e6, above=True),
-    'sched_args.tick_kimg_dict': number(float, 0, 1e6, above=True),
+    'sched_args.lrate_rampup_kimg': _KIMG,
+    **dict.fromkeys(['sched_args.lod_training_kimg', 'sched_args.lod_transition_kimg'], _KIMG),
     'dataset_args.seed': _SEED,
-    'tf_config.rnd.np_random_seed': _SEED,
-    'tf_config.rnd.tf_random_seed': _SEED,
+    **dict.fromkeys(['tf_config.rnd.np_random_seed', 'tf_config.rnd.tf_random_seed'], _SEED),
 }
 _KINDS: List[Tuple[Any, str]] = [(bool, 'true or false'), ((int, float), 'a number')]
 _KINDS += [(str, 'text'), (dict, 'a group'), ((list, tuple), 'a list')]

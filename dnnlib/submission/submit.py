@@ -141,10 +141,8 @@ def submit_run(
     if not config.num_gpus:
         raise RuntimeError('num_gpus is %r; it must be at least 1' % (config.num_gpus,))
     if not _RUN_DESC_PATTERN.fullmatch(config.run_desc):
-        text = (
-            'The run description %r may only have letters, digits, "_", "." and "-"; rename what '
-        )
-        raise UserError(text % config.run_desc + 'it is made of (dataset, configuration).')
+        text = 'The run description %r may only have letters, digits, "_", "." and "-"; %s.'
+        raise UserError(text % (config.run_desc, 'rename its dataset or configuration'))
     if config.user_name is None:
         config.user_name = get_user_name()
     config.run_func_name = run_func_name

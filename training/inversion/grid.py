@@ -31,10 +31,8 @@ def common_names(runs: Sequence[Tuple[str, List[Any]]]) -> List[str]:
     for name in names:
         for (folder, _), found in zip(runs, by_name):
             if not np.array_equal(found[name].target, by_name[0][name].target):
-                raise UserError(
-                    '%s in %r is another image than in %r; choose runs of the same '
-                    'images' % (name, folder, runs[0][0])
-                )
+                text = '%s in %r is another image than in %r; choose runs of the same images'
+                raise UserError(text % (name, folder, runs[0][0]))
     return names
 
 
@@ -45,9 +43,8 @@ def make_grid(columns: Sequence[Tuple[str, Sequence[np.ndarray]]]) -> Image.Imag
         columns: title and images [C, H, W] in [-1, 1], as many in each.
     """
     images = [image for row in zip(*[column for _, column in columns]) for image in row]
-    grid = convert_to_pil_image(
-        create_image_grid(np.stack(images), (len(columns), len(columns[0][1]))), [-1, 1]
-    ).convert('RGB')
+    size = len(columns), len(columns[0][1])
+    grid = convert_to_pil_image(create_image_grid(np.stack(images), size), [-1, 1]).convert('RGB')
     side = images[0].shape[2]
     factor = _cell(images[0]) // side
     grid = grid.resize((grid.width * factor, grid.height * factor), Image.NEAREST)

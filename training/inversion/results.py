@@ -47,12 +47,9 @@ def save_projection(
         target: [C, H, W] in [-1, 1].
         settings, figures: plain data. curves: losses [steps] by name.
     """
-    arrays = {
-        'latents': dlatents,
-        'target': target,
-        'settings': records.to_json(settings, path),
-        'figures': records.to_json(figures, path),
-    }
+    texts = dict(settings=settings, figures=figures)
+    arrays = {name: records.to_json(value, path) for name, value in texts.items()}
+    arrays.update(latents=dlatents, target=target)
     if alpha_powers is not None:
         arrays['alpha_powers'] = alpha_powers
     arrays.update(('noise%d' % index, noise) for index, noise in enumerate(noises))
@@ -76,6 +73,7 @@ def load_projection(path: str) -> EasyDict:
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as file:
             noises = sum(bool(re.match(r'noise\d+$', key)) for key in file.files)
+            curves = [key for key in file.files if key.startswith('curve_')]
             result = EasyDict(
                 name=os.path.splitext(os.path.basename(path))[0],
                 dlatents=file['latents'],
@@ -84,11 +82,7 @@ def load_projection(path: str) -> EasyDict:
                 alpha_powers=file['alpha_powers'] if 'alpha_powers' in file.files else None,
                 settings=plain_data.from_json(str(file['settings'])),
                 figures=plain_data.from_json(str(file['figures'])),
-                curves={
-                    key[len('curve_') :]: file[key]
-                    for key in file.files
-                    if key.startswith('curve_')
-                },
+                curves={key[len('curve_') :]: file[key] for key in curves},
             )
         _check(result)
         return result
@@ -103,10 +97,9 @@ def _check(result):
     if not all(array.dtype.kind == 'f' and array.ndim in ranks for array, ranks in arrays):
         raise ValueError('an array has another type or shape')
     settings, figures = result.settings, result.figures
-    if not isinstance(settings, dict) or not all(
-        isinstance(settings.get(name), kind) for name, kind in _SETTINGS.items()
-    ):
-        raise ValueError('settings lack ' + ', '.join(_SETTINGS))
+    for name, kind in _SETTINGS.items():
+        if not (isinstance(settings, dict) and isinstance(settings.get(name), kind)):
+            raise ValueError('settings lack ' + name)
     if not isinstance(figures, dict) or not all(map(_is_plain_figure, figures.values())):
         raise ValueError('figures are no numbers by name')
 
@@ -122,10 +115,8 @@ def load_run(run_dir: str) -> List[EasyDict]:
     pattern = os.path.join(glob.escape(os.path.expanduser(run_dir)), '*.npz')
     found = [load_projection(path) for path in sorted(glob.glob(pattern))]
     if not found:
-        raise UserError(
-            'there is no projected image (*.npz) in %r; choose the folder of a run of '
-            'run_projector.py' % run_dir
-        )
+        advice = 'choose the folder of a run of run_projector.py'
+        raise UserError('there is no projected image (*.npz) in %r; %s' % (run_dir, advice))
     return found
 
 
@@ -178,14 +169,11 @@ def network_of(result: EasyDict, network: Optional[str] = None) -> str:
     """
     path = network or result.settings['network']
     if network is None and not util.is_url(path) and not os.path.isfile(path):
-        raise UserError(
-            'the network of %s is no longer at %s; name it by --network' % (result.name, path)
-        )
+        text = 'the network of %s is no longer at %s; name it by --network'
+        raise UserError(text % (result.name, path))
     if file_sha256(path) != result.settings['network_sha256']:
-        raise UserError(
-            '%s is not the network that %s was projected into (%s then)'
-            % (path, result.name, result.settings['network'])
-        )
+        text = '%s is not the network that %s was projected into (%s then)'
+        raise UserError(text % (path, result.name, result.settings['network']))
     return path
 
 
@@ -217,10 +205,8 @@ def shapes_in(Gs: Network, like: EasyDict) -> _Shapes:
     have = [list(array.shape) for array in arrays]
     want = [shapes.latents] + shapes.noises + shapes.alpha_powers
     if have != want:
-        raise UserError(
-            'the projection does not fit the network %r: its arrays are %s, the '
-            'network takes %s' % (Gs.name, have, want)
-        )
+        text = 'the projection does not fit the network %r: its arrays are %s, the network takes %s'
+        raise UserError(text % (Gs.name, have, want))
     return shapes
 
 
@@ -240,9 +226,8 @@ class Renderer:
             self._latents = tf.placeholder(tf.float32, [1] + shape)
             self._noises = [tf.placeholder(tf.float32, [1] + shape) for shape in noise_shapes]
             self._alpha_powers = tf.placeholder(tf.float32, [1] + t_shapes[0]) if t_shapes else None
-            self._images = arithmetic.images_at(
-                Gs, space, self._latents, self._noises, self._alpha_powers
-            )
+            inputs = self._latents, self._noises, self._alpha_powers
+            self._images = arithmetic.images_at(Gs, space, *inputs)
 
     def render(self, result: EasyDict) -> np.ndarray:
         """Image float32 [C, H, W], nominally in [-1, 1]."""
@@ -272,18 +257,16 @@ def take_over(
     done: Dict[str, EasyDict] = {}
     pattern = os.path.join(glob.escape(os.path.expanduser(result_dir)), '[0-9]*-' + run_desc)
     for folder in sorted(glob.glob(pattern), reverse=True):
-        if os.path.exists(os.path.join(folder, '_finished.txt')) or os.path.samefile(
-            folder, run_dir
-        ):
+        is_finished = os.path.exists(os.path.join(folder, '_finished.txt'))
+        if is_finished or os.path.samefile(folder, run_dir):
             continue
         for name in sorted(set(targets) - set(done)):
             path = os.path.join(folder, name + '.npz')
             if not os.path.exists(path):
                 continue
             result = load_projection(path)
-            if _relevant(result.settings) == _relevant(settings) and np.array_equal(
-                result.target, targets[name]
-            ):
+            is_target = np.array_equal(result.target, targets[name])
+            if is_target and _relevant(result.settings) == _relevant(settings):
                 _copy(folder, run_dir, name)
                 done[name] = result
                 print('%s: taken from %s, which was stopped.' % (name, folder))
@@ -299,7 +282,6 @@ def _copy(source, target, name):
     """Copy the files of an image; the .npz, which says that it is finished, comes last."""
     pattern = re.compile(re.escape(name) + _PICTURES)
     for file_name in sorted(filter(pattern.fullmatch, os.listdir(source))) + [name + '.npz']:
-        with open(os.path.join(source, file_name), 'rb') as file, atomic_write(
-            os.path.join(target, file_name)
-        ) as copy:
-            copy.write(file.read())
+        with open(os.path.join(source, file_name), 'rb') as file:
+            with atomic_write(os.path.join(target, file_name)) as copy:
+                copy.write(file.read())

@@ -76,10 +76,9 @@ def real_images(
     if dataset is not None:
         dataset_args = dict(tfrecord_dir=dataset)
     if dataset_args is None:
-        raise UserError(
-            'no training run tells which images the network was trained on; name the data set '
-            'by --dataset, or image files by --images'
-        )
+        advice = 'name the data set by --dataset, or image files by --images'
+        text = 'no training run tells which images the network was trained on; %s'
+        raise UserError(text % advice)
     return dict(
         kind='dataset',
         dataset_args=dict(dataset_args),
@@ -120,24 +119,18 @@ def from_dataset(
     Gs: Network, data_dir: str, dataset_args: Dict[str, Any], num_images: int
 ) -> List[Target]:
     """The first images of a data set, in file order."""
-    reals = load_dataset(
-        data_dir=data_dir, **dict(dataset_args, max_label_size=0, shuffle_mb=0, repeat=False)
-    )
+    options = dict(dataset_args, max_label_size=0, shuffle_mb=0, repeat=False)
+    reals = load_dataset(data_dir=data_dir, **options)
     try:
         if reals.shape != Gs.output_shape[1:]:
-            raise UserError(
-                'the images of the data set are %s, those of the network %s; choose '
-                'another --dataset' % (_in_words(reals.shape), _in_words(Gs.output_shape[1:]))
-            )
+            shapes = _in_words(reals.shape), _in_words(Gs.output_shape[1:])
+            text = 'the images of the data set are %s, those of the network %s; '
+            raise UserError(text % shapes + 'choose another --dataset')
         if num_images > reals.num_images:
-            raise UserError(
-                '--num-images is %d, but the data set has %d images'
-                % (num_images, reals.num_images)
-            )
-        return [
-            Target('image%04d' % i, str(i), 'image %d/%d', _to_float(reals.get_image(i)), None)
-            for i in range(num_images)
-        ]
+            text = '--num-images is %d, but the data set has %d images'
+            raise UserError(text % (num_images, reals.num_images))
+        images = enumerate(map(_to_float, map(reals.get_image, range(num_images))))
+        return [Target('image%04d' % i, str(i), 'image %d/%d', x, None) for i, x in images]
     finally:
         reals.close()
 
@@ -188,15 +181,11 @@ def _check_image(files, index, options, resolution, colours):
     """Raise UnusableImage unless the network can make such an image."""
     image = files.open(index, options)
     if image.size != (resolution, resolution):
-        raise UnusableImage(
-            'is %dx%d pixels, the network makes %dx%d; --fit cuts out the middle '
-            'and resizes it' % (image.size + (resolution, resolution))
-        )
+        text = 'is %dx%d pixels, the network makes %dx%d; --fit cuts out the middle and resizes it'
+        raise UnusableImage(text % (image.size + (resolution, resolution)))
     if image.mode != CONVERSIONS[colours]:
-        raise UnusableImage(
-            'is an image of mode %s, the network makes %s; --fit converts it'
-            % (image.mode, CONVERSIONS[colours])
-        )
+        text = 'is an image of mode %s, the network makes %s; --fit converts it'
+        raise UnusableImage(text % (image.mode, CONVERSIONS[colours]))
 
 
 def read_hard_cases(path: str, targets: Sequence[Target]) -> List[str]:
@@ -211,10 +200,8 @@ def read_hard_cases(path: str, targets: Sequence[Target]) -> List[str]:
     names = {key: target.name for target in targets for key in (target.name, target.source)}
     for line in filter(None, lines):
         if line not in names:
-            raise UserError(
-                '--hard-cases names %r, which is not among the %d images (%s, ...)'
-                % (line, len(targets), targets[0].name)
-            )
+            text = '--hard-cases names %r, which is not among the %d images (%s, ...)'
+            raise UserError(text % (line, len(targets), targets[0].name))
     hard = {names[line] for line in lines if line}
     return [target.name for target in targets if target.name in hard]
 

@@ -229,9 +229,7 @@ class Generator:
         """One graph for all ways in: w can be fed, and so can noise in place of the stored one."""
         if self._graph is None:
             if self._ignores_noise:
-                text = (
-                    'Warning: the code of network %r cannot be given noise; --noise has no effect.'
-                )
+                text = 'Warning: the code of network %r takes no noise; --noise has no effect.'
                 print(text % self._Gs.name)
             with tf.name_scope('Generate') as scope, tf.device(engine.device(0)):
                 shapes = [[None] + shape[1:] for shape in self._Gs.input_shapes]
