@@ -213,10 +213,7 @@ _COMMANDS = [
         'info',
         info,
         'print what is inside of a file, without running anything of it',
-        [
-            flag('file', str, _SOURCE),
-            flag('--build', bool, 'also build them, to see whether local code fits'),
-        ],
+        [flag('file', str, _SOURCE), flag('--build', bool, 'also build it, to test local code')],
         'gdrive:networks/stylegan2-ffhq-config-f.pkl',
     ),
     Command(

@@ -136,11 +136,7 @@ COMMANDS = [
             flags.RUN_DATA_DIR,
             flag('--images', 'DIR', 'folder or .zip of images in place of a data set'),
             flag('--fit', bool, 'cut --images to the middle square, resize and convert them'),
-            flag(
-                '--num-images',
-                _COUNT,
-                'how many (default: all files, %d of a data set)' % NUM_IMAGES,
-            ),
+            flag('--num-images', _COUNT, 'number (default: all, of a data set %d)' % NUM_IMAGES),
         )
         + _PROJECTION,
         '--images=photos --fit --hard-cases=hard.txt',
