@@ -124,7 +124,9 @@ COMMANDS = [
             flags.seeds('0-15'),
             flag('--columns', _COUNT, 'images in a row of each (default: about square)'),
             noise='random',
-            network=flag('--networks', parse_name_list, 'several like --network', required=True),
+            network=flag(
+                '--networks', parse_name_list, 'pickles, URLs, names or runs', required=True
+            ),
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
         figures.check_sample_grid,

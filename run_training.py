@@ -108,7 +108,11 @@ _FLAGS = (
     + flags.group(
         'output',
         flags.RESULT_DIR,
-        flag('--metrics', parse_name_list, 'of snapshots, or none (default: fid50k if possible)'),
+        flag(
+            '--metrics',
+            parse_name_list,
+            'metrics of snapshots, or none (default: fid50k if possible)',
+        ),
         flag('--snapshot-ticks', _COUNT, 'ticks between snapshots of images and networks'),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )

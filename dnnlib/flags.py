@@ -152,10 +152,14 @@ def table(title: str, summaries: Dict[str, str]) -> str:
 
 
 RESULT_DIR = flag('--result-dir', 'DIR', 'folder of all runs', 'results')
-REQUIRE_NATIVE_OPS = flag('--require-native-ops', bool, 'an error where there are no compiled ops')
+REQUIRE_NATIVE_OPS = flag(
+    '--require-native-ops', bool, 'end with an error if ops cannot be compiled'
+)
 NUM_GPUS = flag('--num-gpus', number(int, 1, 64), 'number of devices', 1)
 MINIBATCH_SIZE = flag('--minibatch-size', number(int, 1, 1 << 20), 'images at a time', 4)
-TRUST_NETWORK_CODE = flag('--trust-network-code', bool, 'run its own code, if you trust its source')
+TRUST_NETWORK_CODE = flag(
+    '--trust-network-code', bool, 'run code that is in the network file, if you trust its source'
+)
 
 _INDEX = number(int, 0, 1 << 20)
 CLASS = flag('--class', _INDEX, 'class of all images (networks of --cond)', dest='class_index')
