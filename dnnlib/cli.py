@@ -5,6 +5,7 @@ A program ends in `sys.exit(run_cli(main))`; its `main(argv=None)` parses by `dn
 
 import argparse
 import contextlib
+import difflib
 import io
 import json
 import math
@@ -39,9 +40,21 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `message` as a UserError."""
         message = re.sub(r'^argument (\S+): is ', r'\1 is ', message)
+        unknown = re.match(r'unrecognized arguments: (--[\w-]+)', message)
+        near = unknown and difflib.get_close_matches(unknown.group(1), self._flags(), n=1)
+        if near:
+            message += '; did you mean %s?' % near[0]
         if len(message) > _LONGEST_MESSAGE:
             message = message[:_LONGEST_MESSAGE] + '...'
         raise UserError('%s (see --help)' % message)
+
+    def _flags(self):
+        """All flags, those of sub-commands too."""
+        parsers = [self]
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                parsers += action.choices.values()
+        return [flag for parser in parsers for flag in parser._option_string_actions]
 
 
 def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:

@@ -33,6 +33,8 @@ def parse(*argv):
         (['--seeds=3-1'], "argument --seeds: the range '3-1' runs backwards"),
         (['--dir=/no/such/dir'], "argument --dir: there is no folder '/no/such/dir'"),
         (['--nonsense=1'], 'unrecognized arguments: --nonsense=1'),
+        (['--numbr=1'], 'unrecognized arguments: --numbr=1; did you mean --number?'),
+        (['command', '--optoin=1'], 'unrecognized arguments: --optoin=1; did you mean --option?'),
         (['--num=1'], 'unrecognized arguments: --num=1'),
         (['command', '--opt=1'], 'unrecognized arguments: --opt=1'),
     ],

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Container, Dict, List, Optional, Tuple
 
 from dnnlib.cli import MAX_SEED, any_text, number, parse_json
+from dnnlib.options import check_names
 from dnnlib.tflib import precision
 from dnnlib.util import UserError, open_regular, reading
 from training import configs, misc, run_options, runs
@@ -182,6 +183,7 @@ class Choice:
 def _check_kind(options, path, value):
     parameters = inspect.signature(training_loop).parameters
     name, _, key = path.partition('.')
+    check_names('the configuration', [name], {*parameters, *options}, 'training_loop')
     old = options.get(name, parameters[name].default if name in parameters else None)
     if key:
         if not isinstance(old, dict):
