@@ -61,9 +61,10 @@ def test_generators_draw_nearly_the_same_image(session, architecture, form):
 @pytest.mark.parametrize('func', ['D_stylegan2', 'D_stylegan'])
 def test_discriminators_score_nearly_the_same(session, func):
     D = make('D', func, precision='float32')
-    images = np.random.RandomState(0).randn(4, 3, 16, 16)
+    images = np.random.RandomState(0).randn(64, 3, 16, 16)
     want, got = [net.run(images, None) for net in (D, D.clone('mixed', precision='mixed'))]
-    np.testing.assert_allclose(got, want, rtol=0, atol=0.03 * np.abs(want).max())
+    # Scores can lie near zero or far from it; what they must keep apart are images.
+    assert np.sqrt(np.mean((got - want) ** 2)) < 0.1 * np.std(want)
 
 
 @pytest.fixture(scope='module')
