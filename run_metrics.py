@@ -13,6 +13,7 @@ from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine
 from dnnlib.util import UserError
 from metrics import metric_defaults
+from metrics.metric_base import told
 from metrics.several_networks import check, run  # noqa: F401 - run by its official name
 from training import runs
 
@@ -100,7 +101,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     for network in work['networks']:  # the last one may come to its turn after days
         pretrained_networks.check_generator(network)
     check(group, work)
-    group.ensure_feature_nets(args.feature_nets_dir)
+    reasons = group.drop_without_feature_nets(args.feature_nets_dir)
+    if not group.metrics:
+        raise UserError(told(reasons))
+    if reasons:
+        print('Without %s' % told(reasons))
+        work.update(metric_kwargs=group.metric_kwarg_list, problems=[told(reasons)])
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)
 
 

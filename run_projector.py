@@ -82,7 +82,7 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
     image_bytes = 4 * util.tuple_product(Gs.output_shape[1:])
     cli.check_space(result_dir, len(targets), 2 * image_bytes * len(targets), 'projections')
     if METHODS[work['method']]['lambda_lpips']:
-        feature_nets.ensure([feature_nets.LPIPS], work['attributes'].get('feature_nets_dir'))
+        feature_nets.ensure(feature_nets.LPIPS, work['attributes'].get('feature_nets_dir'))
     return [] if hard_cases is None else read_hard_cases(hard_cases, targets)
 
 

@@ -13,14 +13,14 @@ import os
 import re
 import sys
 import time
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, Dict, Optional
 from urllib.parse import urljoin, urlparse
 
 import requests
 from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
-from .files import UserError, atomic_write
+from .files import UserError, atomic_write, reason_of
 from .names import plain_name
 
 CACHE_VARIABLE = 'STYLEGAN2_CACHE_DIR'
@@ -33,6 +33,8 @@ _TIMEOUT = 30  # seconds without any answer
 _NOTICE_SIZE = 8192  # Google Drive's pages instead of a file are shorter, in bytes
 _BAR_SIZE = 1 << 20  # shorter bodies get no progress bar
 _LONGEST_NAME = 180  # file systems end at 255, with the MD5 and a temporary suffix
+
+_kept: Dict[str, bytes] = {}  # by MD5 of the URL: what no cache folder could take, for this process
 
 
 class _AttemptFailed(Exception):
@@ -87,7 +89,8 @@ def open_url(
 
     Args:
         url: where the file is; 'file:///P' opens the local path P, so '/x' takes four slashes.
-        cache_dir: folder that keeps downloads as '<MD5 of the URL>_<name>'; None for none.
+        cache_dir: folder that keeps downloads as '<MD5 of the URL>_<name>'; None for none. One that
+            cannot be written costs a warning; the file is then kept for this process.
         num_attempts: how often to try; three times at most where no server can be reached.
         verbose: show progress.
 
@@ -95,7 +98,7 @@ def open_url(
         A binary file object.
 
     Raises:
-        UserError: all attempts failed, or a local file cannot be read or written.
+        UserError: all attempts failed, or a local file cannot be read.
     """
     assert is_url(url, allow_file_urls=True), url
     assert num_attempts >= 1
@@ -108,7 +111,9 @@ def open_url(
         cached = cached_file(url, cache_dir)
         if cached:
             return _open_local(cached)
-        _make_cache_dir(cache_dir)
+        if url_md5 in _kept:
+            return io.BytesIO(_kept[url_md5])
+        problem = _cache_problem(cache_dir)
 
     def path_in(folder, name):
         return os.path.join(folder, '%s_%s' % (url_md5, plain_name(name)[-_LONGEST_NAME:]))
@@ -122,8 +127,14 @@ def open_url(
         text = 'Cannot download %s: %s. Check the network connection, or %s'
         raise UserError(text % (url, _reason(error), by_hand)) from error
     if cache_dir is not None:
-        with atomic_write(path_in(cache_dir, name)) as file:
-            file.write(body)
+        try:
+            if problem:
+                raise UserError(problem)
+            with atomic_write(path_in(cache_dir, name)) as file:
+                file.write(body)
+        except (UserError, OSError) as error:
+            print('Warning: %s is not kept for other runs: %s' % (url, reason_of(error)))
+            _kept[url_md5] = body
     return io.BytesIO(body)
 
 
@@ -134,14 +145,13 @@ def _open_local(path):
         raise UserError('Cannot read %r: %s.' % (path, error.strerror)) from error
 
 
-def _make_cache_dir(path):
-    """Make the cache, so that one that cannot be written is known before the download."""
+def _cache_problem(path):
+    """Make the cache folder; says what is wrong if files cannot be made in it, '' if they can."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise UserError('Cannot make the cache folder %r: %s.' % (path, error.strerror)) from error
-    if not os.access(path, os.W_OK):
-        raise UserError('The cache folder %r is not writable.' % path)
+        return 'cannot make the cache folder %r (%s)' % (path, error.strerror)
+    return '' if os.access(path, os.W_OK) else 'the cache folder %r is not writable' % path
 
 
 def _download(url, num_attempts, verbose):

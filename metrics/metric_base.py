@@ -212,7 +212,29 @@ class MetricGroup:
         Raises:
             UserError: one of them is not in the folder, or cannot be downloaded.
         """
-        feature_nets.ensure([net for m in self.metrics for net in m.feature_nets], folder)
+        reasons = self.drop_without_feature_nets(folder)
+        if reasons:
+            raise UserError(told(reasons))
+
+    def drop_without_feature_nets(self, folder: Optional[str] = None) -> Dict[str, List[str]]:
+        """Leave out the metrics whose pretrained networks cannot be had: {reason: their names}."""
+        reason_of: Dict[str, str] = {}
+        for net in OrderedDict.fromkeys(net for m in self.metrics for net in m.feature_nets):
+            try:
+                feature_nets.ensure(net, folder)
+            except UserError as error:
+                reason_of[net] = str(error)
+        reasons: Dict[str, List[str]] = OrderedDict()
+        kept = []
+        for metric, kwargs in zip(self.metrics, self.metric_kwarg_list):
+            missing = [net for net in metric.feature_nets if net in reason_of]
+            if missing:
+                reasons.setdefault(reason_of[missing[0]], []).append(metric.name)
+            else:
+                kept.append((metric, kwargs))
+        self.metrics = [metric for metric, _ in kept]
+        self.metric_kwarg_list = [kwargs for _, kwargs in kept]
+        return reasons
 
     def run(
         self,

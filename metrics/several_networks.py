@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections import OrderedDict
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import dnnlib
 from dnnlib.util import UserError
@@ -52,18 +52,23 @@ def _check_data(group, shape, num_reals):
 
 
 def run(
-    networks: List[str], metric_kwargs: List[dict], dataset_args: Optional[dict], **options: Any
+    networks: List[str],
+    metric_kwargs: List[dict],
+    dataset_args: Optional[dict],
+    problems: Sequence[str] = (),
+    **options: Any,
 ) -> None:
     """Evaluate networks into the current run folder, and print a table.
 
     Args:
+        problems: why metrics were left out.
         options: other arguments of `MetricGroup.run`.
 
     Raises:
         UserError: what could not be had, after all that could be has been written and printed.
     """
     group, run_dir = MetricGroup(metric_kwargs), dnnlib.make_run_dir_path()
-    seen, rows, problems = set(), [], []
+    seen, rows, problems = set(), [], list(problems)
     for network in networks:
         with misc.open_file_or_url(network) as file:
             digest = hashlib.sha256(file.read()).digest()

@@ -222,11 +222,16 @@ def test_a_used_up_quota_is_told(server):
         open_url(server.url, num_attempts=1)
 
 
-def test_a_cache_that_cannot_be_made_is_told_before_the_download(server, tmp_path):
+def test_a_cache_that_cannot_be_made_costs_a_warning(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, '_kept', {})
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='cache folder'):
-        open_url(server.url, str(tmp_path / 'file' / 'cache'))
-    assert server.requests == []
+    server.script = [(200, {}, BINARY)]
+    for _ in range(2):  # no second download
+        file = open_url(server.url, str(tmp_path / 'file' / 'cache'), verbose=False)
+        assert file.read() == BINARY
+    assert server.requests == ['/']
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith('Warning: ') and 'cannot make the cache folder' in line
 
 
 def test_open_url_is_part_of_util():

@@ -133,7 +133,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_result(place, monkeypatch):
 
 def test_missing_feature_networks_are_one_line_and_status_2(place, capsys):
     os.remove('nets/vgg16_zhang_perceptual.pkl')
-    argv = ['--trust-network-code', '--feature-nets=nets', '--metrics=fid50k,ppl_wend']
+    argv = ['--trust-network-code', '--feature-nets=nets', '--metrics=ppl_wend,ppl2_wend']
     assert cli.run_cli(run_metrics.main, argv) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('Error: ') and 'https://' in line and 'nets/vgg16_zhang' in line
@@ -188,6 +188,16 @@ def test_what_can_be_had_is_written_and_the_line_names_what_cannot(place, monkey
     assert cli.run_cli(run_metrics.main, flags + ['--metrics=swd16k']) == 2
     assert capsys.readouterr().err == err
     assert len(glob.glob('results/*-run-metrics')) == 1
+
+
+def test_metrics_without_their_network_do_not_stop_the_others(place, capsys):
+    os.remove('nets/inception_v3_features.pkl')
+    with pytest.raises(UserError, match='nets/inception_v3_features.pkl.*https://'):
+        run('--feature-nets=nets', '--metrics=fid50k,cond', '--num-samples=16')
+    out = capsys.readouterr().out.splitlines()
+    assert [line for line in out if line.startswith('Without fid50k_n16: ')]
+    (record,) = glob.glob('results/*-run-metrics/metric-*.jsonl')
+    assert record.endswith('metric-cond_n16.jsonl')
 
 
 def test_too_few_real_images_are_found_before_any_work(place, capsys):

@@ -8,7 +8,7 @@ Nothing in the working directory is taken unasked: it may be a stranger's.
 
 import hashlib
 import os
-from typing import Iterable, Optional
+from typing import Optional
 
 from dnnlib import util
 from dnnlib.download import cache_dir, cached_file
@@ -53,14 +53,13 @@ def is_at_hand(name: str, folder: Optional[str] = None) -> bool:
     return cached_file(url(name), cache_dir()) is not None
 
 
-def ensure(names: Iterable[str], folder: Optional[str] = None) -> None:
-    """Make sure that networks can be loaded, downloading those that are missing.
+def ensure(name: str, folder: Optional[str] = None) -> None:
+    """Make sure that a network can be loaded, downloading it if it is missing.
 
     Raises:
-        UserError: one of them is not in the folder, or cannot be downloaded.
+        UserError: it is not in the folder, or cannot be downloaded.
     """
-    for name in names:
-        _open(name, folder).close()
+    _open(name, folder).close()
 
 
 def load(name: str, folder: Optional[str] = None) -> Network:
