@@ -5,9 +5,12 @@ import argparse
 import inspect
 import sys
 
+from dnnlib import flags  # first, see dnnlib/startup.py
+
+# isort: split
+
 from PIL import ImageColor
 
-from dnnlib import flags
 from dnnlib.cli import MAX_SEED, number, run_cli
 from dnnlib.flags import Command, flag
 from training.data.decoding import CONVERSIONS

@@ -14,9 +14,12 @@ import warnings
 from functools import partial
 from typing import Callable, Iterator, List, NamedTuple, Optional
 
+import dnnlib  # first, see dnnlib/startup.py
+
+# isort: split
+
 import numpy as np
 
-import dnnlib
 from dnnlib import flags, native_build
 from dnnlib.cli import existing_parent, run_cli
 from dnnlib.download import cache_dir

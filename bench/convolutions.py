@@ -11,14 +11,16 @@ import sys
 from functools import partial
 from typing import Dict, List, Optional
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from dnnlib.cli import run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bench import measure
-from dnnlib.cli import run_cli
 from dnnlib.tflib import engine
 from dnnlib.tflib.ops.conv2d import conv2d
 from dnnlib.tflib.ops.decisions import ANY, BEST, Decisions

@@ -14,14 +14,17 @@ import shutil
 import sys
 from typing import Callable, List, Optional
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from dnnlib.cli import ArgumentParser, run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+import numpy as np
 
 from bench import kernel_judge
 from bench.kernel_calls import TYPES, Grads, Inputs, Kernels, Spec, Upfirdn, recipe_of
 from dnnlib import native_build
-from dnnlib.cli import ArgumentParser, run_cli
 from dnnlib.util import UserError, atomic_write
 
 # N, C, H = W

@@ -10,15 +10,17 @@ import sys
 import time
 from functools import partial
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from dnnlib.cli import run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import tflib
-from dnnlib.cli import run_cli
 from dnnlib.tflib import engine
 from training import configs
 

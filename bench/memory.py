@@ -13,10 +13,13 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import dnnlib  # first, see dnnlib/startup.py
+
+# isort: split
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-import dnnlib
 from bench import measure
 from dnnlib import download, tflib
 from dnnlib.cli import ArgumentParser, run_cli

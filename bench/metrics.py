@@ -12,15 +12,17 @@ import sys
 import tempfile
 import time
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from dnnlib.cli import ArgumentParser, parse_name_list, run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bench import measure, metric_toys
 from dnnlib import download, tflib
-from dnnlib.cli import ArgumentParser, parse_name_list, run_cli
 from dnnlib.util import UserError
 from metrics import sliced_wasserstein as swd
 from metrics.evaluation import Evaluation

@@ -14,14 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import List, Optional
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from dnnlib.cli import run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bench import measure
-from dnnlib.cli import run_cli
 from dnnlib.tflib import custom_ops, engine, layout
 from dnnlib.tflib.ops.fused_bias_act import channel_sum, fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d

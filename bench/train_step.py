@@ -18,11 +18,14 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from dnnlib.cli import parse_name_list, run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
 import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import tflib
-from dnnlib.cli import parse_name_list, run_cli
 from dnnlib.options import value_of
 from dnnlib.tflib import engine
 from dnnlib.tflib.precision import half_type

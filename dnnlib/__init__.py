@@ -9,7 +9,11 @@ import re
 import warnings
 from typing import Optional
 
-from . import interrupt, submission, util
+from . import startup  # first: it goes on in an environment that has what the others import
+
+# isort: split
+
+from . import submission, util
 from .submission.run_context import RunContext
 from .submission.submit import (
     PathType,

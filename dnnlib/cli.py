@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, 
 
 import dnnlib
 
-from . import plain_data
+from . import plain_data, program
 from .files import UserError
 from .names import plain_name
 
@@ -65,14 +65,20 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
         argv: arguments without the program's name; None leaves them to `main` (sys.argv).
 
     Returns:
-        What `main` returned (0 for None); 2 after a UserError, whose line goes to stderr; 130 after
-        Ctrl-C. Other exceptions are not caught.
+        What `main` returned (0 for None); 2 after a UserError or where a package is missing, with a
+        line on stderr; 130 after Ctrl-C. Other exceptions are not caught.
     """
     with _printing_any_text('stdout'), _printing_any_text('stderr'):
         try:
             return (main() if argv is None else main(argv)) or 0
         except UserError as error:
             print('Error: %s' % ' '.join(str(error).splitlines()), file=sys.stderr)
+            return EXIT_USER_ERROR
+        except ModuleNotFoundError as error:
+            missing = program.missing_package(error)
+            if not missing:
+                raise
+            print('Error: ' + missing, file=sys.stderr)
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print('Interrupted.', file=sys.stderr)

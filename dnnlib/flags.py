@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import dnnlib
 
+from . import completion, program
 from .cli import MAX_SEED, ArgumentParser, any_text, existing_dir, number, parse_int_list
 from .files import UserError
 
@@ -89,10 +90,19 @@ def _add(parser, flags):
 
 def _parser(prog, description, examples, more):
     lines = ['examples:'] if examples else []
-    lines += ['  # %s\n  python %s %s' % (text, prog, line) for text, line in examples]
+    command = program.how_to_run(prog)
+    lines += ['  # %s\n  %s %s' % (text, command, line) for text, line in examples]
     epilog = '\n'.join(lines) + more + '\n '
+    prog = command.split()[-1]
     parser = ArgumentParser(prog, description=description, epilog=epilog, formatter_class=_Help)
     parser.add_argument('--version', action='version', version='%(prog)s ' + dnnlib.full_version())
+    parser.add_argument(
+        '--print-completion',
+        action=completion.PrintCompletion,
+        choices=completion.SHELLS,
+        help='print a script that completes the console command %s'
+        % program.COMMANDS.get(prog, prog),
+    )
     return parser
 
 
@@ -133,7 +143,7 @@ def parse_command(
             each.name,
             help=each.summary,
             description=each.summary,
-            epilog='example:\n  python %s %s %s' % (prog, each.name, each.example),
+            epilog='example:\n  %s %s %s' % (program.how_to_run(prog), each.name, each.example),
             formatter_class=_Help,
         )
         command.set_defaults(command=each)

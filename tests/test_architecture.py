@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top. What a room or module imports stands on its floor or below. A name stands for all
 # that is in it, unless a longer one is listed too.
 FLOORS = [
-    'dataset_tool doctor run_generator run_metrics run_projector run_training',
+    'dataset_tool doctor run_generator run_metrics run_projector run_training setup',
     'metrics pretrained_networks projector',
     'training.configs training.overrides training.training_loop',
     'training dcgan',

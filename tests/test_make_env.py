@@ -95,6 +95,14 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tree):
     assert make_env(tree)[2].startswith('Creating .venv-tf1')
 
 
+def test_a_fitting_environment_is_kept_without_a_network(tree):
+    make_env(tree)
+    (tree / '.venv-tf1').unlink()
+    (tree / 'offline').write_text('')
+    assert make_env(tree, 'tf1') == (0, '.venv-tf1/bin/python', '')
+    assert (tree / '.venv-tf1').is_symlink()
+
+
 def test_an_activated_environment_is_kept_and_makes_no_other(tree):
     make_env(tree)
     shutil.copy(str(tree / '.venv-tf1/bin/python'), str(tree / '.venv-tf1/bin/python3.6'))

@@ -9,6 +9,7 @@
 # An environment is made anew when its requirements change or its interpreter is gone. Its scripts
 # hold its path, so it is made where it stays, in .venvs/ENGINE-HASH with the hash of its
 # requirements; .venv-ENGINE is a link that is switched when it is whole. The old one goes after that.
+# One that fits is kept, also where its link is gone: that needs no network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,7 +25,7 @@ stop() {
 # and is not inside of one, which may be activated and is not there for ever.
 works() {
     "$1" -c "import sys, ensurepip, venv; sys.exit('%d.%d' % sys.version_info[:2] != '$2' \
-or sys.prefix != sys.base_prefix)" >/dev/null 2>&1
+or sys.prefix != getattr(sys, 'real_prefix', sys.base_prefix))" >/dev/null 2>&1
 }
 
 # Print the full path of the first interpreter of the given versions; the earlier ones are preferred.
@@ -110,8 +111,12 @@ folder=.venvs/$engine-$hash
 exec 9<"requirements/$engine.txt"
 if command -v flock >/dev/null; then flock 9; fi
 
+is_whole() {
+    [ -e "$1/whole-$hash" ] && "$1/bin/python" -c '' 2>/dev/null
+}
+
 # The stamp is written last, so that an interrupted creation starts over.
-if ! { [ -e "$link/whole-$hash" ] && "$link/bin/python" -c '' 2>/dev/null; }; then
+make_folder() {
     python=$(find_python $versions) || stop "$missing"
     version=$("$python" -c 'import platform; print(platform.python_version())')
     echo "Creating $link with Python $version and $title ..." >&2
@@ -125,6 +130,10 @@ if ! { [ -e "$link/whole-$hash" ] && "$link/bin/python" -c '' 2>/dev/null; }; th
         stop "could not install the packages for $link: the messages are above"
     }
     touch "$folder/whole-$hash"
+}
+
+if ! is_whole "$link"; then
+    if ! is_whole "$folder"; then make_folder; fi
     # A folder of this name is an environment of an older version of this script.
     if [ -d "$link" ] && ! [ -L "$link" ]; then mv "$link" ".venvs/$engine-old"; fi
     ln -s "$folder" "$link.$$" && mv -T "$link.$$" "$link"
