@@ -82,7 +82,7 @@ _FLAGS = (
             '--dataset',
             'NAME',
             'data set in --data-dir, made by dataset_tool.py '
-            '(default: a demo made from photographs that come with this program)',
+            '(default: a demo of people and faces that come with this program)',
         ),
         flag('--mirror-augment', cli.str_to_bool, 'mirror images at random (default: no)'),
         flag('--cond', _label_size, 'train on labels (default: no)', metavar='BOOL'),
@@ -119,7 +119,7 @@ _FLAGS = (
 )
 
 _EXAMPLES = [
-    ('A small network on photographs that come with this program:', '--config=config-e-fr'),
+    ('A small network on people and faces that come with this program:', '--config=config-e-fr'),
     (
         'StyleGAN2 with fuzzy reparameterization on FFHQ at 128x128, 8 GPUs:',
         '--data-dir=~/datasets --dataset=ffhq-128 --config=config-e-fr \\\n'

@@ -3,7 +3,6 @@
 import io
 import os
 import zipfile
-from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from PIL import Image
 
 import dataset_tool
 from dnnlib.cli import run_cli
-from training.data import demo, from_images, tfrecord_exporter
+from training.data import tfrecord_exporter
 from training.data.labels import OneHotLabels
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.dataset import TFRecordDataset
@@ -359,40 +358,3 @@ def test_photographs_that_cannot_be_read_end_in_one_line(tmp_path, capsys):
     message = error_of(capsys, 'create_from_crops', tmp_path / 'set', tmp_path / 'in')
     assert "'a.jpg'" in message and 'cannot be read as an image' in message
     assert os.listdir(str(tmp_path)) == ['in']
-
-
-def make_demo_faster(monkeypatch):
-    make = from_images.create_from_crops
-    monkeypatch.setattr(
-        demo,
-        'create_from_crops',
-        lambda *args, **kwargs: make(*args, **dict(kwargs, num_images=40)),
-    )
-
-
-def test_demo_data_set_is_made_once(tmp_path, monkeypatch, capsys):
-    make_demo_faster(monkeypatch)
-    name = demo.ensure_demo_dataset(str(tmp_path / 'datasets'))
-    dataset = TFRecordDataset(str(tmp_path / 'datasets' / name))
-    assert (name, dataset.shape, dataset.num_images) == ('demo-32', [3, 32, 32], 40)
-    capsys.readouterr()
-    assert demo.ensure_demo_dataset(str(tmp_path / 'datasets')) == name
-    assert capsys.readouterr().out == ''
-
-
-def test_demo_data_set_can_be_asked_for_twice_at_once(tmp_path, monkeypatch):
-    make_demo_faster(monkeypatch)
-    with ThreadPool(3) as pool:
-        assert pool.map(demo.ensure_demo_dataset, [str(tmp_path)] * 3) == ['demo-32'] * 3
-    assert sorted(os.listdir(str(tmp_path))) == ['.demo-32.dataset.json', 'demo-32']
-    assert TFRecordDataset(str(tmp_path / 'demo-32')).num_images == 40
-
-
-def test_every_demo_photograph_has_source_and_licence():
-    folder = os.path.join(os.path.dirname(demo.__file__), 'demo_data')
-    with open(os.path.join(folder, 'README.md'), encoding='utf-8') as file:
-        readme = file.read()
-    photos = os.listdir(os.path.join(folder, 'photos'))
-    assert len(photos) >= 4
-    for name in photos:
-        assert '| `photos/%s` |' % name in readme

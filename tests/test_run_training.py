@@ -151,7 +151,7 @@ def test_defaults_are_those_of_the_official_program(in_tmp, capsys):
 
 def test_without_a_data_set_the_demo_is_trained(in_tmp, capsys):
     options = dry_run(['--config=config-e-fr'], capsys)
-    assert options['dataset_args']['tfrecord_dir'] == 'demo-32'
+    assert options['dataset_args']['tfrecord_dir'] == 'demo-people-32'
     assert options['total_kimg'] < 100 and options['G_args']['fmap_max'] <= 64
 
 

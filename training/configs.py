@@ -101,7 +101,8 @@ DEMO: Part = {
     'sched_args.tick_kimg_base': 1,
     'sched_args.tick_kimg_dict': {},
     'G_smoothing_kimg': 0.5,
-    'total_kimg': 20,
+    'mirror_augment': True,
+    'total_kimg': 60,
     'grid_args': {'size': '1080p', 'layout': 'random'},
 }
 
