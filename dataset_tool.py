@@ -181,7 +181,8 @@ def main(argv=None):
     """Run the command that the arguments name; without any, print the help."""
     argv = list(map(_with_dashes, sys.argv[1:] if argv is None else argv)) or ['--help']
     command, options = flags.parse_command('dataset_tool.py', __doc__, _COMMANDS, argv)
-    return command.function(**options)
+    function, _ = command.loaded()
+    return function(**options)
 
 
 def _with_dashes(argument):

@@ -158,8 +158,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     command, options = flags.parse_command('run_projector.py', description, COMMANDS, argv)
     args = Namespace(**options)
     cli.check_writable_dir(args.result_dir)
-    if command.check is not None:
-        command.check(args.run_dirs)
+    _, check_runs = command.loaded()
+    if check_runs is not None:
+        check_runs(args.run_dirs)
         function = 'metrics.inversion_table.compare'
         cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs)
         return
