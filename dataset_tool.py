@@ -17,7 +17,6 @@ from training.data.decoding import CONVERSIONS
 from training.data.from_images import create_from_crops, create_from_images
 from training.data.hdf5_images import VALUES
 from training.data.inspection import compare, display, extract, info, verify
-from training.data.pagerank import FEATURES, select_by_pagerank
 from training.data.published import (
     create_celeba,
     create_cifar10,
@@ -62,8 +61,11 @@ def _colour(text):
 def _command(function, summary, options, example):
     """The sub-command of a function's name; its paths are positional arguments."""
     names = [name for name in inspect.signature(function).parameters if name in _POSITIONALS]
-    paths = [flag(name, str, _POSITIONALS[name]) for name in names]
-    return Command(function.__name__, function, summary, paths + options, example)
+    return Command(function.__name__, function, summary, _paths(*names) + options, example)
+
+
+def _paths(*names):
+    return [flag(name, str, _POSITIONALS[name]) for name in names]
 
 
 def _zero_or_one(name, default, help):
@@ -163,12 +165,19 @@ _COMMANDS = [
         [_SHUFFLE, flag('--values', list(VALUES), 'range of its values', '0..255'), _FORCE],
         'datasets/celebahq my/celebahq.h5',
     ),
-    _command(
-        select_by_pagerank,
+    Command(
+        'select_by_pagerank',
+        'training.data.pagerank.select_by_pagerank',  # needs TensorFlow
         'make a data set of the most typical images of another one, by PageRank',
         [
+            *_paths('tfrecord_dir', 'source'),
             flag('--num', int, 'number of images to choose', 100000),
-            flag('--features', FEATURES, 'what is compared: 16x16 pixels, or VGG16', 'pixels'),
+            flag(
+                '--features',
+                ['pixels', 'vgg16'],
+                'what is compared: 16x16 pixels, or VGG16',
+                'pixels',
+            ),
             flag('--k', int, 'nearest neighbours that an image links to', 20),
             flag('--a', float, 'weight of a link of mean squared length', 0.95),
             flag('--damping', float, 'part of a score that links bring', 0.85),
@@ -184,7 +193,8 @@ def main(argv=None):
     """Run the command that the arguments name; without any, print the help."""
     argv = list(map(_with_dashes, sys.argv[1:] if argv is None else argv)) or ['--help']
     command, options = flags.parse_command('dataset_tool.py', __doc__, _COMMANDS, argv)
-    return command.function(**options)
+    function, _ = command.loaded()
+    return function(**options)
 
 
 def _with_dashes(argument):

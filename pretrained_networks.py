@@ -1,25 +1,20 @@
 #!/usr/bin/env python3
 """Published networks by name, and what is in network files (see --help)."""
 
+import contextlib
 import difflib
 import itertools
 import os
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from dnnlib import cli, util  # before TensorFlow, see `dnnlib`
-
-# isort: split
-
-import numpy as np
-import tensorflow.compat.v1 as tf
-
-from dnnlib import tflib
+from dnnlib import cli, util
 from dnnlib.flags import Command, flag, parse_command
-from dnnlib.tflib import engine, network_code, pickles, weights
-from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, check_not_same
 from training import misc, runs
+
+if TYPE_CHECKING:
+    from dnnlib.tflib.network import Network
 
 _URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/'
 _PREFIX = 'gdrive:networks/'
@@ -89,7 +84,7 @@ def find(network: Optional[str], result_dir: str) -> Found:
 
 def load_networks(
     path_or_gdrive_path: str, trust_network_code: bool = False
-) -> Tuple[Network, Network, Network]:
+) -> 'Tuple[Network, Network, Network]':
     """Load (G, D, Gs) of a published network, a URL or a file, once for each graph.
 
     Args:
@@ -98,6 +93,8 @@ def load_networks(
     Raises:
         UserError: see `dnnlib.tflib.pickles.load`; or the file holds something else.
     """
+    from dnnlib.tflib import weights
+
     loaded = _load(path_or_gdrive_path, trust_network_code)
     if isinstance(loaded, (tuple, list)) and len(weights.by_role(loaded)) == 3:
         return tuple(loaded)
@@ -106,17 +103,21 @@ def load_networks(
 
 def check_generator(path_or_gdrive_path: str) -> None:
     """Raise UserError unless a file can be read and holds a generator; nothing of it is run."""
+    from dnnlib.tflib import pickles
+
     with open_network_file(path_or_gdrive_path) as file:
         _by_role(pickles.load_records(file), path_or_gdrive_path)
 
 
-def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> Network:
+def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> 'Network':
     """Load the generator to make images with: Gs of (G, D, Gs), or a file's only network."""
     loaded = _load(path_or_gdrive_path, trust_network_code)
     return list(_by_role(loaded, path_or_gdrive_path).values())[-1]
 
 
 def _by_role(loaded, path):
+    from dnnlib.tflib import weights
+
     try:
         return weights.by_role(loaded)
     except UserError as error:
@@ -124,6 +125,11 @@ def _by_role(loaded, path):
 
 
 def _load(path_or_gdrive_path, trust_network_code):
+    import tensorflow.compat.v1 as tf
+
+    from dnnlib import tflib
+    from dnnlib.tflib import engine, pickles
+
     tflib.init_tf()
     loaded = _loaded_into(tf.get_default_graph())
     key = (get_path_or_url(path_or_gdrive_path), trust_network_code)
@@ -145,18 +151,32 @@ def _loaded_into(graph) -> Dict[Tuple, Any]:
 def info(file: str, build: bool = False) -> None:
     """Print what is inside of a network file; nothing of it is run."""
     with open_network_file(file) as stream:
+        from dnnlib.tflib import pickles
+
         networks = _by_role(pickles.load_records(stream), file)
     for key, record in networks.items():
         print('\n'.join(_lines(key, record)), end='\n\n')
     if build:
-        with tf.Graph().as_default(), tflib.create_session().as_default():
-            with open_network_file(file) as stream:
-                pickles.load(stream)
+        with _fresh_graph(), open_network_file(file) as stream:
+            pickles.load(stream)
         print('All variables fit the local code.')
+
+
+@contextlib.contextmanager
+def _fresh_graph():
+    """A graph of its own with a session."""
+    import tensorflow.compat.v1 as tf
+
+    from dnnlib import tflib
+
+    with tf.Graph().as_default(), tflib.create_session().as_default():
+        yield
 
 
 def _lines(key, record):
     """A network's description, its components' below it."""
+    from dnnlib.tflib import network_code
+
     module = network_code.local_namesake(record.source, record.build_func_name)
     if network_code.is_known(record.source):
         code = 'that in the file, which is known'
@@ -185,7 +205,7 @@ def _lines(key, record):
 
 
 def _total(record):
-    own = sum(map(np.size, record.variables.values()))
+    own = sum(value.size for value in record.variables.values())
     return int(own + sum(map(_total, record.components.values())))
 
 
@@ -193,6 +213,8 @@ def export_weights(network: str, file: str) -> None:
     """Write the networks of a pickle to an .npz file; nothing of it is run."""
     check_not_same(network, file)
     with open_network_file(network) as stream:
+        from dnnlib.tflib import pickles, weights
+
         weights.export_npz(pickles.load_records(stream), os.path.expanduser(file))
     print('Wrote "%s".' % file)
 
@@ -200,9 +222,9 @@ def export_weights(network: str, file: str) -> None:
 def import_weights(file: str, network: str) -> None:
     """Build the networks of an .npz file by local code and save them as a pickle."""
     check_not_same(file, network)
-    with misc.open_file_or_url(
-        file
-    ) as stream, tf.Graph().as_default(), tflib.create_session().as_default():
+    with misc.open_file_or_url(file) as stream, _fresh_graph():
+        from dnnlib.tflib import weights
+
         misc.save_pkl(weights.import_npz(stream), os.path.expanduser(network))
     print('Wrote "%s".' % network)
 
@@ -238,7 +260,8 @@ def main(argv: Optional[List[str]] = None) -> Any:
     published = '\n\npublished networks:\n  ' + '\n  '.join(gdrive_urls)
     about = 'pretrained_networks.py', 'Look into and convert network files.'
     command, options = parse_command(*about, _COMMANDS, argv, published)
-    return command.function(**options)
+    function, _ = command.loaded()
+    return function(**options)
 
 
 if __name__ == '__main__':

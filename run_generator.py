@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Generate images: `python run_generator.py generate-images --seeds=0-9` (see --help)."""
 
+import argparse
 import os
 import sys
 from typing import Any, Dict, List, Optional
@@ -11,23 +12,34 @@ from dnnlib import cli, flags
 from dnnlib.cli import number, parse_int_list, parse_name_list
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
-from dnnlib.tflib import custom_ops
 from dnnlib.util import UserError
-from metrics import metric_plot
 from training import runs
-from training.inversion import results
-from training.pictures import figures, fr_maps, images, video
-from training.pictures.generate import NOISE_HELP, Generator, parse_noise
 
 _COUNT = number(int, 1, 1000000)
 _SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size')
+
+
+_NOISE_HELP = (
+    "noise of the images: random (that of each image's own seed), const (as stored in\n"
+    'the network), none, or seed:N (that of seed N for all)'
+)
+
+
+def _noise(text):
+    """Flag type: 'random', 'const', 'none' or 'seed:N'."""
+    kind, _, seed = text.partition(':')
+    if text in ('random', 'const', 'none') or (
+        kind == 'seed' and seed.isdecimal() and int(seed) <= cli.MAX_SEED
+    ):
+        return text
+    raise argparse.ArgumentTypeError('%r is none of random, const, none, seed:N' % text)
 
 
 def _with_network(*what, noise=None, network=flags.network()):
     """Flags of a sub-command that makes images; those in `what` are its own."""
     sampling = [flags.truncation_psi(0.5), flags.CLASS]
     if noise is not None:
-        sampling.append(flag('--noise', parse_noise, NOISE_HELP, noise, metavar='KIND'))
+        sampling.append(flag('--noise', _noise, _NOISE_HELP, noise, metavar='KIND'))
     return (
         flags.group('what', *what)
         + flags.group('network', network, flags.TRUST_NETWORK_CODE)
@@ -39,16 +51,23 @@ def _with_network(*what, noise=None, network=flags.network()):
 
 def sample_grid(path, networks, generators, seeds, columns):
     """Write the images of the same seeds by several networks, side by side (Fig. 3 and 5)."""
+    from metrics import metric_plot
+    from training.pictures import figures
+
     titled = list(zip(metric_plot.titles(networks), generators))
     figures.save_sample_grid(path, titled, seeds, columns)
 
 
 def check_projection(file, moved_network, trust_network_code):
     """Find out whether a projection and its network are there and fit together."""
+    from training.inversion import results
+
     results.shapes_in(*_projection(file, moved_network, trust_network_code))
 
 
 def _projection(file, moved_network, trust_network_code):
+    from training.inversion import results
+
     result = results.load_projection(file)
     network = results.network_of(result, moved_network)
     return pretrained_networks.load_generator(network, trust_network_code), result
@@ -56,6 +75,8 @@ def _projection(file, moved_network, trust_network_code):
 
 def render_projection(folder, file, moved_network, trust_network_code):
     """Write the image that was found for a target, the same to the last bit."""
+    from training.inversion import results
+
     Gs, result = _projection(file, moved_network, trust_network_code)
     image = results.Renderer(Gs, result).render(result)
     results.save_picture([image], os.path.join(folder, result.name + '.png'))
@@ -66,15 +87,15 @@ def render_projection(folder, file, moved_network, trust_network_code):
 COMMANDS = [
     Command(
         'generate-images',
-        images.save_images,
+        'training.pictures.images.save_images',
         'images of seeds',
         _with_network(flags.seeds(None), noise='random'),
         '--seeds=66,230,389,1518 --network=gdrive:networks/stylegan2-ffhq-config-f.pkl',
-        images.check_images,
+        'training.pictures.images.check_images',
     ),
     Command(
         'style-mixing-example',
-        images.save_style_mixing,
+        'training.pictures.images.save_style_mixing',
         'styles of some images on others',
         _with_network(
             flags.seeds(None, 'seeds of the images to change', '--row-seeds'),
@@ -83,42 +104,42 @@ COMMANDS = [
             noise='const',
         ),
         '--row-seeds=85,100,75 --col-seeds=55,821,1789',
-        images.check_style_mixing,
+        'training.pictures.images.check_style_mixing',
     ),
     Command(
         'generate-video',
-        video.save_walk,
+        'training.pictures.video.save_walk',
         'a walk from image to image',
         _with_network(
             flags.seeds(None, 'seeds of the images that the walk passes'),
             flag('--frames', _COUNT, 'frames from one seed to the next', 60),
             flag('--fps', number(float, 0.01, 1000), 'frames per second', 30.0),
             flag('--space', ['z', 'w'], 'walk on arcs between z, or on lines between w', 'z'),
-            flag('--format', video.FORMATS, 'format of the file', 'mp4'),
+            flag('--format', ['mp4', 'gif'], 'format of the file', 'mp4'),
             noise='const',
         ),
         '--seeds=0-5 --frames=60 --format=gif',
-        video.check_walk,
+        'training.pictures.video.check_walk',
     ),
     Command(
         'noise-layers',
-        figures.save_noise_layers,
+        'training.pictures.figures.save_noise_layers',
         'noise switched on layer by layer (Fig. 1, left)',
         _with_network(flags.seeds('0-3')),
         '--seeds=0-3',
-        figures.check_noise,
+        'training.pictures.figures.check_noise',
     ),
     Command(
         'noise-stddev',
-        figures.save_noise_stddev,
+        'training.pictures.figures.save_noise_stddev',
         'what noise changes in an image (Fig. 1, right)',
         _with_network(flags.seeds('0-3'), flag('--num-draws', _COUNT, 'draws of the noise', 100)),
         '--num-draws=100',
-        figures.check_noise,
+        'training.pictures.figures.check_noise',
     ),
     Command(
         'sample-grid',
-        sample_grid,
+        'run_generator.sample_grid',
         'several networks side by side (Fig. 3, 5)',
         _with_network(
             flags.seeds('0-15'),
@@ -129,19 +150,19 @@ COMMANDS = [
             ),
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
-        figures.check_sample_grid,
+        'training.pictures.figures.check_sample_grid',
     ),
     Command(
         'fr-maps',
-        fr_maps.save_fr_maps,
+        'training.pictures.fr_maps.save_fr_maps',
         'maps of fuzzy reparameterization in every layer',
         _with_network(flags.seeds('0,1'), noise='random'),
         '--seeds=0,1',
-        fr_maps.check_fr,
+        'training.pictures.fr_maps.check_fr',
     ),
     Command(
         'plot-metric',
-        metric_plot.plot,
+        'metrics.metric_plot.plot',
         'a metric against images seen (Fig. 4)',
         [
             flag('run_dirs', 'RUN', 'training runs (default: all in --result-dir)', nargs='*'),
@@ -149,11 +170,11 @@ COMMANDS = [
             flags.RESULT_DIR,
         ],
         'results/00000-A results/00001-B --metric=fid50k',
-        metric_plot.read_runs,
+        'metrics.metric_plot.read_runs',
     ),
     Command(
         'render-projection',
-        render_projection,
+        'run_generator.render_projection',
         'the image that run_projector.py found',
         [
             flag('file', str, '.npz file of a projected image'),
@@ -163,13 +184,15 @@ COMMANDS = [
             flags.RESULT_DIR,
         ],
         'results/00003-project-real-images/image0000.npz',
-        check_projection,
+        'run_generator.check_projection',
     ),
 ]
 
 
 def _load(networks, trust_network_code, sampling):
     """Networks, and the first one, in all forms that a sub-command may take."""
+    from training.pictures.generate import Generator
+
     loaded = [pretrained_networks.load_generator(name, trust_network_code) for name in networks]
     generators = [Generator(Gs, **sampling) for Gs in loaded]
     first = dict(network=networks[0], Gs=loaded[0], generator=generators[0])
@@ -182,7 +205,7 @@ def run(command: str, loading: Optional[Dict[str, Any]], **options) -> None:
     Args:
         loading: arguments of `_load`; None: it takes no network.
     """
-    (function,) = [each.function for each in COMMANDS if each.name == command]
+    ((function, _),) = [each.loaded() for each in COMMANDS if each.name == command]
     if loading is not None:
         print('Loading networks from "%s"...' % '", "'.join(loading['networks']))
         options.update(_load(**loading))
@@ -198,6 +221,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     command, options = flags.parse_command('run_generator.py', description, COMMANDS, argv)
     result_dir = options.pop('result_dir')
     if 'require_native_ops' in options:
+        from dnnlib.tflib import custom_ops
+
         custom_ops.require_native_ops(options.pop('require_native_ops'))
     if 'run_dirs' in options:
         options['run_dirs'] = options['run_dirs'] or runs.training_runs(result_dir)
@@ -213,9 +238,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         )
         loaded = _load(**loading)
     cli.check_writable_dir(result_dir)
-    if command.check is not None:
-        known = dict(options, result_dir=result_dir, **loaded)
-        command.check(**taken_by(command.check, known))
+    _, check = command.loaded()
+    if check is not None:
+        check(**taken_by(check, dict(options, result_dir=result_dir, **loaded)))
     options.update(command=command.name, loading=loading)
     cli.submit(result_dir, command.name, 'run_generator.run', **options)
 

@@ -10,11 +10,8 @@ import pretrained_networks
 from dnnlib import cli, download, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
-from dnnlib.tflib import custom_ops, engine
 from dnnlib.util import UserError
 from metrics import metric_defaults, metric_names
-from metrics.metric_base import told
-from metrics.several_networks import check, run  # noqa: F401 - run by its official name
 from training import runs
 
 _FLAGS = (
@@ -76,6 +73,13 @@ def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
     )
 
 
+def run(**options: Any) -> None:
+    """Evaluate networks into the current run folder; see `metrics.several_networks.run`."""
+    from metrics import several_networks
+
+    several_networks.run(**options)
+
+
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and evaluate."""
     args = parse_args(argv)
@@ -85,12 +89,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.cache_dir is not None:
         cli.check_writable_dir(args.cache_dir)
         os.environ[download.CACHE_VARIABLE] = args.cache_dir
-    custom_ops.require_native_ops(args.require_native_ops)
-    engine.check_devices(args.num_gpus)
-    group = metric_defaults.make_group(args.metrics, args.num_samples, args.class_index)
+    metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     work = dict(
         find_networks(args),
-        metric_kwargs=group.metric_kwarg_list,
+        metric_kwargs=metric_kwargs,
         feature_nets_dir=args.feature_nets_dir,
         reals=args.reals,
         num_gpus=args.num_gpus,
@@ -98,6 +100,14 @@ def main(argv: Optional[List[str]] = None) -> None:
         class_index=args.class_index,
         trust_network_code=args.trust_network_code,
     )
+
+    from dnnlib.tflib import custom_ops, engine
+    from metrics.metric_base import MetricGroup, told
+    from metrics.several_networks import check
+
+    custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
+    group = MetricGroup(metric_kwargs)
     for network in work['networks']:  # the last one may come to its turn after days
         pretrained_networks.check_generator(network)
     check(group, work)

@@ -11,13 +11,7 @@ from dnnlib import cli, flags, util
 from dnnlib.cli import number, str_to_bool
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
-from dnnlib.tflib import custom_ops
-from metrics import inversion_table
-from projector import METHODS, find_vgg16, make_projector
-from training.inversion import arithmetic, results
-from training.inversion.loop import projection_loop
-from training.inversion.targets import NUM_IMAGES, find_targets, read_hard_cases, real_images
-from training.perception import feature_nets
+from training.inversion.methods import METHODS, NUM_IMAGES, SPACES
 
 _COUNT = number(int, 1, 1000000)
 _RATE = number(float, 0, 1e6, above=True)
@@ -27,7 +21,7 @@ _SPACE_HELP = 'w: one for all layers; wplus: one each; z: if there is no w (defa
 _RATE_HELP = 'for latents and noise (default: %s)' % _RATES
 # Flags that set attributes of the projector.
 _ATTRIBUTES = [
-    flag('--space', arithmetic.SPACES, _SPACE_HELP),
+    flag('--space', SPACES, _SPACE_HELP),
     flag('--num-steps', _COUNT, 'steps (default: 1000)'),
     flag('--optimize-alpha', str_to_bool, "exponents of layers' alpha (default: by --method)"),
     flag('--optimize-noise', str_to_bool, 'search noise inputs (default: by --method)'),
@@ -75,6 +69,10 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
 
     Returns: names of the hard cases, which stand in this file.
     """
+    from projector import make_projector
+    from training.inversion.targets import find_targets, read_hard_cases
+    from training.perception import feature_nets
+
     Gs = pretrained_networks.load_generator(work['network'], work['trust_network_code'])
     make_projector(work['method'], work['attributes'], work['vgg16_weights']).check_network(Gs)
     only_check = dict(only_check=True) if work['source']['kind'] == 'generated' else {}
@@ -105,6 +103,12 @@ def project(
         hard_cases: names of images that also get a mean of their own.
         num_snapshots, minibatch_size: of `projection_loop`.
     """
+    from metrics import inversion_table
+    from projector import make_projector
+    from training.inversion import results
+    from training.inversion.loop import projection_loop
+    from training.inversion.targets import find_targets
+
     print('Loading networks from "%s"...' % network)
     Gs = pretrained_networks.load_generator(network, trust_network_code)
     if source['kind'] == 'dataset':
@@ -121,14 +125,14 @@ def project(
 COMMANDS = [
     Command(
         'project-generated-images',
-        project,
+        'run_projector.project',
         'project images that the network makes',
         flags.group('images', flags.seeds('0,1,2'), flags.truncation_psi(1.0)) + _PROJECTION,
         '--seeds=0,1,5 --method=w-lpips',
     ),
     Command(
         'project-real-images',
-        project,
+        'run_projector.project',
         'project images of a data set or a folder',
         flags.group(
             'images',
@@ -143,11 +147,11 @@ COMMANDS = [
     ),
     Command(
         'compare',
-        inversion_table.compare,
+        'metrics.inversion_table.compare',
         'a picture and a table of several runs',
         [flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'), flags.RESULT_DIR],
         'results/00003-project-real-images results/00004-project-real-images',
-        inversion_table.check_runs,
+        'metrics.inversion_table.check_runs',
     ),
 ]
 
@@ -158,13 +162,19 @@ def main(argv: Optional[List[str]] = None) -> None:
     command, options = flags.parse_command('run_projector.py', description, COMMANDS, argv)
     args = Namespace(**options)
     cli.check_writable_dir(args.result_dir)
-    if command.check is not None:
-        command.check(args.run_dirs)
+    _, check_runs = command.loaded()
+    if check_runs is not None:
+        check_runs(args.run_dirs)
         function = 'metrics.inversion_table.compare'
         cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs)
         return
-    custom_ops.require_native_ops(args.require_native_ops)
     found = pretrained_networks.find(args.network, args.result_dir)
+
+    from dnnlib.tflib import custom_ops
+    from projector import find_vgg16
+    from training.inversion.targets import real_images
+
+    custom_ops.require_native_ops(args.require_native_ops)
     network = found.paths[-1]
     attributes = {each.dest: options[each.dest] for each in _ATTRIBUTES}
     attributes['feature_nets_dir'] = args.feature_nets_dir

@@ -11,11 +11,10 @@ import dnnlib
 from dnnlib import cli, flags
 from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
-from dnnlib.tflib import custom_ops, engine, precision
-from metrics.metric_defaults import default_metrics, make_group, metric_defaults
-from training import configs, option_groups
+from dnnlib.names import keys_in_source
+from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
+from training import configs
 from training.data import demo
-from training.networks_stylegan2 import NOISE_INJECTION_FORMS
 from training.overrides import BOUNDS, Choice
 
 _DEFAULTS = {
@@ -26,7 +25,7 @@ _DEFAULTS = {
 }
 _COUNT = number(int, 1, 1 << 20)
 _KIMG = configs.BASE['total_kimg']
-_FORMS = list(NOISE_INJECTION_FORMS)
+_FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
 
 
 # Options of the configuration, by the flags that set them.
@@ -99,7 +98,7 @@ _FLAGS = (
         flags.NUM_GPUS,
         flag(
             '--precision',
-            precision.PRECISIONS,
+            ['float32', 'mixed'],
             'mixed: convolutions in half precision, bfloat16 on CPUs that have it (with TensorFlow '
             '2), float16 on GPUs (default: float32)',
         ),
@@ -147,6 +146,10 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     """Options of `training_loop`: --config, demo, --config-file, --set and flags, in this order."""
     demo_parts = configs.demo_parts(args.choice.config) if args.is_demo else []
     options = args.choice.options(_DEFAULTS, *demo_parts)
+
+    from dnnlib.tflib import engine
+    from training import option_groups
+
     options['dataset_args'].setdefault('tfrecord_dir', demo.NAME)
     for name in ('minibatch_size', 'minibatch_gpu'):
         if getattr(args, name) is not None:
@@ -167,7 +170,11 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and train."""
     args = parse_args(argv)
+    metric_kwargs(args.metrics or [])  # are there such metrics?
     choice, options = args.choice, resolve_options(args)
+
+    from dnnlib.tflib import custom_ops, engine
+
     if args.metrics is not None or 'metric_arg_list' not in options:
         metrics = default_metrics() if args.metrics is None else args.metrics
         group = make_group(metrics)

@@ -4,13 +4,14 @@ TensorFlow is not imported.
 """
 
 import argparse
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import dnnlib
 
 from . import completion, program
 from .cli import MAX_SEED, ArgumentParser, any_text, existing_dir, number, parse_int_list
 from .files import UserError
+from .names import get_obj_by_name
 
 
 class Flag(NamedTuple):
@@ -27,14 +28,23 @@ class Flag(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A sub-command; each program says what function and check are called with."""
+    """A sub-command; each program says what function and check are called with.
+
+    Both may be dotted names, which are imported by `loaded`, when the flags have been checked.
+    """
 
     name: str
-    function: Callable
+    function: Union[str, Callable]
     summary: str
     flags: List[Flag]
     example: str  # its arguments
-    check: Optional[Callable] = None  # finds what would stop the function
+    check: Union[str, Callable, None] = None  # finds what would stop the function
+
+    def loaded(self) -> Tuple[Callable, Optional[Callable]]:
+        """Function and check themselves."""
+        function, check = self.function, self.check
+        function = get_obj_by_name(function) if isinstance(function, str) else function
+        return function, get_obj_by_name(check) if isinstance(check, str) else check
 
 
 # By the name of the type.

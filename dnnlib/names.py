@@ -1,12 +1,14 @@
 """Python objects by their dotted names, as pickles, configurations and command lines give them."""
 
+import ast
 import importlib
+import importlib.util
 import inspect
 import os
 import re
 import sys
 from types import ModuleType
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 # compat.v1 is the one name that both TensorFlow engines have.
 _SHORT_NAMES = {'np': 'numpy', 'tf': 'tensorflow.compat.v1'}
@@ -62,6 +64,26 @@ def call_func_by_name(*args: Any, func_name: Optional[str] = None, **kwargs: Any
     func = get_obj_by_name(func_name)
     assert callable(func), func_name
     return func(*args, **kwargs)
+
+
+def keys_in_source(module_name: str, table_name: str) -> List[str]:
+    """The keys of a dictionary that a module writes out, without importing it if it is not.
+
+    For names that flags take, of tables whose modules take seconds to import.
+    """
+    if module_name in sys.modules:
+        return list(getattr(sys.modules[module_name], table_name))
+    spec = importlib.util.find_spec(module_name)
+    assert spec is not None and spec.origin is not None, module_name
+    with open(spec.origin, encoding='utf-8') as file:
+        tree = ast.parse(file.read())
+    (table,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == table_name
+    ]
+    assert isinstance(table, ast.Dict), table_name
+    return [ast.literal_eval(key) for key in table.keys if key is not None]
 
 
 def is_top_level_function(obj: Any) -> bool:

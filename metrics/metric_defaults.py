@@ -1,11 +1,13 @@
 """The metrics by name, with their settings, and which of them training uses by default."""
 
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from dnnlib.util import EasyDict, UserError
-from metrics.metric_base import MetricGroup
 from metrics.metric_names import GROUPS
 from training.perception import feature_nets
+
+if TYPE_CHECKING:
+    from metrics.metric_base import MetricGroup
 
 _IMAGES = dict(num_images=50000, minibatch_per_gpu=8)
 _FLOAT32 = dict(dtype='float32', mapping_dtype='float32')
@@ -38,10 +40,10 @@ _TABLE = [
 metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs in _TABLE)
 
 
-def make_group(
+def metric_kwargs(
     names: List[str], num_samples: Optional[int] = None, class_index: Optional[int] = None
-) -> MetricGroup:
-    """Look metrics up by name.
+) -> List[dict]:
+    """Look metrics up by name: what they are made of, see `MetricGroup`.
 
     Args:
         names: names of metrics or of GROUPS.
@@ -51,7 +53,7 @@ def make_group(
             <name>_class<class_index>.
 
     Raises:
-        UserError: an unknown name, too few samples.
+        UserError: an unknown name.
     """
     kwargs_list: List[dict] = []
     for name in [n for group in names for n in GROUPS.get(group, [group])]:
@@ -65,7 +67,16 @@ def make_group(
             kwargs.update(_resized(kwargs, num_samples))
         if kwargs not in kwargs_list:
             kwargs_list.append(kwargs)
-    return MetricGroup(kwargs_list)
+    return kwargs_list
+
+
+def make_group(
+    names: List[str], num_samples: Optional[int] = None, class_index: Optional[int] = None
+) -> 'MetricGroup':
+    """The metrics of these names, see `metric_kwargs`; UserError if there are too few samples."""
+    from metrics.metric_base import MetricGroup
+
+    return MetricGroup(metric_kwargs(names, num_samples, class_index))
 
 
 def _resized(kwargs, num_samples):

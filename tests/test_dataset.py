@@ -12,9 +12,10 @@ from dnnlib.util import UserError
 from tests import golden
 from training.data import tfrecord_dataset
 from training.data.image_order import image_indices, permute
+from training.data.reals import process_reals
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.data.tfrecords import RecordFile
-from training.dataset import TFRecordDataset, load_dataset, process_reals
+from training.dataset import TFRecordDataset, load_dataset
 
 COUNT, SHAPE = 11, (3, 16, 16)
 IMAGES = np.random.RandomState(1).randint(256, size=(COUNT,) + SHAPE).astype(np.uint8)

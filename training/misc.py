@@ -10,7 +10,6 @@ from dnnlib import util
 from dnnlib.download import cache_dir, open_data_url
 from dnnlib.options import check_choice
 from dnnlib.submission.submit import load_run_func_kwargs
-from dnnlib.tflib import pickles
 from dnnlib.util import UserError, atomic_write, open_regular
 from training import run_options
 
@@ -31,12 +30,16 @@ def open_file_or_url(file_or_url: str, is_trusted: bool = False):
 
 def load_pkl(file_or_url: str, trust_network_code: bool = False):
     """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
+    from dnnlib.tflib import pickles
+
     with open_file_or_url(file_or_url, trust_network_code) as file:
         return pickles.load(file, trust_network_code)
 
 
 def save_pkl(obj, filename: str) -> None:
     """Save networks to a pickle; see `dnnlib.tflib.pickles.save`."""
+    from dnnlib.tflib import pickles
+
     pickles.save(obj, filename)
 
 

@@ -13,12 +13,10 @@ from typing import Any, Container, Dict, List, Optional, Tuple
 
 from dnnlib.cli import MAX_SEED, any_text, number, parse_json
 from dnnlib.options import check_names
-from dnnlib.tflib import precision
 from dnnlib.util import UserError, open_regular, reading
 from training import configs, misc, run_options, runs
 from training.data.opening import load_dataset
 from training.schedule import check_minibatches
-from training.training_loop import training_loop
 
 _COUNT = number(int, 1, 1 << 20)
 _WIDTH = number(int, 1, 1 << 14)
@@ -158,6 +156,8 @@ class Choice:
 
         A grid that the user has not laid out gets one class in each row, if all fit.
         """
+        from dnnlib.tflib import precision
+
         for name in 'GD':
             precision.check(options[name + '_args'].get('precision', 'float32'))
         training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
@@ -181,6 +181,8 @@ class Choice:
 
 
 def _check_kind(options, path, value):
+    from training.training_loop import training_loop
+
     parameters = inspect.signature(training_loop).parameters
     name, _, key = path.partition('.')
     check_names('the configuration', [name], {*parameters, *options}, 'training_loop')

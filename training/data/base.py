@@ -6,12 +6,10 @@ Images have levels of detail: lod 0 = full resolution, each next lod half the si
 import contextlib
 import hashlib
 import os
-from typing import Any, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import tfutil
 from dnnlib.util import UserError
 from training.data.image_order import image_indices
 from training.data.labels import (
@@ -22,6 +20,9 @@ from training.data.labels import (
     first_columns,
     load_labels,
 )
+
+if TYPE_CHECKING:
+    import tensorflow.compat.v1 as tf
 
 _ENDLESS = 1 << 62
 _MAX_PREFETCHED_MINIBATCHES = 16
@@ -185,15 +186,17 @@ class Dataset:
         self._errors.clear()
         feed = {self._start: position or 0, self._minibatch_size: minibatch_size}
         feed.update({self._lod: lod, self._prefetch: int(prefetch)})
-        tfutil.run(self._iterator.initializer, feed)
+        _run(self._iterator.initializer, feed)
         self._configured = (minibatch_size, lod)
 
-    def get_minibatch_tf(self) -> Tuple[tf.Tensor, tf.Tensor]:
+    def get_minibatch_tf(self) -> 'Tuple[tf.Tensor, tf.Tensor]':
         """Return the next minibatch as tensors: uint8 [N, C, H, W], float32 [N, label_size].
 
         Each call adds one fetch. Fetches in the same session run take minibatches in no fixed
         order; tie them together with control dependencies where the order matters.
         """
+        import tensorflow.compat.v1 as tf
+
         self._build_iterator()
         with tf.name_scope('Dataset'), tf.device('/cpu:0'):
             return self._iterator.get_next()
@@ -211,11 +214,13 @@ class Dataset:
         if self._fetch_np is None:
             self._fetch_np = self.get_minibatch_tf()
         with self.reading_errors():
-            images, labels = tfutil.run(self._fetch_np)
+            images, labels = _run(self._fetch_np)
         return images, labels
 
-    def get_random_labels_tf(self, minibatch_size: Union[int, tf.Tensor]) -> tf.Tensor:
+    def get_random_labels_tf(self, minibatch_size: 'Union[int, tf.Tensor]') -> 'tf.Tensor':
         """Return a tensor of labels drawn uniformly with replacement, float32 [N, label_size]."""
+        import tensorflow.compat.v1 as tf
+
         with tf.name_scope('Dataset'), tf.device('/cpu:0'):
             if not self._has_labels:
                 return tf.zeros([minibatch_size, 0], tf.float32)
@@ -238,6 +243,8 @@ class Dataset:
         report of an error in its reading threads away from the user; this context manager raises
         the error that lies behind it. Other errors pass unchanged, so does the end of a stream.
         """
+        import tensorflow.compat.v1 as tf
+
         try:
             yield
         except tf.errors.OutOfRangeError:
@@ -248,6 +255,8 @@ class Dataset:
     def _build_iterator(self):
         if self._iterator is not None:
             return
+        import tensorflow.compat.v1 as tf
+
         with tf.name_scope('Dataset'), tf.device('/cpu:0'):
             self._start, self._minibatch_size, self._lod, self._prefetch = (
                 tf.placeholder(tf.int64, [], name)
@@ -262,6 +271,8 @@ class Dataset:
             )
 
     def _minibatch_tf(self, position):
+        import tensorflow.compat.v1 as tf
+
         inputs, types = [position, self._minibatch_size, self._lod], [tf.uint8, tf.float32, tf.bool]
         images, labels, sound = tf.py_func(self._read_minibatch, inputs, types, name='Read')
         side = self.resolution if self.resolution_log2 == 2 else None
@@ -317,3 +328,9 @@ class Dataset:
     def _identity(self):
         """What changes with every image, such as a hash of their checksums; a list."""
         raise NotImplementedError
+
+
+def _run(fetches, feed_dict=None):
+    from dnnlib.tflib import tfutil
+
+    return tfutil.run(fetches, feed_dict)

@@ -3,15 +3,17 @@
 import glob
 import os
 import time
-from typing import Dict
+from typing import TYPE_CHECKING, Dict
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
 from training.data.base import Dataset
 from training.data.side_file import read_side_file, update_side_file
 from training.data.tfrecords import RecordFile, check_shape, parse_image
+
+if TYPE_CHECKING:
+    import tensorflow.compat.v1 as tf
 
 _RECENT = 2  # seconds
 
@@ -34,8 +36,10 @@ class TFRecordDataset(Dataset):
         return parse_image(record)
 
     @staticmethod
-    def parse_tfrecord_tf(record: tf.Tensor) -> tf.Tensor:
+    def parse_tfrecord_tf(record: 'tf.Tensor') -> 'tf.Tensor':
         """Unpack a serialized Example, string [], into its image, uint8 [C, H, W]."""
+        import tensorflow.compat.v1 as tf
+
         data, shape = tf.FixedLenFeature([], tf.string), tf.FixedLenFeature([3], tf.int64)
         features = tf.parse_single_example(record, dict(data=data, shape=shape))
         return tf.reshape(tf.decode_raw(features['data'], tf.uint8), features['shape'])

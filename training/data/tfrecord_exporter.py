@@ -7,17 +7,16 @@ import contextlib
 import os
 import shutil
 import uuid
-from typing import Any, Iterator, List, Optional, Tuple, Union
+from typing import BinaryIO, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from dnnlib import cli
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
 from training.data.side_file import update_side_file
-from training.data.tfrecords import RecordFile, check_shape, serialize_image
+from training.data.tfrecords import RecordFile, check_shape, frame, serialize_image
 
 MAX_IMAGES = 10**8
 _DATASET_SUFFIXES = ('.tfrecords', '.labels')
@@ -57,7 +56,7 @@ class TFRecordExporter:
         self._print_progress = print_progress
         self._force = force
         self._name = os.path.basename(self.tfrecord_dir)
-        self._writers: List[Any] = []  # by level of detail
+        self._writers: List[BinaryIO] = []  # by level of detail
         self._labels: Union[np.ndarray, OneHotLabels, None] = None
         check_target(self.tfrecord_dir, force)
         self._temp_dir = self._hidden_name('tmp')
@@ -99,7 +98,7 @@ class TFRecordExporter:
             raise UserError(text % (self.cur_images, list(image.shape), list(self.shape)))
         with _writing_errors(self.tfrecord_dir):
             for level, writer in zip(image_levels(image), self._writers):
-                writer.write(serialize_image(level))
+                writer.write(frame(serialize_image(level)))
         self.cur_images += 1
         self._bar.update()
 
@@ -133,7 +132,7 @@ class TFRecordExporter:
         """Remove what was written so far."""
         self._bar.close()
         for writer in self._writers:
-            with contextlib.suppress(tf.errors.OpError):
+            with contextlib.suppress(OSError):
                 writer.close()
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
@@ -142,7 +141,7 @@ class TFRecordExporter:
         with _writing_errors(self.tfrecord_dir):
             for log2 in range(height.bit_length() - 1, 1, -1):
                 path = os.path.join(self._temp_dir, self._file_name(log2))
-                self._writers.append(tf.python_io.TFRecordWriter(os.fsencode(path)))
+                self._writers.append(open(path, 'wb'))
 
     def _file_name(self, log2):
         return '%s-r%02d.tfrecords' % (self._name, log2)
@@ -217,16 +216,11 @@ def image_levels(image: np.ndarray, last_side: int = 4) -> Iterator[np.ndarray]:
 
 @contextlib.contextmanager
 def _writing_errors(path: str) -> Iterator[None]:
-    """Turn what files and TensorFlow's writer raise, a full disk above all, into UserError."""
+    """Turn what files raise, a full disk above all, into UserError."""
     try:
         yield
     except OSError as error:
-        reason = error.strerror
-    except tf.errors.OpError as error:
-        reason = error.message
-    else:
-        return
-    raise UserError(
-        'Cannot write the data set %r: %s. Nothing was left behind; free some space or '
-        'choose a place you may write to.' % (path, reason)
-    )
+        raise UserError(
+            'Cannot write the data set %r: %s. Nothing was left behind; free some space or '
+            'choose a place you may write to.' % (path, error.strerror)
+        )

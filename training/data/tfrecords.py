@@ -10,16 +10,16 @@ import hashlib
 import os
 import struct
 import weakref
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Any, Iterator, Optional, Sequence, Tuple
 
 import google_crc32c
 import numpy as np
-import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 from tqdm import trange
 
 from dnnlib.util import UserError, open_regular
 from training.data.decoding import MAX_SIDE
+from training.data.example import Example
 
 _HEADER = struct.Struct('<QI')  # length of the payload, checksum of these 8 bytes
 _CHECKSUM = struct.Struct('<I')
@@ -40,7 +40,7 @@ def parse_image(payload: bytes) -> np.ndarray:
         ValueError: the payload is no Example of one image; the text gives the reason.
     """
     try:
-        feature = tf.train.Example.FromString(payload).features.feature
+        feature = Example.FromString(payload).features.feature
     except DecodeError:
         raise ValueError('its content is no tf.train.Example')
     shape = tuple(feature['shape'].int64_list.value)
@@ -51,6 +51,13 @@ def parse_image(payload: bytes) -> np.ndarray:
     if min(shape) < 1 or len(data[0]) != np.prod(shape, dtype=np.float64):
         raise ValueError('it has %d bytes of pixels for shape %s' % (len(data[0]), list(shape)))
     return np.frombuffer(data[0], np.uint8).reshape(shape)
+
+
+def frame(payload: bytes) -> bytes:
+    """A record with this payload, as it stands in a file."""
+    length = _HEADER.pack(len(payload), 0)[:8]
+    header = length + _CHECKSUM.pack(_masked_crc(length))
+    return header + payload + _CHECKSUM.pack(_masked_crc(payload))
 
 
 def check_shape(what: str, shape: Sequence[int]) -> None:
@@ -235,8 +242,8 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _features(shape: Optional[Sequence[int]], data: Optional[bytes]) -> tf.train.Example:
-    example = tf.train.Example()
+def _features(shape: Optional[Sequence[int]], data: Optional[bytes]) -> Any:
+    example = Example()
     feature = example.features.feature
     if shape is not None:
         feature['shape'].int64_list.value.extend(shape)

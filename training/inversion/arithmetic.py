@@ -15,8 +15,6 @@ from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
 
-SPACES = ('w', 'wplus', 'z')
-
 
 def learning_rate(t: float, initial: float, rampdown_length: float, rampup_length: float) -> float:
     """Learning rate at t, the share of steps that are done: a linear ramp up, a cosine ramp down.

@@ -13,11 +13,11 @@ from training import anatomy
 from training.data.decoding import CONVERSIONS, ImageOptions, UnusableImage
 from training.data.image_files import ImageFiles
 from training.data.opening import load_dataset
+from training.inversion.methods import NUM_IMAGES
 from training.misc import adjust_dynamic_range
 from training.pictures.generate import Generator
 from training.runs import training_options
 
-NUM_IMAGES = 3  # of a data set, where their number is not given
 _LONGEST_NAME = 150  # characters; endings such as -projected.png come on top
 _COLOURS = {1: 'gray', 3: 'rgb', 4: 'rgba'}
 

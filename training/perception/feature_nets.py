@@ -8,13 +8,14 @@ Nothing in the working directory is taken unasked: it may be a stranger's.
 
 import hashlib
 import os
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from dnnlib import util
 from dnnlib.download import cache_dir, cached_file
-from dnnlib.tflib import pickles
-from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+
+if TYPE_CHECKING:
+    from dnnlib.tflib.network import Network
 
 FOLDER_VARIABLE = 'STYLEGAN2_FEATURE_NETS'
 
@@ -62,8 +63,11 @@ def ensure(name: str, folder: Optional[str] = None) -> None:
     _open(name, folder).close()
 
 
-def load(name: str, folder: Optional[str] = None) -> Network:
+def load(name: str, folder: Optional[str] = None) -> 'Network':
     """Load a network into the default graph; its own code runs."""
+    from dnnlib.tflib import pickles
+    from dnnlib.tflib.network import Network
+
     with _open(name, folder) as file:
         net = pickles.load(file, trust_network_code=True)
     if not isinstance(net, Network):

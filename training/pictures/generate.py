@@ -4,7 +4,6 @@ Seed s stands for a latent and for noise maps, drawn from RandomState(s) in this
 StyleGAN2 draws them.
 """
 
-import argparse
 import itertools
 import re
 from collections import OrderedDict
@@ -20,11 +19,6 @@ from dnnlib.util import UserError
 from training import anatomy
 from training.data.labels import check_class
 
-NOISE_HELP = (
-    "noise of the images: random (that of each image's own seed), const (as stored in\n"
-    'the network), none, or seed:N (that of seed N for all)'
-)
-
 
 class _Graph(NamedTuple):
     """Tensors of a network."""
@@ -35,16 +29,6 @@ class _Graph(NamedTuple):
     dlatents: Optional[tf.Tensor]  # w, if there is one
     images: tf.Tensor
     uint8_images: tf.Tensor
-
-
-def parse_noise(text: str) -> str:
-    """Flag type: 'random', 'const', 'none' or 'seed:N'."""
-    kind, _, number = text.partition(':')
-    if text in ('random', 'const', 'none') or (
-        kind == 'seed' and number.isdecimal() and int(number) < 1 << 32
-    ):
-        return text
-    raise argparse.ArgumentTypeError('%r is none of random, const, none, seed:N' % text)
 
 
 class Generator:

@@ -17,11 +17,9 @@ from training.misc import convert_to_pil_image
 from training.pictures.generate import Generator, walk
 from training.pictures.images import check_styles
 
-FORMATS = ['mp4', 'gif']
-
 
 def check_format(video_format: str) -> None:
-    """Raise UserError unless videos of this format, of FORMATS, can be written here."""
+    """Raise UserError unless videos of this format, 'mp4' or 'gif', can be written here."""
     if video_format == 'mp4':
         try:
             import imageio_ffmpeg
