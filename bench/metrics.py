@@ -59,7 +59,7 @@ class _TimedEvaluation(Evaluation):
         store = super().collect(
             title, name, num_samples, unit_size, make_inputs, make_outputs, timed, key
         )
-        if title != 'real images':
+        if not title.startswith('real images'):
             (_, begin), (_, end) = times[_WARM_UP_UNITS - 1], times[-1]
             number = (len(times) - _WARM_UP_UNITS) * unit_size
             self.seconds = (end - begin) / number

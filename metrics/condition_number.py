@@ -1,6 +1,6 @@
 """Condition number of a generator (Feng, Zhao and Zha, "On Noise Injection in GANs", Eq. 12)."""
 
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -51,6 +51,9 @@ class ConditionNumber(MetricBase):
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
         self._measured_space: Optional[str] = None
+
+    def phases(self) -> Dict[str, float]:
+        return {self.name: 2.0 * self._num_samples}
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu

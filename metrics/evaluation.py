@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.bars import Phases
 from dnnlib.download import cache_dir
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
@@ -42,6 +43,7 @@ class Evaluation:
             usual for the kind of data set, see `Dataset.metric_reals`.
 
     Attributes:
+        phases: bars of the work; how long each takes is told by `MetricGroup.run`.
         network_sha256: hash of the network file.
         generator: facts about it, once it was loaded: shape, latent and label size, truncation.
         images: features of real and generated images.
@@ -62,6 +64,7 @@ class Evaluation:
         class_index: Optional[int] = None,
         feature_nets_dir: Optional[str] = None,
         reals: Optional[str] = None,
+        phases: Optional[Phases] = None,
     ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
@@ -70,6 +73,7 @@ class Evaluation:
         self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
         self.seed = seed
         self.class_index = class_index
+        self.phases = phases or Phases()
         self._reals = reals
         self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
@@ -232,14 +236,22 @@ class Evaluation:
         """Gather samples of the network; see `sampling.collect`.
 
         Args:
-            name: names the random numbers. key: all that the samples depend on beside the network
-                and the settings of this evaluation, as JSON.
+            title: what is gathered; names the bar. name: names the random numbers.
+            key: all that the samples depend on beside the network and the settings of this
+                evaluation, as JSON.
         """
         store = SampleStore(self._work_folder(name, unit_size, key))
         self._stores.append(store)
+        if store.num_units and store.num_units * unit_size < num_samples:
+            done = store.num_units * unit_size, num_samples
+            print('%s: going on after %d of %d.' % (title, *done))
         sizes = num_samples, unit_size, self.num_gpus
         rng = functools.partial(self.rng, name)
-        sampling.collect(store, title, *sizes, rng, make_inputs, make_outputs, convert)
+
+        def make_bar(done):
+            return self.phases.bar(title, title, num_samples, ' samples', done)
+
+        sampling.collect(store, make_bar, *sizes, rng, make_inputs, make_outputs, convert)
         return store
 
     def _open_dataset(self, **kwargs):

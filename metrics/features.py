@@ -8,6 +8,13 @@ import tensorflow.compat.v1 as tf
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
 
+FAKES_TITLE = 'generated images'  # of the bar
+
+
+def reals_title(feature: 'Feature') -> str:
+    """Title of the bar of real images."""
+    return 'real images (%s)' % feature.key
+
 
 class Feature:
     """Features of images, computed in the graph, on the host, or both.
@@ -15,12 +22,14 @@ class Feature:
     Attributes:
         key: name that stands for the features, also in file names.
         nets: file names of the pretrained networks.
+        cost: time that those of an image take, as part of generating it; a guess.
         is_cached: whether those of real images are kept on disk; False for what is large and
             quickly computed again.
     """
 
     key = ''
     nets: List[str] = []
+    cost = 1.0
     is_cached = False
 
     def load(self, evaluation) -> List[Network]:

@@ -31,8 +31,15 @@ class FID(FeatureMetric):
                 '%s: %d real images for %d features; compare only with values of the same images.'
             )
             print(text % (self.name, *real_features.shape))
-        real, fake = gaussian_of(real_features), gaussian_of(fakes.read('features'))
-        self._report_result(frechet_distance(*real, *fake))
+        with self._bar(3, ' steps') as bar:
+            gaussians = []
+            for features in (real_features, fakes.read('features')):
+                gaussians.append(gaussian_of(features))
+                bar.update()
+            self._report_result(frechet_distance(*gaussians[0], *gaussians[1]))
+
+    def _figures_cost(self) -> float:
+        return 0.1 * self.num_images
 
 
 def gaussian_of(features: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from dnnlib import tflib
 from dnnlib.download import cache_dir
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
-from metrics.features import copies_on_devices
+from metrics.features import FAKES_TITLE, copies_on_devices, reals_title
 from metrics.sample_store import ArrayStore, Samples, warn_once
 
 
@@ -116,7 +116,7 @@ class ImageFeatures:
                 return arrays
 
             files = [net for feature in features.values() for net in feature.nets]
-            work = 'generated images', 'fakes', max(numbers.values()), minibatch
+            work = FAKES_TITLE, 'fakes', max(numbers.values()), minibatch
             facts = dict(numbers=numbers, nets=evaluation.feature_net_hashes(files))
             store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)
         for key, number in numbers.items():
@@ -158,7 +158,7 @@ class ImageFeatures:
                 rng = evaluation.rng('reals/' + feature.key, unit)
                 return feature.convert(values['value'], rng)
 
-            work = 'real images', 'reals', len(indices), minibatch
+            work = reals_title(feature), 'reals', len(indices), minibatch
             nets_used = evaluation.feature_net_hashes(feature.nets)
             facts = dict(feature=feature.key, nets=nets_used, order=evaluation.reals_order)
             store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)

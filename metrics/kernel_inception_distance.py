@@ -1,6 +1,6 @@
 """Kernel Inception Distance (Binkowski et al. 2018, "Demystifying MMD GANs")."""
 
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 
@@ -36,10 +36,15 @@ class KID(FeatureMetric):
         if self._used_size < self._subset_size:
             text = '%s: subsets of %d images, in place of %d.'
             print(text % (self.name, self._used_size, self._subset_size))
-        mean, std = kernel_distance(real, fake, rng, self._num_subsets, self._used_size)
+        with self._bar(self._num_subsets, ' subsets') as bar:
+            sizes = self._num_subsets, self._used_size
+            mean, std = kernel_distance(real, fake, rng, *sizes, update=bar.update)
         self._report_result(mean, fmt='%-10.6f')
         if self._num_subsets > 1:
             self._report_result(std, suffix='_std', fmt='%-10.6f')
+
+    def _figures_cost(self) -> float:
+        return 0.2 * self._num_subsets * self._subset_size
 
     def get_protocol(self) -> dict:
         subsets = dict(num_subsets=self._num_subsets, subset_size=self._used_size)
@@ -58,18 +63,21 @@ def kernel_distance(
     rng: np.random.RandomState,
     num_subsets: int,
     subset_size: int,
+    update: Callable[[int], None] = lambda number: None,
 ) -> Tuple[float, float]:
     """Mean and standard deviation of `squared_mmd` over random subsets of two sets of features.
 
     Args:
         reals, fakes: [N, F] and [M, F].
         subset_size: images in a subset, drawn without replacement.
+        update: told the number of subsets that were done.
     """
     values = []
     for _ in range(num_subsets):
         x = reals[rng.choice(len(reals), subset_size, replace=False)]
         y = fakes[rng.choice(len(fakes), subset_size, replace=False)]
         values.append(squared_mmd(x, y))
+        update(1)
     return float(np.mean(values)), float(np.std(values))
 
 

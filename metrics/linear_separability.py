@@ -1,6 +1,6 @@
 """Linear separability (Karras et al. 2018, "A Style-Based Generator Architecture", section 4.2)."""
 
-from typing import List
+from typing import Dict, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -45,6 +45,13 @@ class LS(MetricBase):
         self._minibatch_per_gpu = minibatch_per_gpu
         self.feature_nets = [feature_nets.classifier(index) for index in self._attrib_indices]
 
+    def phases(self) -> Dict[str, float]:
+        return {self.name: 4.0 * self._num_samples, self._fit_title: 2.0 * self._num_samples}
+
+    @property
+    def _fit_title(self):
+        return self.name + ', planes'
+
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu
         space = LatentSpace(Gs, 'auto', Gs_kwargs)
@@ -70,11 +77,17 @@ class LS(MetricBase):
             self.name, 'ls', self._num_samples, batch, make_inputs, make_outputs, key=key
         )
         logits = store.read('logits')[: self._num_samples].astype(np.float64)
-        for name in ['z', 'w'] if space.space == 'w' else ['z']:
-            points = store.read(name)[: self._num_samples]
-            options = self._num_keep, self._svm, self.evaluation.seed
-            entropies = [attribute_entropy(points, column, *options) for column in logits.T]
-            self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
+        names, title = ['z', 'w'] if space.space == 'w' else ['z'], self._fit_title
+        total = len(names) * logits.shape[1]
+        with self.evaluation.phases.bar(title, title, total, ' planes') as bar:
+            for name in names:
+                points = store.read(name)[: self._num_samples]
+                options = self._num_keep, self._svm, self.evaluation.seed
+                entropies = []
+                for column in logits.T:
+                    entropies.append(attribute_entropy(points, column, *options))
+                    bar.update()
+                self._report_result(2.0 ** np.sum(entropies), suffix='_' + name)
 
     def get_protocol(self) -> dict:
         return dict(

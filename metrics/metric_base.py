@@ -8,17 +8,19 @@ implements `_evaluate`.
 import os
 import time
 from collections import OrderedDict
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from dnnlib import util
+from dnnlib.bars import Bar, Phases
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from metrics import protocol
 from metrics.evaluation import Evaluation
-from metrics.features import Feature
+from metrics.features import FAKES_TITLE, Feature, reals_title
+from metrics.metric_names import explanations
 from training import misc
 from training.perception import feature_nets
 
@@ -39,6 +41,7 @@ class MetricBase:
     def __init__(self, name: str):
         self.name = name
         self.feature_nets: List[str] = []
+        self._is_explained = False
         self.reset()
 
     def reset(self) -> None:
@@ -53,6 +56,14 @@ class MetricBase:
         Runs in a graph and session of its own, with seeds set.
         """
         raise NotImplementedError
+
+    def phases(self) -> Dict[str, float]:
+        """Parts of the work by the names of their bars, and how long each takes, in their order.
+
+        The unit is the time in which one image is generated; guesses will do, since the time that
+        a part took when another network was evaluated is taken in place of that.
+        """
+        return {}
 
     def _compute(self, evaluation):
         with evaluation.graph():
@@ -85,6 +96,10 @@ class MetricBase:
         self._seconds += time.time() - start
         if log_results:
             print(self.get_result_str())
+            if not self._is_explained:
+                for line in explanations(list(self.get_results())):
+                    print('    ' + line)
+                self._is_explained = True
         if log_results and evaluation.run_dir is not None:
             record = protocol.record(self, self._seconds, evaluation)
             protocol.append(evaluation.run_dir, self.name, self.get_result_str(), record)
@@ -137,6 +152,21 @@ class FeatureMetric(MetricBase):
         self.minibatch_per_gpu = minibatch_per_gpu
         self._num_reals = 0
         self.check_number(None)
+
+    def phases(self) -> Dict[str, float]:
+        features = self.num_images * self.feature.cost
+        costs = {FAKES_TITLE: self.num_images + features}
+        if self.needs_reals:
+            costs[reals_title(self.feature)] = features
+        return dict(costs, **{self.name: self._figures_cost()})
+
+    def _figures_cost(self) -> float:
+        """Time that the figures take once all features are there, see `phases`."""
+        return 0.0
+
+    def _bar(self, total: int, unit: str) -> ContextManager[Bar]:
+        """The bar of what is computed from the features."""
+        return self.evaluation.phases.bar(self.name, self.name, total, unit)
 
     def min_images(self, num_features: Optional[int]) -> int:
         """Least number of images that makes sense.
@@ -192,6 +222,8 @@ class MetricGroup:
     Attributes:
         metric_kwarg_list: as given. metrics: the metrics.
         image_shape: [C, H, W] of the images of the network evaluated last.
+        phases: bars of the work. rounds: networks to evaluate, the next one included, for the time
+            left that they tell.
 
     Raises:
         UserError: one of the metrics makes no sense, such as for too few samples.
@@ -201,6 +233,8 @@ class MetricGroup:
         self.metric_kwarg_list = metric_kwarg_list
         self.metrics: List[MetricBase] = [util.call_func_by_name(**k) for k in metric_kwarg_list]
         self.image_shape: Optional[List[int]] = None
+        self.phases = Phases()
+        self.rounds = 1
 
     def needing_reals(self) -> List[FeatureMetric]:
         """The metrics that look at real images."""
@@ -284,8 +318,10 @@ class MetricGroup:
                 num_gpus,
                 tf_config,
                 Gs_kwargs,
+                phases=self.phases,
                 **others,
             ) as evaluation:
+                self.phases.plan(self._costs(), self.rounds)
                 reasons = self._evaluate_each(evaluation, log_results, raise_errors)
                 self.image_shape = evaluation.generator.get('shape')
             if reasons:
@@ -294,6 +330,14 @@ class MetricGroup:
             if raise_errors:
                 raise
             _print_failure('metrics', error)
+
+    def _costs(self):
+        """All phases in their order: what metrics share is the first, and done once."""
+        costs: Dict[str, float] = {FAKES_TITLE: 0.0}
+        for metric in self.metrics:
+            for name, cost in metric.phases().items():
+                costs[name] = max(cost, costs.get(name, 0.0))
+        return costs
 
     def _evaluate_each(self, evaluation, log_results, raise_errors):
         """Evaluate the metrics; returns why some could not be, {reason: their names}."""

@@ -1,7 +1,8 @@
 """What metrics are called, what their figures mean, and which way is better; plain data."""
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from collections import OrderedDict
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 LOWER, HIGHER = 'lower', 'higher'
 
@@ -168,10 +169,20 @@ def figure_of(result: str) -> Optional[Figure]:
     return figure._replace(title=', '.join([figure.title] + labels))
 
 
-def explanation(result: str) -> Optional[str]:
-    """A line: 'cond_mc: mean condition number at w, else z (from 0; lower is better)'."""
-    figure = figure_of(result)
-    if figure is None:
-        return None
+def explanations(results: Sequence[str]) -> List[str]:
+    """Lines for results whose meaning is known, with all resolutions in one.
+
+    Such as 'cond_mc: mean condition number at w, else z (from 0; lower is better)'.
+    """
+    lines: Dict[Figure, List[str]] = OrderedDict()
+    for result in results:
+        figure = figure_of(result)
+        if figure is not None:
+            figure = figure._replace(title=re.sub(r' at (\d+)x\1\b', ' of its size', figure.title))
+            lines.setdefault(figure, []).append(result)
+    return ['%s: %s' % (', '.join(names), _told(figure)) for figure, names in lines.items()]
+
+
+def _told(figure):
     better = '; %s is better' % figure.better if figure.better else ''
-    return '%s: %s (%s%s)' % (result, figure.title, figure.scale, better)
+    return '%s (%s%s)' % (figure.title, figure.scale, better)

@@ -1,6 +1,6 @@
 """Perceptual path length (Karras et al. 2018, arXiv:1812.04948, section 4.1)."""
 
-from typing import Optional
+from typing import Dict, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -49,6 +49,9 @@ class PPL(MetricBase):
         self._minibatch_per_gpu = minibatch_per_gpu
         self._Gs_overrides = Gs_overrides or {}
         self._measured_space: Optional[str] = None
+
+    def phases(self) -> Dict[str, float]:
+        return {self.name: 4.0 * self._num_samples}
 
     def _evaluate(self, Gs, Gs_kwargs, num_gpus):
         batch = self._minibatch_per_gpu

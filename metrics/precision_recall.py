@@ -1,6 +1,6 @@
 """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991)."""
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -43,20 +43,31 @@ class PR(FeatureMetric):
         with self.evaluation.graph():
             features = reals.read('features'), fakes.read('features')
             batches = self._row_batch_size, self._col_batch_size
-            result = knn_precision_recall_features(
-                *features, [self._nhood_size], *batches, self.evaluation.num_gpus
-            )
+            options = [self._nhood_size], *batches, self.evaluation.num_gpus
+            total = sum(map(len, features)) ** 2  # each set with itself and with the other one
+            with self._bar(total, ' distances') as bar:
+                result = knn_precision_recall_features(*features, *options, update=bar.update)
         for name in ['precision', 'recall']:
             self._report_result(result[name][0], suffix='_' + name)
+
+    def _figures_cost(self) -> float:
+        return self.num_images**2 / 20000
 
     def get_protocol(self) -> dict:
         return dict(super().get_protocol(), nhood_size=self._nhood_size)
 
 
 class DistanceBlock:
-    """Squared Euclidean distances of feature vectors, float32, columns spread over devices."""
+    """Squared Euclidean distances of feature vectors, float32, columns spread over devices.
 
-    def __init__(self, num_features: int, num_gpus: int = 1):
+    Args:
+        update: told the number of distances that were computed.
+    """
+
+    def __init__(
+        self, num_features: int, num_gpus: int = 1, update: Callable = lambda number: None
+    ):
+        self._update = update
         self._rows = tf.placeholder(tf.float32, [None, num_features], 'rows')
         self._columns = tf.placeholder(tf.float32, [None, num_features], 'columns')
         size = tf.shape(self._columns)[0]
@@ -70,7 +81,9 @@ class DistanceBlock:
 
     def pairwise_distances(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Distances [rows of U, rows of V]."""
-        return tflib.run(self._distances, {self._rows: U, self._columns: V})
+        distances = tflib.run(self._distances, {self._rows: U, self._columns: V})
+        self._update(distances.size)
+        return distances
 
 
 def _squared_distances(u, v):
@@ -165,14 +178,16 @@ def knn_precision_recall_features(
     row_batch_size: int = 10000,
     col_batch_size: int = 50000,
     num_gpus: int = 1,
+    update: Callable[[int], None] = lambda number: None,
 ) -> dict:
     """Precision and recall of `eval_features` [M, F] for `ref_features` [N, F].
 
-    Needs a default session.
+    Needs a default session. `update` is told the number of distances that were computed, of
+    (N + M)^2 in all.
 
     Returns: dict(precision, recall), each a list with an entry per neighbourhood size.
     """
-    block = DistanceBlock(ref_features.shape[1], num_gpus)
+    block = DistanceBlock(ref_features.shape[1], num_gpus, update)
 
     def share_inside(references, others):
         manifold = ManifoldEstimator(block, references, row_batch_size, col_batch_size, nhood_sizes)

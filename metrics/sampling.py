@@ -7,16 +7,14 @@ interruption.
 
 import contextlib
 import itertools
-import sys
-import time
 import zlib
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
-from dnnlib import tflib, util
+from dnnlib import tflib
+from dnnlib.bars import Bar
 from dnnlib.tflib import engine
 from metrics.sample_store import SampleStore
 
@@ -25,7 +23,6 @@ _STATEFUL_OPS = (
     'RandomStandardNormal RandomUniform RandomUniformInt TruncatedNormal Multinomial RandomShuffle '
     'ParameterizedTruncatedNormal RandomGammaGrad'
 ).split()
-_LONG_SECONDS = 30.0
 
 
 def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
@@ -35,7 +32,7 @@ def make_rng(seed: int, name: str, index: int) -> np.random.RandomState:
 
 def collect(
     store: SampleStore,
-    title: str,
+    make_bar: Callable[[int], ContextManager[Bar]],
     num_samples: int,
     unit_size: int,
     num_gpus: int,
@@ -47,7 +44,8 @@ def collect(
     """Add samples to a store until it holds `num_samples`; needs a default session.
 
     Args:
-        title: what is gathered, for the progress bar.
+        make_bar: (number of samples that are there) -> bar of `num_samples`; it is opened before
+            the graph is built.
         unit_size: samples per unit.
         rng: gives the generator of a unit.
         make_inputs: (unit, its generator) -> arrays of the same shapes for every unit.
@@ -65,16 +63,15 @@ def collect(
         inputs[_NOISE_KEY] = generator.randint(1 << 31, size=2).astype(np.int32)
         return inputs
 
-    example = unit_inputs(store.num_units)
-    placeholders, outputs = [], []
-    for index in range(num_gpus):
-        with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
-            inputs = {k: tf.placeholder(v.dtype, v.shape, k) for k, v in example.items()}
-            with keyed_randomness(inputs[_NOISE_KEY]):
-                outputs.append(make_outputs(index, inputs))
-            placeholders.append(inputs)
-    first_number = store.num_units * unit_size
-    with contextlib.closing(_Progress(title, num_samples, first_number)) as progress:
+    with make_bar(store.num_units * unit_size) as bar:
+        placeholders, outputs = [], []
+        example = unit_inputs(store.num_units)
+        for index in range(num_gpus):
+            with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
+                inputs = {k: tf.placeholder(v.dtype, v.shape, k) for k, v in example.items()}
+                with keyed_randomness(inputs[_NOISE_KEY]):
+                    outputs.append(make_outputs(index, inputs))
+                placeholders.append(inputs)
         for first in range(store.num_units, num_units, num_gpus):
             feed: Dict[tf.Tensor, np.ndarray] = {}
             for index, inputs in enumerate(placeholders):
@@ -84,34 +81,7 @@ def collect(
                 unit = first + index
                 if unit < num_units:
                     store.add(convert(unit, values) if convert else values)
-            progress.update(min(store.num_units * unit_size, num_samples))
-
-
-class _Progress:
-    """A bar with the time left; for long work also a line with an estimate."""
-
-    def __init__(self, title, total, start):
-        self._total = total
-        self._title = title
-        self._bar = tqdm(total=total, initial=start, desc=title, disable=None, leave=False)
-        self._start = start
-        self._times: List[Tuple[float, int]] = []
-        if start:
-            self._bar.write('%s: going on after %d of %d.' % (title, start, total))
-
-    def update(self, done):
-        self._bar.update(done - self._start)
-        self._times.append((time.time(), done))
-        self._start = done
-        if len(self._times) == 3:  # the first step includes the engine's warm-up
-            (begin, first), (end, last) = self._times[1:]
-            left = (self._total - last) * (end - begin) / max(last - first, 1)
-            if left >= _LONG_SECONDS:
-                line = '%s: %d, about %s.' % (self._title, self._total, util.format_time(left))
-                self._bar.write(line, file=sys.stdout)
-
-    def close(self):
-        self._bar.close()
+            bar.update(min(store.num_units * unit_size, num_samples) - bar.done)
 
 
 @contextlib.contextmanager

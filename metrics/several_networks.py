@@ -69,7 +69,8 @@ def run(
     """
     group, run_dir = MetricGroup(metric_kwargs), dnnlib.make_run_dir_path()
     seen, rows, problems = set(), [], list(problems)
-    for network in networks:
+    for number, network in enumerate(networks):
+        group.rounds = len(networks) - number
         with misc.open_file_or_url(network) as file:
             digest = hashlib.sha256(file.read()).digest()
         if digest in seen:

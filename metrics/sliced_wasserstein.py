@@ -4,7 +4,7 @@ Compares patches of 7x7 pixels on every level of a Laplacian pyramid, without an
 network.
 """
 
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 import scipy.ndimage
@@ -54,12 +54,16 @@ class SWD(FeatureMetric):
         distances = []
         resolutions = sorted((int(name) for name in fakes.names()), reverse=True)
         number = min(reals.num_samples, fakes.num_samples)
-        for resolution in resolutions:
-            real, fake = (_descriptors(x, str(resolution), number) for x in (reals, fakes))
-            rng = self.make_rng('directions%d' % resolution)
-            distances.append(1e3 * sliced_distance(real, fake, rng))
-            self._report_result(distances[-1], suffix='_%d' % resolution)
+        with self._bar(len(resolutions) * NUM_REPEATS * NUM_DIRECTIONS, ' projections') as bar:
+            for resolution in resolutions:
+                real, fake = (_descriptors(x, str(resolution), number) for x in (reals, fakes))
+                rng = self.make_rng('directions%d' % resolution)
+                distances.append(1e3 * sliced_distance(real, fake, rng, update=bar.update))
+                self._report_result(distances[-1], suffix='_%d' % resolution)
         self._report_result(float(np.mean(distances)), suffix='_avg')
+
+    def _figures_cost(self) -> float:
+        return self.num_images
 
     def get_protocol(self) -> dict:
         return dict(
@@ -134,8 +138,13 @@ def sliced_distance(
     b: np.ndarray,
     rng: np.random.RandomState,
     num_directions: int = NUM_REPEATS * NUM_DIRECTIONS,
+    update: Callable[[int], None] = lambda number: None,
 ) -> float:
-    """Mean over random directions of the Wasserstein-1 distance of projections of points [M, D]."""
+    """Mean over random directions of the Wasserstein-1 distance of projections of points [M, D].
+
+    Args:
+        update: told the number of directions that were done.
+    """
     assert a.shape == b.shape
     directions = rng.randn(a.shape[1], num_directions)
     directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
@@ -144,4 +153,5 @@ def sliced_distance(
         part = directions[:, begin : begin + _DIRECTIONS_AT_A_TIME]
         difference = np.sort((a @ part).T, axis=1) - np.sort((b @ part).T, axis=1)
         total += np.abs(difference).mean(axis=1, dtype=np.float64).sum()
+        update(part.shape[1])
     return total / num_directions

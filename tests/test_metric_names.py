@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from metrics.metric_defaults import metric_defaults
-from metrics.metric_names import METRICS, SUMMARIES, explanation, figure_of, parse
+from metrics.metric_names import METRICS, SUMMARIES, explanations, figure_of, parse
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,18 @@ def test_each_figure_says_what_it_is_and_which_way_is_better():
     assert figure_of('swd16k_n300_32').title == (
         'sliced Wasserstein distance of detail at 32x32, 300 samples'
     )
-    assert explanation('fid50k_class2') == (
-        'fid50k_class2: Frechet inception distance, class 2 (from 0; lower is better)'
-    )
-    assert explanation('kid50k_std').endswith('(of subsets of images)')
-    assert figure_of('foo_mc') is None and explanation('cond') is None
+    assert figure_of('foo_mc') is None and figure_of('cond') is None
+
+
+def test_results_are_explained_with_all_resolutions_in_one_line():
+    names = ['fid50k_class2', 'foo', 'swd16k_32', 'swd16k_16', 'swd16k_avg', 'kid50k_std']
+    assert explanations(names) == [
+        'fid50k_class2: Frechet inception distance, class 2 (from 0; lower is better)',
+        'swd16k_32, swd16k_16: sliced Wasserstein distance of detail of its size '
+        '(x 1000, from 0; lower is better)',
+        'swd16k_avg: mean sliced Wasserstein distance (x 1000, from 0; lower is better)',
+        'kid50k_std: standard deviation of the kernel inception distance (of subsets of images)',
+    ]
 
 
 def test_all_metrics_are_in_the_table():

@@ -237,8 +237,9 @@ def test_images_are_generated_once_for_all_metrics_of_images(place, monkeypatch)
 
     monkeypatch.setattr(Evaluation, 'collect', noted)
     evaluate(['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k'])
-    # Of real images: features for FID and KID, those for PR, and patches.
-    assert sorted(titles) == ['generated images'] + 3 * ['real images']
+    # Those for FID and KID are the same.
+    reals = ['real images (%s)' % key for key in ('inception_v3_features', 'patches', 'vgg16')]
+    assert sorted(titles) == ['generated images'] + reals
 
 
 @pytest.mark.parametrize('channels', [1, 4])
