@@ -12,7 +12,7 @@ from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.tflib import custom_ops, engine
 from dnnlib.util import UserError
-from metrics import metric_defaults
+from metrics import metric_defaults, metric_names
 from metrics.several_networks import check, run  # noqa: F401 - run by its official name
 from training import runs
 
@@ -52,7 +52,7 @@ _EXAMPLES = [
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
-    more = flags.table('metrics', metric_defaults.SUMMARIES)
+    more = flags.table('metrics', metric_names.SUMMARIES)
     description = 'Evaluate metrics of generators.'
     return flags.parse('run_metrics.py', description, _FLAGS, argv, _EXAMPLES, more)
 

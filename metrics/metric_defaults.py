@@ -4,6 +4,7 @@ from typing import List, Optional
 
 from dnnlib.util import EasyDict, UserError
 from metrics.metric_base import MetricGroup
+from metrics.metric_names import GROUPS
 from training.perception import feature_nets
 
 _IMAGES = dict(num_images=50000, minibatch_per_gpu=8)
@@ -35,29 +36,6 @@ _TABLE = [
 ]
 
 metric_defaults = EasyDict((name, EasyDict(kwargs, name=name)) for name, kwargs in _TABLE)
-
-# One line of explanation for each.
-SUMMARIES = {
-    'fid50k': 'Frechet inception distance of 50,000 images to the real ones, 0 at best',
-    'kid50k': 'kernel inception distance, like FID, but without bias',
-    'is50k': 'inception score: mean and standard deviation over 10 parts, large at best',
-    'pr50k3': 'precision and recall by the 3 nearest neighbours, 1 at best',
-    'swd16k': 'sliced Wasserstein distance of 16,384 images, without a pretrained network',
-    'ppl_zfull': 'perceptual path length between latents z, along whole ways, of faces',
-    'ppl_wfull': 'the same between latents w',
-    'ppl_zend': 'perceptual path length at latents z, of faces',
-    'ppl_wend': 'the same at latents w',
-    'ppl2_wend': 'the same of whole images',
-    'ls': 'linear separability of w by 40 attributes of faces, small at best',
-    'cond': 'condition number of the generator at w, at z where there is no w',
-    'cond_w': 'the same at w',
-    'cond_z': 'the same at z',
-    'cond_wcrop': 'the same at w, of faces',
-    'all-local': 'swd16k and cond, which need no pretrained network',
-}
-
-# Names that stand for several metrics.
-GROUPS = {'all-local': ['swd16k', 'cond']}  # those that need no pretrained network
 
 
 def make_group(

@@ -5,7 +5,9 @@ Tables 1 (PPL, FID), 2 (condition number: MC, TTMC), 4 (inversion) and 5 (ablati
 """
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional
+
+from metrics.metric_names import parse
 
 _PPL_NAMES = ('ppl_wend', 'ppl_zend')
 _SAMPLES = 50000
@@ -70,11 +72,12 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
         return []
     rows, samples = [], set()
     for name, value in results.items():
-        base, number = _without_label(name)
+        parts = parse(name)
+        base = parts.metric + parts.suffix
         key = 'ppl' if base in _PPL_NAMES else base
-        if key in figures:
+        if key in figures and parts.class_index is None:
             rows.append('%-24s %12.4f %12g' % (name, value, figures[key]))
-            samples.add(number)
+            samples.add(parts.num_samples or _SAMPLES)
     if not rows:
         return []
     warnings = []
@@ -89,9 +92,3 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
     if warnings:
         lines.append('Warning: not to be compared with the paper: %s.' % '; '.join(warnings))
     return lines
-
-
-def _without_label(name: str) -> Tuple[str, int]:
-    """Name and number of samples of a result: fid50k_n1000 -> fid50k, 1000."""
-    match = re.search(r'_n(\d+)', name)
-    return (name.replace(match.group(), '', 1), int(match.group(1))) if match else (name, _SAMPLES)

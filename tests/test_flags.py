@@ -15,7 +15,7 @@ import run_projector
 import run_training
 from dnnlib import flags
 from dnnlib.cli import number, run_cli
-from metrics import metric_defaults
+from metrics import metric_defaults, metric_names
 from training import configs
 
 PROGRAMS = [
@@ -83,8 +83,8 @@ def test_help_groups_flags_and_tells_defaults(capsys):
 
 def test_every_configuration_and_metric_has_a_line_of_explanation(capsys):
     assert set(configs.SUMMARIES) == set(configs.CONFIGS)
-    known = set(metric_defaults.metric_defaults) | set(metric_defaults.GROUPS)
-    assert set(metric_defaults.SUMMARIES) == known
+    known = set(metric_defaults.metric_defaults) | set(metric_names.GROUPS)
+    assert set(metric_names.SUMMARIES) == known
     text = printed(capsys, run_training.main, '--help')
     assert re.search(r'^  config-e-fr +config-e with fuzzy reparameterization', text, re.MULTILINE)
     assert re.search(

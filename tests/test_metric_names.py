@@ -1,0 +1,47 @@
+"""What the figures of metrics are called: for --help, tables and plots."""
+
+import subprocess
+import sys
+
+import pytest
+
+from metrics.metric_defaults import metric_defaults
+from metrics.metric_names import METRICS, SUMMARIES, explanation, figure_of, parse
+
+
+@pytest.mark.parametrize(
+    'result, parts',
+    [
+        ('fid50k', ('fid50k', None, None, '')),
+        ('cond_class3_n1000_mc', ('cond', 3, 1000, '_mc')),
+        ('cond_w_n40_ttmc', ('cond_w', None, 40, '_ttmc')),
+        ('cond_wcrop_max', ('cond_wcrop', None, None, '_max')),
+        ('swd16k_class0_128', ('swd16k', 0, None, '_128')),
+        ('pr50k3_n60_recall', ('pr50k3', None, 60, '_recall')),
+        ('my_new_n7', ('my_new', None, 7, '')),
+    ],
+)
+def test_a_result_is_taken_apart(result, parts):
+    assert parse(result) == parts
+
+
+def test_each_figure_says_what_it_is_and_which_way_is_better():
+    assert figure_of('cond_mc').better == 'lower' and figure_of('is50k_mean').better == 'higher'
+    assert figure_of('swd16k_n300_32').title == (
+        'sliced Wasserstein distance of detail at 32x32, 300 samples'
+    )
+    assert explanation('fid50k_class2') == (
+        'fid50k_class2: Frechet inception distance, class 2 (from 0; lower is better)'
+    )
+    assert explanation('kid50k_std').endswith('(of subsets of images)')
+    assert figure_of('foo_mc') is None and explanation('cond') is None
+
+
+def test_all_metrics_are_in_the_table():
+    assert set(METRICS) == set(metric_defaults)
+    assert all(SUMMARIES[name].endswith(' is better') for name in METRICS)
+
+
+def test_names_are_known_without_tensorflow():
+    code = 'import sys; from metrics import metric_names; sys.exit("tensorflow" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
