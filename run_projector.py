@@ -145,7 +145,11 @@ COMMANDS = [
         'compare',
         inversion_table.compare,
         'a picture and a table of several runs',
-        [flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'), flags.RESULT_DIR],
+        [
+            flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'),
+            flags.RESULT_DIR,
+            *flags.FIGURE,
+        ],
         'results/00003-project-real-images results/00004-project-real-images',
         inversion_table.check_runs,
     ),
@@ -159,9 +163,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = Namespace(**options)
     cli.check_writable_dir(args.result_dir)
     if command.check is not None:
-        command.check(args.run_dirs)
+        command.check(args.run_dirs, args.dpi)
         function = 'metrics.inversion_table.compare'
-        cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs)
+        del options['result_dir']
+        cli.submit(args.result_dir, command.name, function, **options)
         return
     custom_ops.require_native_ops(args.require_native_ops)
     found = pretrained_networks.find(args.network, args.result_dir)

@@ -102,7 +102,7 @@ DEMO: Part = {
     'sched_args.tick_kimg_dict': {},
     'G_smoothing_kimg': 0.5,
     'total_kimg': 20,
-    'grid_args': {'size': '1080p', 'layout': 'random'},
+    'grid_args': {'size': 'screen', 'layout': 'random'},
 }
 
 DEMO_STYLEGAN: Part = {
