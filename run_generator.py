@@ -16,6 +16,7 @@ from dnnlib.util import UserError
 from training import runs
 
 _COUNT = number(int, 1, 1000000)
+_SHEET = [flags.SCALE, *flags.FIGURE]
 _SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size')
 
 
@@ -35,7 +36,7 @@ def _noise(text):
     raise argparse.ArgumentTypeError('%r is none of random, const, none, seed:N' % text)
 
 
-def _with_network(*what, noise=None, network=flags.network()):
+def _with_network(*what, noise=None, network=flags.network(), output=()):
     """Flags of a sub-command that makes images; those in `what` are its own."""
     sampling = [flags.truncation_psi(0.5), flags.CLASS]
     if noise is not None:
@@ -45,17 +46,17 @@ def _with_network(*what, noise=None, network=flags.network()):
         + flags.group('network', network, flags.TRUST_NETWORK_CODE)
         + flags.group('sampling', *sampling)
         + flags.group('speed', flags.MINIBATCH_SIZE, flags.REQUIRE_NATIVE_OPS)
-        + flags.group('output', flags.RESULT_DIR)
+        + flags.group('output', flags.RESULT_DIR, *output)
     )
 
 
-def sample_grid(path, networks, generators, seeds, columns):
+def sample_grid(path, networks, generators, seeds, columns, scale, dpi):
     """Write the images of the same seeds by several networks, side by side (Fig. 3 and 5)."""
-    from metrics import metric_plot
+    from metrics import run_titles
     from training.pictures import figures
 
-    titled = list(zip(metric_plot.titles(networks), generators))
-    figures.save_sample_grid(path, titled, seeds, columns)
+    titled = list(zip(run_titles.titles(networks), generators))
+    figures.save_sample_grid(path, titled, seeds, columns, scale, dpi)
 
 
 def check_projection(file, moved_network, trust_network_code):
@@ -73,13 +74,13 @@ def _projection(file, moved_network, trust_network_code):
     return pretrained_networks.load_generator(network, trust_network_code), result
 
 
-def render_projection(folder, file, moved_network, trust_network_code):
+def render_projection(folder, file, moved_network, trust_network_code, scale):
     """Write the image that was found for a target, the same to the last bit."""
     from training.inversion import results
 
     Gs, result = _projection(file, moved_network, trust_network_code)
     image = results.Renderer(Gs, result).render(result)
-    results.save_picture([image], os.path.join(folder, result.name + '.png'))
+    results.save_picture([image], os.path.join(folder, result.name + '.png'), scale)
 
 
 # A function gets by name what it takes of: the values of the flags, what _load returns, the folder
@@ -89,7 +90,7 @@ COMMANDS = [
         'generate-images',
         'training.pictures.images.save_images',
         'images of seeds',
-        _with_network(flags.seeds(None), noise='random'),
+        _with_network(flags.seeds(None), noise='random', output=[flags.SCALE]),
         '--seeds=66,230,389,1518 --network=gdrive:networks/stylegan2-ffhq-config-f.pkl',
         'training.pictures.images.check_images',
     ),
@@ -100,8 +101,13 @@ COMMANDS = [
         _with_network(
             flags.seeds(None, 'seeds of the images to change', '--row-seeds'),
             flags.seeds(None, 'seeds of the images to take styles from', '--col-seeds'),
-            flag('--col-styles', parse_int_list, 'styles to take, from 0 at 4x4 (default: 0-6)'),
+            flag(
+                '--col-styles',
+                parse_int_list,
+                'styles to take, from 0 at 4x4 (default: half, at most 0-6)',
+            ),
             noise='const',
+            output=_SHEET,
         ),
         '--row-seeds=85,100,75 --col-seeds=55,821,1789',
         'training.pictures.images.check_style_mixing',
@@ -115,8 +121,8 @@ COMMANDS = [
             flag('--frames', _COUNT, 'frames from one seed to the next', 60),
             flag('--fps', number(float, 0.01, 1000), 'frames per second', 30.0),
             flag('--space', ['z', 'w'], 'walk on arcs between z, or on lines between w', 'z'),
-            flag('--format', ['mp4', 'gif'], 'format of the file', 'mp4'),
             noise='const',
+            output=[flags.SCALE, flag('--format', ['mp4', 'gif'], 'format of the file', 'mp4')],
         ),
         '--seeds=0-5 --frames=60 --format=gif',
         'training.pictures.video.check_walk',
@@ -125,7 +131,7 @@ COMMANDS = [
         'noise-layers',
         'training.pictures.figures.save_noise_layers',
         'noise switched on layer by layer (Fig. 1, left)',
-        _with_network(flags.seeds('0-3')),
+        _with_network(flags.seeds('0-3'), output=_SHEET),
         '--seeds=0-3',
         'training.pictures.figures.check_noise',
     ),
@@ -133,7 +139,11 @@ COMMANDS = [
         'noise-stddev',
         'training.pictures.figures.save_noise_stddev',
         'what noise changes in an image (Fig. 1, right)',
-        _with_network(flags.seeds('0-3'), flag('--num-draws', _COUNT, 'draws of the noise', 100)),
+        _with_network(
+            flags.seeds('0-3'),
+            flag('--num-draws', _COUNT, 'draws of the noise', 100),
+            output=flags.FIGURE,
+        ),
         '--num-draws=100',
         'training.pictures.figures.check_noise',
     ),
@@ -148,6 +158,7 @@ COMMANDS = [
             network=flag(
                 '--networks', parse_name_list, 'pickles, URLs, names or runs', required=True
             ),
+            output=_SHEET,
         ),
         '--networks=results/00000-A,results/00001-B --seeds=0-15',
         'training.pictures.figures.check_sample_grid',
@@ -156,7 +167,7 @@ COMMANDS = [
         'fr-maps',
         'training.pictures.fr_maps.save_fr_maps',
         'maps of fuzzy reparameterization in every layer',
-        _with_network(flags.seeds('0,1'), noise='random'),
+        _with_network(flags.seeds('0,1'), noise='random', output=flags.FIGURE),
         '--seeds=0,1',
         'training.pictures.fr_maps.check_fr',
     ),
@@ -168,6 +179,7 @@ COMMANDS = [
             flag('run_dirs', 'RUN', 'training runs (default: all in --result-dir)', nargs='*'),
             flag('--metric', 'NAME', 'recorded figure, such as fid50k or swd16k_avg', 'fid50k'),
             flags.RESULT_DIR,
+            *flags.FIGURE,
         ],
         'results/00000-A results/00001-B --metric=fid50k',
         'metrics.metric_plot.read_runs',
@@ -182,6 +194,7 @@ COMMANDS = [
             flags.TRUST_NETWORK_CODE,
             flags.REQUIRE_NATIVE_OPS,
             flags.RESULT_DIR,
+            flags.SCALE,
         ],
         'results/00003-project-real-images/image0000.npz',
         'run_generator.check_projection',
@@ -210,7 +223,8 @@ def run(command: str, loading: Optional[Dict[str, Any]], **options) -> None:
         print('Loading networks from "%s"...' % '", "'.join(loading['networks']))
         options.update(_load(**loading))
     folder = dnnlib.make_run_dir_path()
-    options.update(folder=folder, path=os.path.join(folder, command + '.png'))
+    path = os.path.join(folder, '%s.%s' % (command, options.get('format', 'png')))
+    options.update(folder=folder, path=path)
     function(**taken_by(function, options))
     print('Wrote "%s".' % folder)
 

@@ -149,7 +149,11 @@ COMMANDS = [
         'compare',
         'metrics.inversion_table.compare',
         'a picture and a table of several runs',
-        [flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'), flags.RESULT_DIR],
+        [
+            flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'),
+            flags.RESULT_DIR,
+            *flags.FIGURE,
+        ],
         'results/00003-project-real-images results/00004-project-real-images',
         'metrics.inversion_table.check_runs',
     ),
@@ -164,9 +168,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     _, check_runs = command.loaded()
     if check_runs is not None:
-        check_runs(args.run_dirs)
+        check_runs(args.run_dirs, args.dpi)
         function = 'metrics.inversion_table.compare'
-        cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs)
+        del options['result_dir']
+        cli.submit(args.result_dir, command.name, function, **options)
         return
     found = pretrained_networks.find(args.network, args.result_dir)
 

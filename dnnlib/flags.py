@@ -199,6 +199,17 @@ CACHE_DIR = flag(
 RUN_DATASET = flag('--dataset', 'NAME', "data set in --data-dir (default: the run's)")
 RUN_DATA_DIR = flag('--data-dir', 'DIR', "folder of data sets (default: the run's, or datasets)")
 
+SCALE = flag(
+    '--scale',
+    number(int, 1, 64),
+    'times that pixels are enlarged (default: small images, so that they are seen well; not those '
+    'of files of their own)',
+)
+FIGURE = [  # flags of all that writes a figure
+    flag('--format', ['png', 'pdf', 'svg'], 'format of the file', 'png'),
+    flag('--dpi', number(int, 20, 1200), 'pixels an inch of a figure', 100),
+]
+
 
 def seed(help: str, default: Any) -> Flag:
     """The seed of all that is random."""

@@ -8,11 +8,14 @@ import numpy as np
 import dnnlib
 from dnnlib import records
 from dnnlib.util import UserError, atomic_write
-from metrics import paper_tables
+from metrics import paper_tables, run_titles
+from training import misc
 from training.inversion import grid, results
+from training.pictures import sheets
 
 # The name of a figure in results, and the title of its column.
 _COLUMNS = dict(mse='MSE', perceptual='perceptual', lpips='LPIPS', distance='|w-mean|^2')
+_OF_NETWORK = ('network', 'network_sha256')  # settings that its name tells
 _WARNING = (
     'Warning: compare with the paper only how the systems relate: it projects 20 faces and does '
     'not tell its units.'
@@ -44,14 +47,22 @@ def _means(figures):
     return means
 
 
-def label(settings: Dict[str, Any]) -> str:
-    """Title for a projection's settings: configuration or file, what is searched beside latents."""
-    network = settings['network']
-    config = paper_tables.config_of_run(os.path.basename(os.path.dirname(network)))
-    name = config or os.path.splitext(os.path.basename(network))[0]
-    options = [('t', 'optimize_alpha'), ('noise', 'optimize_noise')]
-    searched = ' and '.join(text for text, key in options if settings[key])
-    return name + ' with ' + searched if searched else name
+def labels(run_dirs: Sequence[str], settings: Sequence[Dict[str, Any]]) -> List[str]:
+    """Titles of runs of projections that tell them apart.
+
+    The configuration or file of the network, and what is searched beside latents; where that is the
+    same, also the number of the run and what differs in their settings.
+    """
+    networks = sorted({each['network'] for each in settings})
+    names = dict(zip(networks, run_titles.titles(networks)))
+    found = []
+    for each in settings:
+        options = [('t', 'optimize_alpha'), ('noise', 'optimize_noise')]
+        searched = ' and '.join(text for text, key in options if each[key])
+        name = names[each['network']]
+        found.append(name + ' with ' + searched if searched else name)
+    relevant = [{k: v for k, v in each.items() if k not in _OF_NETWORK} for each in settings]
+    return run_titles.tell_apart(found, list(map(os.path.abspath, run_dirs)), relevant)
 
 
 def table(rows: Sequence[Tuple[str, Dict[str, Any]]]) -> List[str]:
@@ -85,12 +96,14 @@ def report(projections: Sequence[Any], hard_cases: Sequence[str]) -> None:
     about = dict(settings=settings, hard_cases=hard_cases, version=dnnlib.full_version())
     with atomic_write(dnnlib.make_run_dir_path('summary.json'), 'w') as file:
         file.write(records.to_json(dict(summary, **about), 'summary.json', indent=4))
-    print('\n'.join([''] + table([(label(settings), summary)])))
+    (title,) = labels([dnnlib.make_run_dir_path()], [settings])
+    print('\n'.join([''] + table([(title, summary)])))
 
 
-def check_runs(run_dirs: Sequence[str]) -> None:
+def check_runs(run_dirs: Sequence[str], dpi: int = 100) -> None:
     """Raise UserError unless `compare` can be done."""
-    _read_runs(run_dirs)
+    pictures = [run[2] for run in _read_runs(run_dirs)]
+    sheets.check_size(pictures[0][0].shape[-1], len(pictures) + 1, len(pictures[0]), None, dpi)
 
 
 def _read_runs(run_dirs):
@@ -107,17 +120,28 @@ def _read_runs(run_dirs):
     return runs
 
 
-def compare(run_dirs: Sequence[str]) -> None:
-    """Write a picture with a column for each run into the current run folder, and print a table."""
-    rows, columns = [], []
-    for folder, found, pictures, hard_cases in _read_runs(run_dirs):
-        title = label(found[0].settings)
+def compare(run_dirs: Sequence[str], format: str = 'png', dpi: int = 100) -> None:
+    """Write a picture with a column for each run into the current run folder, and print a table.
+
+    Args:
+        format: of the picture. dpi: its pixels an inch.
+    """
+    runs = _read_runs(run_dirs)
+    titles = labels(run_dirs, [found[0].settings for _, found, _, _ in runs])
+    origin = [result.target for result in runs[0][1]]  # the same of all runs
+    blocks, rows = [sheets.Block('Origin', list(map(_pixels, origin)))], []
+    for title, (folder, found, pictures, hard_cases) in zip(titles, runs):
         row = '%s (%s)' % (title, os.path.basename(os.path.abspath(folder)))
         rows.append((row, summarize(found, hard_cases)))
-        columns.append((title, pictures))
-        origin = [result.target for result in found]  # the same of all runs
-    path = dnnlib.make_run_dir_path('grid.png')
-    with atomic_write(path) as file:
-        grid.make_grid([('Origin', origin)] + columns).save(file, 'PNG')
+        blocks.append(sheets.Block(title, list(map(_pixels, pictures))))
+    path = dnnlib.make_run_dir_path('grid.' + format)
+    names = [result.name for result in runs[0][1]]
+    sheets.save_sheet(path, blocks, 1, row_labels=names, dpi=dpi)
     print('Wrote "%s".' % path)
     print('\n'.join([''] + table(rows)))
+
+
+def _pixels(image):
+    """uint8 of an image in [-1, 1]."""
+    pixels = misc.adjust_dynamic_range(image, [-1, 1], [0, 255])
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)

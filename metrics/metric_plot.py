@@ -13,11 +13,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from dnnlib import records
 from dnnlib.util import UserError
+from metrics import metric_names, run_titles
 from metrics.paper_tables import config_of_run
 from training import runs
 from training.pictures import plotting
 
-FORMATS = ('png', 'svg')
 _COMPARED = {  # entries of records, and what they are called
     'dataset': 'data sets',
     'num_samples': 'numbers of samples',
@@ -81,50 +81,23 @@ def read_runs(run_dirs: Sequence[str], metric: str) -> Tuple[List[Series], List[
             'run_metrics.py --network=RUN, or choose another --metric'
             % (metric, ', '.join(sorted(recorded)) or 'no metrics at all')
         )
-    names = titles([run_dir for run_dir, _ in series])
+    names = run_titles.titles([run_dir for run_dir, _ in series])
     return [(name, points) for name, (_, points) in zip(names, series)], without
 
 
-def plot(folder: str, run_dirs: Sequence[str], metric: str) -> None:
-    """Write metric.png, a metric against the images seen for several runs (Fig. 4)."""
+def plot(folder: str, run_dirs: Sequence[str], metric: str, format: str, dpi: int) -> None:
+    """Write metric.<format>, a metric against the images seen for several runs (Fig. 4)."""
     series, without = read_runs(run_dirs, metric)
     if without:
         print('Without a record of %s: %s' % (metric, ', '.join(without)))
     warning = comparability_warning(series)
     if warning:
         print(warning)
-    save_metric_plot(os.path.join(folder, 'metric.png'), series, metric)
-
-
-def titles(paths: Sequence[str]) -> List[str]:
-    """Short names of runs, or of networks in them, to tell them apart.
-
-    The configuration, or the file's name where there is none; where that is the same for several,
-    also what differs in their paths, such as the number of the run.
-    """
-    paths = [os.path.abspath(os.path.expanduser(path)) for path in paths]
-    names = [
-        config_of_run(os.path.basename(path))
-        or config_of_run(os.path.basename(os.path.dirname(path)))
-        or os.path.splitext(os.path.basename(path))[0]
-        for path in paths
-    ]
-    unique = []
-    for name, path in zip(names, paths):
-        namesakes = [p for p, n in zip(paths, names) if n == name]
-        own = ' (%s)' % _own_part(path, namesakes) if len(namesakes) > 1 else ''
-        unique.append(name + own)
-    return unique
-
-
-def _own_part(path, paths):
-    """The part of a path between what all of these begin and end with."""
-    # A run's folder is told by its number.
-    parts = [re.sub(r'/(\d+)-[^/]*-\d+gpu-[^/]*', r'/\1', p).split('/') for p in paths]
-    own = parts[paths.index(path)]
-    begin = len(os.path.commonprefix(parts))
-    end = len(os.path.commonprefix([part[begin:][::-1] for part in parts]))
-    return '/'.join(own[begin : len(own) - end])
+    single = [title for title, points in series if len(points) == 1]
+    if single:
+        text = 'One point is no curve: %s. run_metrics.py --network=RUN evaluates all snapshots.'
+        print(text % ', '.join(single))
+    save_metric_plot(os.path.join(folder, 'metric.' + format), series, metric, dpi)
 
 
 def comparability_warning(series: Sequence[Series]) -> Optional[str]:
@@ -138,21 +111,30 @@ def comparability_warning(series: Sequence[Series]) -> Optional[str]:
     return text if differing else None
 
 
-def save_metric_plot(path: str, series: Sequence[Series], metric: str) -> None:
-    """Write a plot of each (title, points): a file per format of FORMATS, for the extension."""
-    figure = plotting.new_figure(6.4, 4.0)
+def save_metric_plot(path: str, series: Sequence[Series], metric: str, dpi: int = 100) -> None:
+    """Write a plot of each (title, points); the extension says the format: png, pdf or svg."""
+    figure = plotting.new_figure(6.4, 4.0, dpi)
     axes = figure.add_subplot(1, 1, 1)
     for title, points in series:
         kimg, values, _ = zip(*points)
-        axes.plot(kimg, values, marker='o', markersize=3, linewidth=1.2, label=title)
-    axes.set_xlabel('training images (thousands)')
-    axes.set_ylabel(metric)
-    axes.set_xlim(left=0)
+        label = plotting.literal(title + (' (one point)' if len(points) == 1 else ''))
+        axes.plot(kimg, values, marker='o', markersize=4, linewidth=1.2, label=label)
+    largest = max(point.kimg for _, points in series for point in points)
+    axes.set_xlim(0, largest * 1.05 or 1)
+    axes.set_xlabel('thousands of images seen in training')
+    axes.set_ylabel(_axis_label(metric))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    for extension in FORMATS:
-        plotting.save_figure(figure, os.path.splitext(path)[0] + '.' + extension)
+    axes.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1.02, 1), borderaxespad=0)
+    plotting.save_figure(figure, path, bbox_inches='tight')
+
+
+def _axis_label(metric):
+    """What a result is, its unit, and which way is better."""
+    figure = metric_names.figure_of(metric)
+    if figure is None:
+        return plotting.literal(metric)
+    better = '; %s is better' % figure.better if figure.better else ''
+    return '%s\n(%s%s)' % (figure.title, figure.scale, better)
 
 
 def _trained_in(run_dir, record):

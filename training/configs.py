@@ -103,7 +103,7 @@ DEMO: Part = {
     'G_smoothing_kimg': 0.5,
     'mirror_augment': True,
     'total_kimg': 60,
-    'grid_args': {'size': '1080p', 'layout': 'random'},
+    'grid_args': {'size': 'screen', 'layout': 'random'},
 }
 
 DEMO_STYLEGAN: Part = {

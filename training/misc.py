@@ -14,7 +14,10 @@ from dnnlib.util import UserError, atomic_write, open_regular
 from training import run_options
 
 _GRID_BASE = {'1080p': (1920, 1080, 3, 2), '4k': (3840, 2160, 7, 4), '8k': (7680, 4320, 7, 4)}
+_GRID_BASE['screen'] = _GRID_BASE['1080p']
 _GRID_MAX = 32
+# Pixels that an image is enlarged to, among others and alone, and the longest side of a picture.
+_CELL, _LONE_CELL, _PAGE = 128, 256, 2048
 _IMAGES_AT_A_TIME = 1 << 14
 
 
@@ -82,6 +85,44 @@ def convert_to_pil_image(image: np.ndarray, drange: Sequence[float] = (0, 1)) ->
     return PIL.Image.fromarray(np.rint(image).clip(0, 255).astype(np.uint8))
 
 
+def automatic_scale(
+    side: int, columns: int = 1, rows: int = 1, dpi: int = 100, page: int = _PAGE
+) -> int:
+    """How many times a picture of small images is enlarged, so that they are seen well; 1 or more.
+
+    Args:
+        side: pixels of an image. columns, rows: images beside and below each other.
+        dpi: pixels an inch; more than 100 make larger pictures.
+        page: longest side of the picture at 100 dpi, unless the images fill more as they are.
+    """
+    cell = _LONE_CELL if columns == rows == 1 else _CELL
+    return max(min(cell, page // max(columns, rows)) * dpi // (100 * side), 1)
+
+
+def enlarge(picture: PIL.Image.Image, scale: int) -> PIL.Image.Image:
+    """Make each pixel a square of `scale` pixels, at least 1, a side."""
+    size = picture.width * scale, picture.height * scale
+    return picture if scale == 1 else picture.resize(size, PIL.Image.NEAREST)
+
+
+def grid_picture(
+    images: np.ndarray,
+    drange: Sequence[float] = (0, 1),
+    grid_size: Optional[Tuple[int, int]] = None,
+    scale: Optional[int] = 1,
+) -> PIL.Image.Image:
+    """Put images [N, C, H, W] into one picture.
+
+    Args:
+        grid_size: (columns, rows); None: about square.
+        scale: see `enlarge`; None: `automatic_scale`.
+    """
+    picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
+    side = max(images.shape[-2:])
+    columns, rows = picture.width // images.shape[-1], picture.height // images.shape[-2]
+    return enlarge(picture, scale or automatic_scale(side, columns, rows))
+
+
 def drawable(text: str) -> str:
     """Text with escapes for bytes of a file's name that are no text, which fonts do not have."""
     return text.encode('utf-8', 'backslashreplace').decode('utf-8')
@@ -92,9 +133,10 @@ def save_image_grid(
     filename: str,
     drange: Sequence[float] = (0, 1),
     grid_size: Optional[Tuple[int, int]] = None,
+    scale: Optional[int] = 1,
 ) -> None:
-    """Save images [N, C, H, W] as one picture; the file name's extension says the format."""
-    picture = convert_to_pil_image(create_image_grid(images, grid_size), drange)
+    """Save a `grid_picture`; the file name's extension says the format."""
+    picture = grid_picture(images, drange, grid_size, scale)
     extension = os.path.splitext(filename)[1].lower()
     with atomic_write(filename) as file:
         picture.save(file, PIL.Image.registered_extensions()[extension])
@@ -124,12 +166,32 @@ def parse_config_for_previous_run(run_dir: str) -> dict:
 
 
 def grid_size(shape: Sequence[int], size: str) -> Tuple[int, int]:
-    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; else (1, 1)."""
+    """(columns, rows) of images [C, H, W] in a grid of size '1080p', '4k' or '8k'; else (1, 1).
+
+    'screen': as '1080p', but no more small images than are seen well once they are enlarged.
+    """
     if size not in _GRID_BASE:
         return 1, 1
     width, height, *least = _GRID_BASE[size]
-    columns, rows = np.clip([width // shape[2], height // shape[1]], least, _GRID_MAX)
+    cells = np.maximum(shape[1:], _CELL if size == 'screen' else 1)
+    columns, rows = np.clip([width // cells[1], height // cells[0]], least, _GRID_MAX)
     return int(columns), int(rows)
+
+
+def grid_corner(
+    images: np.ndarray, grid_size: Tuple[int, int], pixels: int
+) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """The upper left images of a grid, at least one, as many as `pixels` a side hold.
+
+    Args:
+        images: [columns * rows, C, H, W], row by row. grid_size: (columns, rows).
+
+    Returns: (images, (columns, rows)).
+    """
+    (columns, rows), (height, width) = grid_size, images.shape[-2:]
+    few = min(columns, max(pixels // width, 1)), min(rows, max(pixels // height, 1))
+    table = images.reshape((rows, columns) + images.shape[1:])[: few[1], : few[0]]
+    return table.reshape((-1,) + images.shape[1:]), few
 
 
 def setup_snapshot_image_grid(
@@ -138,7 +200,7 @@ def setup_snapshot_image_grid(
     """Choose real images for a grid.
 
     Args:
-        size: picture size to fill: '1080p', '4k' or '8k'; anything else gives one image.
+        size: picture size to fill, see `grid_size`.
         layout: 'random', or one class per block: 'row_per_class', 'col_per_class', 'class4x4'.
 
     Returns: ((columns, rows), reals uint8 [N, C, H, W], labels [N, label_size]).

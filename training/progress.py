@@ -3,16 +3,25 @@
 import math
 import os
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
+import numpy as np
 import psutil
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from dnnlib import records, util
 from dnnlib.tflib import engine, tfutil
-from dnnlib.tflib.autosummary import autosummary, collect, save_summaries, write_scalars
-from training import health
+from dnnlib.tflib.autosummary import (
+    autosummary,
+    collect,
+    save_summaries,
+    write_picture,
+    write_scalars,
+)
+from training import health, misc
+
+_TENSORBOARD_PIXELS = 1024  # a side; event files of long runs hold thousands of pictures
 
 
 class Progress:
@@ -147,6 +156,20 @@ class Progress:
         self.writer.flush()
         self._stats.update(figures)
         self._write_line()
+
+    def add_images(
+        self,
+        tag: str,
+        images: np.ndarray,
+        drange: Sequence[float],
+        grid_size: Tuple[int, int],
+        cur_nimg: int,
+    ) -> None:
+        """Show images [N, C, H, W] of a grid in TensorBoard, as many as 1024x1024 pixels hold."""
+        few, size = misc.grid_corner(images, grid_size, _TENSORBOARD_PIXELS)
+        scale = misc.automatic_scale(few.shape[-1], *size, page=_TENSORBOARD_PIXELS)
+        write_picture(self.writer, tag, misc.grid_picture(few, drange, size, scale), cur_nimg)
+        self.writer.flush()
 
     def _write_line(self):
         """Write the last tick's line of stats.jsonl, in place of the one before with less in it."""

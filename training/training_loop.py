@@ -90,6 +90,7 @@ def training_loop(
         dnnlib.make_run_dir_path('reals.png'),
         drange=training_set.dynamic_range,
         grid_size=grid_size,
+        scale=None,
     )
 
     with tf.device(engine.device(0)):
@@ -108,9 +109,9 @@ def training_loop(
         fakes = Gs.run(
             grid_latents, grid_labels, is_validation=True, minibatch_size=final_sched.minibatch_gpu
         )
-        misc.save_image_grid(
-            fakes, dnnlib.make_run_dir_path(filename), drange=drange_net, grid_size=grid_size
-        )
+        path = dnnlib.make_run_dir_path(filename)
+        misc.save_image_grid(fakes, path, drange_net, grid_size, scale=None)
+        return fakes
 
     save_fakes('fakes_init.png')
 
@@ -141,6 +142,7 @@ def training_loop(
     cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
     run_dir = dnnlib.make_run_dir_path()
     progress = Progress(run_dir, cur_nimg, total_nimg, resume_time)
+    progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, cur_nimg)
     if save_tf_graph:
         progress.writer.add_graph(tf.get_default_graph())
     if save_weight_histograms:
@@ -193,7 +195,8 @@ def training_loop(
                     % (reason, cur_nimg / 1000, snapshots.describe())
                 )
             if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
-                save_fakes('fakes%06d.png' % (cur_nimg // 1000))
+                fakes = save_fakes('fakes%06d.png' % (cur_nimg // 1000))
+                progress.add_images('Images/fakes', fakes, drange_net, grid_size, cur_nimg)
             if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
                 metrics.run(
                     snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000)),

@@ -8,10 +8,12 @@ The names and rules are those of StyleGAN2's module of this name, without its st
 (`enable_custom_scalars`). All state belongs to a tf.Graph, so that several graphs do not mix.
 """
 
+import io
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
+import PIL.Image
 import tensorflow.compat.v1 as tf
 
 from dnnlib.names import plain_name
@@ -132,6 +134,25 @@ def write_scalars(
     """Write figures, such as `collect` gives, to TensorBoard."""
     scalars = [tf.Summary.Value(tag=tag, simple_value=x) for tag, x in figures.items()]
     file_writer.add_summary(tf.Summary(value=scalars), global_step)
+
+
+def write_picture(
+    file_writer: tf.summary.FileWriter,
+    tag: str,
+    picture: PIL.Image.Image,
+    global_step: Optional[int],
+) -> None:
+    """Write a picture to TensorBoard, without loss."""
+    file = io.BytesIO()
+    picture.save(file, 'PNG')
+    image = tf.Summary.Image(
+        width=picture.width,
+        height=picture.height,
+        colorspace=len(picture.getbands()),
+        encoded_image_string=file.getvalue(),
+    )
+    value = tf.Summary.Value(tag=tag, image=image)
+    file_writer.add_summary(tf.Summary(value=[value]), global_step)
 
 
 def _get_state():

@@ -238,9 +238,15 @@ class Renderer:
         return tflib.run(self._images, feed)[0]
 
 
-def save_picture(images: Sequence[np.ndarray], path: str) -> None:
-    """Save images [C, H, W] in [-1, 1] side by side."""
-    misc.save_image_grid(np.stack(images), path, [-1, 1], (len(images), 1))
+def save_picture(images: Sequence[np.ndarray], path: str, scale: Optional[int] = None) -> None:
+    """Save images [C, H, W] in [-1, 1] side by side; several small ones are enlarged.
+
+    Args:
+        scale: times that pixels are enlarged; None: 1 for a single image, which so can be read
+            again, else `misc.automatic_scale`.
+    """
+    scale = scale or (1 if len(images) == 1 else None)
+    misc.save_image_grid(np.stack(images), path, [-1, 1], (len(images), 1), scale)
 
 
 def take_over(

@@ -10,20 +10,28 @@ import numpy as np
 from tqdm import tqdm
 
 from dnnlib.util import UserError
-from training.pictures import plotting
+from training.pictures import plotting, sheets
 from training.pictures.generate import Generator
-from training.pictures.plotting import Panel, save_panels, save_titled_grids
+from training.pictures.plotting import Panel, save_panels
+from training.pictures.sheets import Block, save_sheet
 
 
-def check_noise(generator: Generator, network: str, seeds: Sequence[int]) -> None:
+def check_noise(
+    generator: Generator,
+    network: str,
+    seeds: Sequence[int],
+    dpi: int = 100,
+    scale: Optional[int] = None,
+) -> None:
     """Raise UserError if noise makes no difference to images, or a figure would be too large."""
     if not generator.has_noise:
         raise UserError(
             '%s has no noise injection whose effect could be shown; choose a network '
             'that has, such as one of --config=config-e-fr' % network
         )
-    cell = max(generator.resolution, plotting.CELL)
-    plotting.check_size(2 + len(generator.noise_shapes), len(seeds), cell)
+    columns = 2 + len(generator.noise_shapes)
+    plotting.check_size(columns, len(seeds), plotting.panel_pixels(dpi))
+    sheets.check_size(generator.resolution, columns, len(seeds), scale, dpi)
 
 
 def layer_names(generator: Generator) -> List[str]:
@@ -73,15 +81,19 @@ def stddev_of_noise(
     return np.sqrt(squares / num_draws).mean(axis=0) * 127.5
 
 
-def save_noise_layers(path: str, generator: Generator, seeds: Sequence[int]) -> None:
-    """Write a picture with a row of `noise_by_layers` for each seed."""
+def save_noise_layers(
+    path: str, generator: Generator, seeds: Sequence[int], scale: Optional[int], dpi: int
+) -> None:
+    """Write a picture with a row of `noise_by_layers` for each seed; see `save_sheet`."""
     rows = [noise_by_layers(generator, seed) for seed in tqdm(seeds, disable=None, leave=False)]
     titles = ['no noise'] + ['+ ' + name for name in layer_names(generator)]
-    save_titled_grids(path, [np.stack(column) for column in zip(*rows)], titles, 1)
+    blocks = [Block(title, column) for title, column in zip(titles, zip(*rows))]
+    row_labels = ['seed %d' % seed for seed in seeds]
+    save_sheet(path, blocks, 1, row_labels=row_labels, scale=scale, dpi=dpi)
 
 
 def save_noise_stddev(
-    path: str, generator: Generator, seeds: Sequence[int], num_draws: int
+    path: str, generator: Generator, seeds: Sequence[int], num_draws: int, dpi: int = 100
 ) -> np.ndarray:
     """Write a figure: each seed's image, with noise and without, and maps of `stddev_of_noise`.
 
@@ -107,7 +119,8 @@ def save_noise_stddev(
         # Titles stand above the first row.
         rows.append([panel._replace(title='') for panel in panels] if rows else panels)
     caption = 'Standard deviation of pixels (levels of 0 to 255) over %d draws of noise' % num_draws
-    save_panels(path, rows, ['seed %d' % seed for seed in seeds], caption, (limits, 'magma'))
+    labels = ['seed %d' % seed for seed in seeds]
+    save_panels(path, rows, labels, caption, (limits, 'magma'), dpi)
     return maps
 
 
@@ -116,31 +129,40 @@ def save_sample_grid(
     generators: Sequence[Tuple[str, Generator]],
     seeds: Sequence[int],
     columns: Optional[int] = None,
+    scale: Optional[int] = None,
+    dpi: int = 100,
 ) -> None:
     """Write the images of the same seeds by several networks, side by side (Fig. 3 and 5).
 
     Args:
         generators: (title, generator) for each.
         columns: images in a row of each; None: about as many as rows.
+        scale, dpi: of `save_sheet`.
     """
-    grids = []
+    blocks = []
     for title, generator in generators:
         images = generator.images_of_seeds(seeds)
         images = tqdm(images, title, len(seeds), disable=None, leave=False)
-        grids.append(np.stack(list(images)))
+        blocks.append(Block(title, list(images)))
+    labels = ['seed %d' % seed for seed in seeds]
     columns = columns or _about_square(len(seeds))
-    save_titled_grids(path, grids, [title for title, _ in generators], columns)
+    save_sheet(path, blocks, columns, labels, scale=scale, dpi=dpi)
 
 
 def check_sample_grid(
-    generators: Sequence[Generator], seeds: Sequence[int], columns: Optional[int] = None
+    generators: Sequence[Generator],
+    seeds: Sequence[int],
+    columns: Optional[int] = None,
+    scale: Optional[int] = None,
+    dpi: int = 100,
 ) -> None:
     """Raise UserError unless `save_sample_grid` can be done."""
     if columns is not None and columns > len(seeds):
         raise UserError('--columns is %d, but there are %d images' % (columns, len(seeds)))
     columns = columns or _about_square(len(seeds))
-    cell = max([plotting.CELL] + [generator.resolution for generator in generators])
-    plotting.check_size(len(generators) * columns, -(-len(seeds) // columns), cell)
+    side = max(generator.resolution for generator in generators)
+    rows = -(-len(seeds) // columns)
+    sheets.check_size(side, len(generators) * columns, rows, scale, dpi)
 
 
 def _about_square(number):

@@ -21,7 +21,7 @@ from training.pictures.plotting import Panel, save_panels
 _SIGNED, _POSITIVE = 'RdBu_r', 'viridis'
 
 
-def check_fr(Gs: Network, network: str, seeds: Sequence[int]) -> None:
+def check_fr(Gs: Network, network: str, seeds: Sequence[int], dpi: int = 100) -> None:
     """Raise UserError if a network has no layer with FR, or a figure would be too large."""
     layers = anatomy.fr_layers(Gs)
     if not layers:
@@ -29,7 +29,7 @@ def check_fr(Gs: Network, network: str, seeds: Sequence[int]) -> None:
             '%s has no fuzzy reparameterization, whose maps could be shown; choose a '
             'network that has, such as one of --config=config-e-fr' % network
         )
-    plotting.check_size(2 + 2 * len(seeds), 1 + len(layers), plotting.CELL)
+    plotting.check_size(2 + 2 * len(seeds), 1 + len(layers), plotting.panel_pixels(dpi))
 
 
 def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, str], np.ndarray]:
@@ -53,7 +53,9 @@ def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, st
     return {key: each.reshape(len(seeds), *_square(each[0])) for key, each in found.items()}
 
 
-def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[int]) -> None:
+def save_fr_maps(
+    path: str, Gs: Network, generator: Generator, seeds: Sequence[int], dpi: int = 100
+) -> None:
     """Write a figure with a row for each layer: A and b, then s and sigma for each seed."""
     maps = image_maps(generator, seeds)
     rows = [[None, None]]  # type: list
@@ -71,7 +73,8 @@ def save_fr_maps(path: str, Gs: Network, generator: Generator, seeds: Sequence[i
         texts = dict(alpha='alpha %.3g', strength='r %.3g')
         scalars = [texts[name] % values[name] for name in texts if name in values]
         labels.append('\n'.join([layer] + scalars))
-    save_panels(path, rows, labels, 'Maps of fuzzy reparameterization by layer, with their ranges')
+    caption = 'Maps of fuzzy reparameterization by layer, with their ranges'
+    save_panels(path, rows, labels, caption, dpi=dpi)
 
 
 def _panel(title, values, is_signed):

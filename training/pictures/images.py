@@ -1,7 +1,7 @@
 """Image files of seeds, and tables of mixed styles."""
 
 import os
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -9,25 +9,68 @@ from tqdm import tqdm
 from dnnlib import cli
 from dnnlib.util import UserError
 from training import misc
-from training.pictures import plotting
+from training.pictures import sheets
 from training.pictures.generate import Generator
+from training.pictures.sheets import Block, save_sheet
+
+_MOST_IN_SHEET = 100
+_THUMBNAIL = 256  # pixels of larger images in a sheet
 
 
-def check_images(generator: Generator, result_dir: str, seeds: List[int]) -> None:
+def check_images(
+    generator: Generator, result_dir: str, seeds: Sequence[int], scale: Optional[int]
+) -> None:
     """Raise UserError unless there is space for the images of seeds."""
-    cli.check_space(result_dir, len(seeds), len(seeds) * generator.image_bytes / 2)
+    num_bytes = generator.image_bytes * (scale or 1) ** 2 / 2
+    cli.check_space(result_dir, len(seeds), len(seeds) * num_bytes)
+    size = _sheet_size(min(len(seeds), _MOST_IN_SHEET))
+    sheets.check_size(min(generator.resolution, _THUMBNAIL), *size, scale, 100)
 
 
-def _save(image, path):
-    misc.save_image_grid(image[np.newaxis], path, [0, 255], (1, 1))
+def _save(image, path, scale=None):
+    misc.save_image_grid(image[np.newaxis], path, [0, 255], (1, 1), scale or 1)
 
 
-def save_images(folder: str, generator: Generator, seeds: List[int]) -> None:
-    """Write the image of each seed."""
-    images = generator.images_of_seeds(seeds)
-    for index, seed in enumerate(seeds):
-        print('Generating image for seed %d (%d/%d) ...' % (seed, index, len(seeds)))
-        _save(next(images), os.path.join(folder, 'seed%04d.png' % seed))
+def save_images(
+    folder: str, generator: Generator, seeds: Sequence[int], scale: Optional[int]
+) -> None:
+    """Write the image of each seed, and sheets that show all with their seeds.
+
+    Args:
+        scale: times that pixels are enlarged; None: 1 for the images, `misc.automatic_scale` for
+            the sheets.
+    """
+    print('Generating %d images...' % len(seeds))
+    progress = tqdm(generator.images_of_seeds(seeds), total=len(seeds), disable=None, leave=False)
+    images = iter(progress)
+    for begin in range(0, len(seeds), _MOST_IN_SHEET):
+        part, thumbnails = seeds[begin : begin + _MOST_IN_SHEET], []
+        for seed, image in zip(part, images):
+            _save(image, os.path.join(folder, 'seed%04d.png' % seed), scale)
+            thumbnails.append(_thumbnail(image))
+        name = 'grid%04d.png' % (begin // _MOST_IN_SHEET) if len(seeds) > len(part) else 'grid.png'
+        labels = ['seed %d' % seed for seed in part]
+        columns, _ = _sheet_size(len(part))
+        path = os.path.join(folder, name)
+        save_sheet(path, [Block('', thumbnails)], columns, labels, scale=scale)
+
+
+def _sheet_size(number):
+    columns = int(np.ceil(np.sqrt(number)))
+    return columns, -(-number // columns)
+
+
+def _thumbnail(image):
+    """A large image made smaller by a whole factor: the mean of each square."""
+    channels, height, width = image.shape
+    factor = max(width // _THUMBNAIL, 1)
+    squares = image.reshape(channels, height // factor, factor, width // factor, factor)
+    return np.rint(squares.mean(axis=(2, 4))).astype(np.uint8)
+
+
+def default_styles(num_layers: int) -> List[int]:
+    """Styles that mixing takes from the column: official 0 to 6, but at most half of all."""
+    return list(range(min(7, num_layers // 2)))
 
 
 def save_style_mixing(
@@ -36,14 +79,18 @@ def save_style_mixing(
     row_seeds: List[int],
     col_seeds: List[int],
     col_styles: Optional[List[int]],
+    format: str = 'png',
+    scale: Optional[int] = None,
+    dpi: int = 100,
 ) -> None:
-    """Write the images of rows with some styles of those of columns, and a grid of them.
+    """Write the images of rows with some styles of those of columns, and a labelled grid of them.
 
     Args:
-        col_styles: the styles, counted from 0 at 4x4; None: 0 to 6.
+        col_styles: the styles, counted from 0 at 4x4; None: `default_styles`.
+        format: of the grid. scale, dpi: of the grid, see `save_sheet`; scale also of the images.
     """
     if col_styles is None:
-        col_styles = list(range(7))[: generator.num_layers]
+        col_styles = default_styles(generator.num_layers)
     print('Generating W vectors...')
     seeds = sorted(set(row_seeds + col_seeds))
     z = generator.latents(seeds)
@@ -63,14 +110,26 @@ def save_style_mixing(
 
     print('Saving images...')
     for (row, col), image in pictures.items():
-        _save(image, os.path.join(folder, '%d-%d.png' % (row, col)))
+        _save(image, os.path.join(folder, '%d-%d.png' % (row, col)), scale)
 
     print('Saving image grid...')
-    cells = [np.zeros_like(pictures[pairs[0]])] + [sources[col, col] for col in col_seeds]
-    for row in row_seeds:
-        cells += [sources[row, row]] + [pictures[row, col] for col in col_seeds]
-    size = len(col_seeds) + 1, len(row_seeds) + 1
-    misc.save_image_grid(np.stack(cells), os.path.join(folder, 'grid.png'), [0, 255], size)
+    blocks = [Block('', [None] + [sources[row, row] for row in row_seeds])]
+    for col in col_seeds:
+        column = [sources[col, col]] + [pictures[row, col] for row in row_seeds]
+        blocks.append(Block('seed %d' % col, column))
+    row_labels = [''] + ['seed %d' % row for row in row_seeds]
+    caption = 'Styles %s of the column, the others (of 0-%d) of the row'
+    caption %= _ranges(col_styles), generator.num_layers - 1
+    path = os.path.join(folder, 'grid.' + format)
+    save_sheet(path, blocks, 1, (), row_labels, caption, scale, dpi)
+
+
+def _ranges(numbers):
+    """Numbers as text, such as '0-3, 6'."""
+    numbers = sorted(set(numbers))
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return ', '.join('%d' % a if a == b else '%d-%d' % (a, b) for a, b in zip(starts, ends))
 
 
 def check_style_mixing(
@@ -79,10 +138,12 @@ def check_style_mixing(
     row_seeds: List[int],
     col_seeds: List[int],
     col_styles: Optional[List[int]],
+    scale: Optional[int] = None,
+    dpi: int = 100,
 ) -> None:
     """Raise UserError unless `save_style_mixing` can be done."""
     check_styles(generator, network, col_styles)
-    plotting.check_size(len(col_seeds) + 1, len(row_seeds) + 1, generator.resolution)
+    sheets.check_size(generator.resolution, len(col_seeds) + 1, len(row_seeds) + 1, scale, dpi)
 
 
 def check_styles(

@@ -5,7 +5,7 @@ import itertools
 import os
 import subprocess
 import tempfile
-from typing import Iterable, Iterator, List
+from typing import Iterable, Iterator, List, Optional
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dnnlib import cli
 from dnnlib.util import UserError, atomic_write
-from training.misc import convert_to_pil_image
+from training.misc import automatic_scale, convert_to_pil_image, enlarge
 from training.pictures.generate import Generator, walk
 from training.pictures.images import check_styles
 
@@ -39,13 +39,19 @@ def save_walk(
     fps: float,
     space: str,
     format: str,
+    scale: Optional[int],
 ) -> None:
-    """Write video.<format>, a walk from seed to seed and back to the first; see `generate.walk`."""
+    """Write video.<format>, a walk from seed to seed and back to the first; see `generate.walk`.
+
+    Args:
+        scale: times that pixels are enlarged; None: `misc.automatic_scale`.
+    """
     total = frames * len(seeds)
     print('Generating %d frames...' % total)
     pictures = walk(generator, seeds, frames, space)
     path = os.path.join(folder, 'video.' + format)
-    write_video(path, tqdm(pictures, total=total, disable=None, leave=False), fps)
+    scale = scale or automatic_scale(generator.resolution)
+    write_video(path, tqdm(pictures, total=total, disable=None, leave=False), fps, scale)
 
 
 def check_walk(
@@ -65,14 +71,17 @@ def check_walk(
         check_styles(generator, network)
 
 
-def write_video(path: str, frames: Iterable[np.ndarray], fps: float) -> None:
+def write_video(path: str, frames: Iterable[np.ndarray], fps: float, scale: int = 1) -> None:
     """Write a video that appears whole or not at all; the extension says the format.
 
     Args:
         frames: uint8 [C, H, W] with 1, 3 or 4 channels, at least one; written as RGB.
         fps: frames per second; GIF rounds their duration to 1/100 s.
+        scale: times that pixels are enlarged.
     """
-    pictures = (convert_to_pil_image(frame, [0, 255]).convert('RGB') for frame in frames)
+    pictures = (
+        enlarge(convert_to_pil_image(frame, [0, 255]).convert('RGB'), scale) for frame in frames
+    )
     with atomic_write(path) as file:
         if path.endswith('.gif'):
             _write_gif(file, pictures, fps)
