@@ -11,7 +11,7 @@ from dnnlib import cli, flags
 from dnnlib.cli import number, parse_int_list, parse_name_list
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
-from dnnlib.tflib import custom_ops
+from dnnlib.tflib import custom_ops, precision
 from dnnlib.util import UserError
 from metrics import metric_plot
 from training import runs
@@ -51,7 +51,9 @@ def check_projection(file, moved_network, trust_network_code):
 def _projection(file, moved_network, trust_network_code):
     result = results.load_projection(file)
     network = results.network_of(result, moved_network)
-    return pretrained_networks.load_generator(network, trust_network_code), result
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    precision.use(Gs, 'float32')  # as run_projector.py did
+    return Gs, result
 
 
 def render_projection(folder, file, moved_network, trust_network_code):

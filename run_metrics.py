@@ -10,7 +10,7 @@ import pretrained_networks
 from dnnlib import cli, download, flags
 from dnnlib.cli import number
 from dnnlib.flags import flag
-from dnnlib.tflib import custom_ops, engine
+from dnnlib.tflib import custom_ops, engine, precision
 from dnnlib.util import UserError
 from metrics import metric_defaults
 from metrics.several_networks import check, run  # noqa: F401 - run by its official name
@@ -39,7 +39,17 @@ _FLAGS = (
         ),
         flags.FEATURE_NETS,
     )
-    + flags.group('speed', flags.NUM_GPUS, flags.REQUIRE_NATIVE_OPS)
+    + flags.group(
+        'speed',
+        flags.NUM_GPUS,
+        flag(
+            '--precision',
+            precision.PRECISIONS,
+            'of the generator, whatever it was trained in; mixed is faster and not quite the same',
+            'float32',
+        ),
+        flags.REQUIRE_NATIVE_OPS,
+    )
     + flags.group('output', flags.RESULT_DIR, flags.CACHE_DIR)
 )
 
@@ -86,6 +96,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         os.environ[download.CACHE_VARIABLE] = args.cache_dir
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
+    precision.check(args.precision)
     group = metric_defaults.make_group(args.metrics, args.num_samples, args.class_index)
     work = dict(
         find_networks(args),
@@ -95,6 +106,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         num_gpus=args.num_gpus,
         seed=args.seed,
         class_index=args.class_index,
+        precision=args.precision,
         trust_network_code=args.trust_network_code,
     )
     for network in work['networks']:  # the last one may come to its turn after days

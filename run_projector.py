@@ -11,7 +11,7 @@ from dnnlib import cli, flags, util
 from dnnlib.cli import number, str_to_bool
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
-from dnnlib.tflib import custom_ops
+from dnnlib.tflib import custom_ops, precision
 from metrics import inversion_table
 from projector import METHODS, find_vgg16, make_projector
 from training.inversion import arithmetic, results
@@ -75,7 +75,7 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
 
     Returns: names of the hard cases, which stand in this file.
     """
-    Gs = pretrained_networks.load_generator(work['network'], work['trust_network_code'])
+    Gs = _load(work['network'], work['trust_network_code'])
     make_projector(work['method'], work['attributes'], work['vgg16_weights']).check_network(Gs)
     only_check = dict(only_check=True) if work['source']['kind'] == 'generated' else {}
     targets = find_targets(Gs, **dict(work['source'], **only_check))
@@ -84,6 +84,13 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
     if METHODS[work['method']]['lambda_lpips']:
         feature_nets.ensure([feature_nets.LPIPS], work['attributes'].get('feature_nets_dir'))
     return [] if hard_cases is None else read_hard_cases(hard_cases, targets)
+
+
+def _load(network, trust_network_code):
+    """The generator, in float32 whatever it was trained in."""
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    precision.use(Gs, 'float32')
+    return Gs
 
 
 def project(
@@ -106,7 +113,7 @@ def project(
         num_snapshots, minibatch_size: of `projection_loop`.
     """
     print('Loading networks from "%s"...' % network)
-    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    Gs = _load(network, trust_network_code)
     if source['kind'] == 'dataset':
         print('Loading images from "%s"...' % source['dataset_args']['tfrecord_dir'])
     targets = find_targets(Gs, **source)

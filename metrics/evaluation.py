@@ -15,6 +15,7 @@ from dnnlib import tflib
 from dnnlib.download import cache_dir
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
+from dnnlib.tflib.precision import use as use_precision
 from dnnlib.util import UserError
 from metrics import protocol, sampling
 from metrics.features import copies_on_devices
@@ -40,6 +41,8 @@ class Evaluation:
         feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
         reals: 'first' or 'random', which real images are taken where not all are; None: what is
             usual for the kind of data set, see `Dataset.metric_reals`.
+        precision: of the generator, whatever its file says, see `dnnlib.tflib.precision`. TF32 is
+            never used.
 
     Attributes:
         network_sha256: hash of the network file.
@@ -62,6 +65,7 @@ class Evaluation:
         class_index: Optional[int] = None,
         feature_nets_dir: Optional[str] = None,
         reals: Optional[str] = None,
+        precision: str = 'float32',
     ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
@@ -70,6 +74,7 @@ class Evaluation:
         self.Gs_kwargs = dict(is_validation=True) if Gs_kwargs is None else Gs_kwargs
         self.seed = seed
         self.class_index = class_index
+        self.precision = precision
         self._reals = reals
         self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
@@ -120,7 +125,8 @@ class Evaluation:
     @contextlib.contextmanager
     def graph(self) -> Iterator[None]:
         """A graph and session of its own, with seeds set."""
-        with tf.Graph().as_default(), tflib.create_session(self._tf_config):
+        graph = tf.Graph().as_default()
+        with engine.full_float32(), graph, tflib.create_session(self._tf_config):
             tf.set_random_seed(self.seed)
             yield
 
@@ -131,6 +137,7 @@ class Evaluation:
         Gs = loaded[-1] if isinstance(loaded, (tuple, list)) else loaded
         if not isinstance(Gs, Network):
             raise UserError('%s holds no network' % self.network_pkl)
+        use_precision(Gs, self.precision)
         suffix = '_val' if self.Gs_kwargs.get('is_validation') else ''
         options = dict(Gs.static_kwargs, **self.Gs_kwargs)
         self.generator = dict(
@@ -256,6 +263,7 @@ class Evaluation:
             seed=self.seed,
             network=self.network_sha256,
             class_index=self.class_index,
+            precision=self.precision,
             Gs_kwargs=self.Gs_kwargs,
             mirror_augment=self.mirror_augment,
             code=protocol.code_hash(),
