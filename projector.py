@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
 from dnnlib.options import check_choice
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, precision
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import SimpleAdam
 from dnnlib.util import UserError
@@ -109,6 +109,7 @@ class Projector:
         self.check_network(Gs)
         num_alphas = anatomy.num_alphas(Gs)
         self._Gs = Gs.clone() if self.clone_net else Gs
+        precision.use(self._Gs, 'float32')
         self._minibatch_size = minibatch_size
         with tf.device(engine.device(0)):
             self._find_mean()

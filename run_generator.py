@@ -67,11 +67,14 @@ def check_projection(file, moved_network, trust_network_code):
 
 
 def _projection(file, moved_network, trust_network_code):
+    from dnnlib.tflib import precision
     from training.inversion import results
 
     result = results.load_projection(file)
     network = results.network_of(result, moved_network)
-    return pretrained_networks.load_generator(network, trust_network_code), result
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    precision.use(Gs, 'float32')  # as run_projector.py did
+    return Gs, result
 
 
 def render_projection(folder, file, moved_network, trust_network_code, scale):

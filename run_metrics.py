@@ -37,7 +37,17 @@ _FLAGS = (
         ),
         flags.FEATURE_NETS,
     )
-    + flags.group('speed', flags.NUM_GPUS, flags.REQUIRE_NATIVE_OPS)
+    + flags.group(
+        'speed',
+        flags.NUM_GPUS,
+        flag(
+            '--precision',
+            flags.NETWORK_PRECISIONS,
+            'of the generator, whatever it was trained in; mixed is faster and not quite the same',
+            'float32',
+        ),
+        flags.REQUIRE_NATIVE_OPS,
+    )
     + flags.group('output', flags.RESULT_DIR, flags.CACHE_DIR)
 )
 
@@ -98,15 +108,17 @@ def main(argv: Optional[List[str]] = None) -> None:
         num_gpus=args.num_gpus,
         seed=args.seed,
         class_index=args.class_index,
+        precision=args.precision,
         trust_network_code=args.trust_network_code,
     )
 
-    from dnnlib.tflib import custom_ops, engine
+    from dnnlib.tflib import custom_ops, engine, precision
     from metrics.metric_base import MetricGroup, told
     from metrics.several_networks import check
 
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
+    precision.check(args.precision)
     group = MetricGroup(metric_kwargs)
     for network in work['networks']:  # the last one may come to its turn after days
         pretrained_networks.check_generator(network)

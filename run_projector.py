@@ -73,7 +73,7 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
     from training.inversion.targets import find_targets, read_hard_cases
     from training.perception import feature_nets
 
-    Gs = pretrained_networks.load_generator(work['network'], work['trust_network_code'])
+    Gs = _load(work['network'], work['trust_network_code'])
     make_projector(work['method'], work['attributes'], work['vgg16_weights']).check_network(Gs)
     only_check = dict(only_check=True) if work['source']['kind'] == 'generated' else {}
     targets = find_targets(Gs, **dict(work['source'], **only_check))
@@ -82,6 +82,15 @@ def check(work: Dict[str, Any], hard_cases: Optional[str], result_dir: str) -> L
     if METHODS[work['method']]['lambda_lpips']:
         feature_nets.ensure(feature_nets.LPIPS, work['attributes'].get('feature_nets_dir'))
     return [] if hard_cases is None else read_hard_cases(hard_cases, targets)
+
+
+def _load(network, trust_network_code):
+    """The generator, in float32 whatever it was trained in."""
+    from dnnlib.tflib import precision
+
+    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    precision.use(Gs, 'float32')
+    return Gs
 
 
 def project(
@@ -110,7 +119,7 @@ def project(
     from training.inversion.targets import find_targets
 
     print('Loading networks from "%s"...' % network)
-    Gs = pretrained_networks.load_generator(network, trust_network_code)
+    Gs = _load(network, trust_network_code)
     if source['kind'] == 'dataset':
         print('Loading images from "%s"...' % source['dataset_args']['tfrecord_dir'])
     targets = find_targets(Gs, **source)

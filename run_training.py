@@ -26,7 +26,13 @@ _DEFAULTS = {
 _COUNT = number(int, 1, 1 << 20)
 _KIMG = configs.BASE['total_kimg']
 _FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
+_MIXED = ['G_args.precision', 'D_args.precision']
+_TF32 = 'tf_config.math.allow_tf32'
 
+# Small gradients vanish in float16, which GPUs have, unless losses are scaled. Optimizer's own first
+# scale, 2^64, is too large for the first dozens of steps, which would be skipped; from this one the
+# scale grows by itself.
+_LOSS_SCALING_INIT = 10.0
 
 # Options of the configuration, by the flags that set them.
 _SETS = {
@@ -42,7 +48,6 @@ _SETS = {
     'minibatch_size': ['sched_args.minibatch_size_base'],
     'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
     'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
-    'precision': ['G_args.precision', 'D_args.precision'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
 }
 
@@ -98,9 +103,10 @@ _FLAGS = (
         flags.NUM_GPUS,
         flag(
             '--precision',
-            ['float32', 'mixed'],
+            flags.PRECISIONS,
             'mixed: convolutions in half precision, bfloat16 on CPUs that have it (with TensorFlow '
-            '2), float16 on GPUs (default: float32)',
+            '2), float16 on GPUs; tf32: products of float32 from factors of 10 bits, on GPUs from '
+            'Ampere on (default: float32)',
         ),
         flags.REQUIRE_NATIVE_OPS,
     )
@@ -136,6 +142,10 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
+    if args.precision is not None:
+        options[_TF32] = args.precision == 'tf32'
+    if args.precision == 'mixed':
+        options.update(dict.fromkeys(_MIXED, 'mixed'))
     metrics = {kwargs['func_name'] for kwargs in metric_defaults.values()}
     args.choice = Choice(args.config, args.config_file, args.settings or [], options, metrics)
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
@@ -147,7 +157,6 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     demo_parts = configs.demo_parts(args.choice.config) if args.is_demo else []
     options = args.choice.options(_DEFAULTS, *demo_parts)
 
-    from dnnlib.tflib import engine
     from training import option_groups
 
     options['dataset_args'].setdefault('tfrecord_dir', demo.NAME)
@@ -155,16 +164,26 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
         if getattr(args, name) is not None:
             options['sched_args'][name + '_dict'] = {}
     for name in 'GD':
-        if args.precision == 'mixed':
-            # Small gradients vanish in float16, which GPUs have, unless losses are scaled.
-            options[name + '_opt_args']['use_loss_scaling'] = bool(engine.gpu_devices())
-        if args.precision == 'float32':
-            options[name + '_args'].pop('precision')
-            options[name + '_opt_args'].pop('use_loss_scaling', None)
+        _set_precision(args.precision, options[name + '_args'], options[name + '_opt_args'])
     flag_of = {path: '--' + name.replace('_', '-') for name in _SETS for path in _SETS[name]}
+    flag_of.update(dict.fromkeys(_MIXED, '--precision'))
     given = {path: flag for path, flag in flag_of.items() if path in args.choice.from_flags}
     option_groups.check(options, given)
     return options
+
+
+def _set_precision(choice, net_args, opt_args):
+    """Options of a network and its optimizer by --precision, None if it was not given."""
+    from dnnlib.tflib import engine
+
+    if choice in ('float32', 'tf32'):
+        net_args.pop('precision', None)
+        opt_args.pop('use_loss_scaling', None)
+    if net_args.get('precision') == 'mixed':
+        if choice is not None or 'use_loss_scaling' not in opt_args:
+            opt_args['use_loss_scaling'] = bool(engine.gpu_devices())
+        if opt_args['use_loss_scaling']:
+            opt_args.setdefault('loss_scaling_init', _LOSS_SCALING_INIT)
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -199,6 +199,9 @@ CACHE_DIR = flag(
 RUN_DATASET = flag('--dataset', 'NAME', "data set in --data-dir (default: the run's)")
 RUN_DATA_DIR = flag('--data-dir', 'DIR', "folder of data sets (default: the run's, or datasets)")
 
+PRECISIONS = ('float32', 'tf32', 'mixed')  # of runs, see `dnnlib.tflib.precision`
+NETWORK_PRECISIONS = ('float32', 'mixed')
+
 SCALE = flag(
     '--scale',
     number(int, 1, 64),

@@ -16,6 +16,7 @@ from dnnlib.bars import Phases
 from dnnlib.download import cache_dir
 from dnnlib.tflib import engine
 from dnnlib.tflib.network import Network
+from dnnlib.tflib.precision import use as use_precision
 from dnnlib.util import UserError
 from metrics import protocol, sampling
 from metrics.features import copies_on_devices
@@ -41,6 +42,8 @@ class Evaluation:
         feature_nets_dir: folder of the pretrained networks; None: see `feature_nets`.
         reals: 'first' or 'random', which real images are taken where not all are; None: what is
             usual for the kind of data set, see `Dataset.metric_reals`.
+        precision: of the generator, whatever its file says, see `dnnlib.tflib.precision`. TF32 is
+            never used.
 
     Attributes:
         phases: bars of the work; how long each takes is told by `MetricGroup.run`.
@@ -65,6 +68,7 @@ class Evaluation:
         feature_nets_dir: Optional[str] = None,
         reals: Optional[str] = None,
         phases: Optional[Phases] = None,
+        precision: str = 'float32',
     ):
         self.network_pkl = network_pkl
         self.run_dir = run_dir
@@ -74,6 +78,7 @@ class Evaluation:
         self.seed = seed
         self.class_index = class_index
         self.phases = phases or Phases()
+        self.precision = precision
         self._reals = reals
         self.generator: dict = {}
         with misc.open_file_or_url(network_pkl) as file:
@@ -124,7 +129,8 @@ class Evaluation:
     @contextlib.contextmanager
     def graph(self) -> Iterator[None]:
         """A graph and session of its own, with seeds set."""
-        with tf.Graph().as_default(), tflib.create_session(self._tf_config):
+        graph = tf.Graph().as_default()
+        with engine.full_float32(), graph, tflib.create_session(self._tf_config):
             tf.set_random_seed(self.seed)
             yield
 
@@ -135,6 +141,7 @@ class Evaluation:
         Gs = loaded[-1] if isinstance(loaded, (tuple, list)) else loaded
         if not isinstance(Gs, Network):
             raise UserError('%s holds no network' % self.network_pkl)
+        use_precision(Gs, self.precision)
         suffix = '_val' if self.Gs_kwargs.get('is_validation') else ''
         options = dict(Gs.static_kwargs, **self.Gs_kwargs)
         self.generator = dict(
@@ -268,6 +275,7 @@ class Evaluation:
             seed=self.seed,
             network=self.network_sha256,
             class_index=self.class_index,
+            precision=self.precision,
             Gs_kwargs=self.Gs_kwargs,
             mirror_augment=self.mirror_augment,
             code=protocol.code_hash(),

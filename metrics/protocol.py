@@ -55,6 +55,7 @@ def record(metric, seconds: float, evaluation) -> dict:
         Gs_kwargs=evaluation.Gs_kwargs,
         truncation_psi=generator.get('truncation_psi'),
         truncation_cutoff=generator.get('truncation_cutoff'),
+        precision=evaluation.precision,
         num_gpus=evaluation.num_gpus,
         mirror_augment=evaluation.mirror_augment,
         dataset=None,

@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib.options import check_choice
 from dnnlib.tflib import layout
 from dnnlib.tflib.ops import conv2d
+from dnnlib.tflib.ops.decisions import groups_samples
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
 from dnnlib.tflib.ops.own_gradient import with_own_gradient
 from dnnlib.tflib.ops.upfirdn_2d import conv_downsample_2d, upsample_conv_2d
@@ -165,9 +166,8 @@ def modulated_conv2d(
 
     Args:
         x: activations [N, C, H, W]. y: disentangled latents [N, dlatent_size].
-        fused_modconv: on NCHW layouts, one grouped convolution with a weight per sample; the same
-            result as scaling the activations instead, which is what other layouts do (faster on
-            CPUs).
+        fused_modconv: one grouped convolution with a weight per sample where that is faster, see
+            `decisions.groups_samples`; the same result as scaling the activations instead.
 
     Returns: activations [N, fmaps, H, W], and the factors [N, fmaps], float32, that they are still
         to be multiplied by to be normalized; None in place of these if they are normalized.
@@ -178,10 +178,12 @@ def modulated_conv2d(
     s = dense_layer(y, num_in, weight_var=mod_weight_var)
     s = tf.cast(apply_bias_act(s, bias_var=mod_bias_var) + 1, w.dtype)  # [N, C], the styles
     if x.dtype == tf.float16:
-        w *= factor  # in float32, so that in float32 w's gradient is multiplied by it, too
+        w = w * factor  # in float32, so that in float32 w's gradient is multiplied by it, too
+        if demodulate:  # which takes this back: products stay far below float16's largest number
+            s *= tf.rsqrt(tf.reduce_mean(tf.square(s), axis=1, keepdims=True) + 1e-8)
     else:
         s *= factor  # a pass over s [N, C] is shorter than one over w
-    if fused_modconv and layout.current() == 'NCHW':
+    if fused_modconv and groups_samples(layout.current(), y.shape.as_list()[0]):
         return _fused_modulated_conv(x, w, s, up, down, demodulate, resample_kernel), None
 
     x = fused_bias_act(x, axis=layout.channel_axis(), style=s)

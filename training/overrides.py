@@ -158,6 +158,8 @@ class Choice:
         """
         from dnnlib.tflib import precision
 
+        if options['tf_config'].get(precision.TF32_OPTION):
+            precision.check('tf32')
         for name in 'GD':
             precision.check(options[name + '_args'].get('precision', 'float32'))
         training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 import dnnlib
 from dnnlib import cli, tflib
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, precision
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import misc, option_groups
@@ -97,6 +97,8 @@ def training_loop(
         G, D, Gs = _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets)
     G.print_layers()
     D.print_layers()
+    words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
+    print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
     snapshots = _Snapshots(dnnlib.make_run_dir_path())
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
@@ -255,7 +257,10 @@ def logical_devices(num_gpus: int) -> dict:
 def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets):
     """New networks, or those of a pickle, or new ones with what fits of the pickle's weights."""
     if resume_pkl is not None and not resume_with_new_nets:
-        return _load_networks(resume_pkl)
+        nets = _load_networks(resume_pkl)
+        for net, args in zip(nets, [G_args, D_args, G_args]):
+            precision.use(net, args.get('precision', 'float32'))
+        return nets
     print('Constructing networks...')
     channels, resolution, _ = training_set.shape
     shape = dict(num_channels=channels, resolution=resolution, label_size=training_set.label_size)

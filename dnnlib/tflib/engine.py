@@ -9,7 +9,7 @@ import contextlib
 import ctypes
 import functools
 import re
-from typing import List
+from typing import Iterator, List
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.client import device_lib
@@ -23,6 +23,7 @@ tf.enable_resource_variables()  # reads and writes of one run happen in a define
 
 ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
 
+_FIRST_WITH_TF32 = 80  # compute capability of Ampere
 _gpus = None
 
 
@@ -65,6 +66,42 @@ def gpu_architectures() -> List[str]:
     texts = ' '.join(_local_gpus())
     found = re.findall(r'compute capability: (\d+)\.(\d+)', texts)
     return sorted({major + minor for major, minor in found})
+
+
+def has_tf32() -> bool:
+    """Whether all GPUs here can multiply in TF32, and this engine lets them."""
+    architectures = gpu_architectures()
+    return (
+        ENGINE == 'tf2' and bool(architectures) and min(map(int, architectures)) >= _FIRST_WITH_TF32
+    )
+
+
+def allow_tf32(is_allowed: bool) -> None:
+    """Let GPUs round the factors of products of float32 to TF32, 10 bits; or not, as at the start.
+
+    It counts for the whole process, for what is run from now on. TensorFlow 1.14 knows no TF32.
+    """
+    if ENGINE == 'tf2':
+        tf.config.experimental.enable_tensor_float_32_execution(is_allowed)
+
+
+def allows_tf32() -> bool:
+    """Whether GPUs may."""
+    return ENGINE == 'tf2' and tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Float32 without TF32, whatever is allowed around it."""
+    before = allows_tf32()
+    allow_tf32(False)
+    try:
+        yield
+    finally:
+        allow_tf32(before)
+
+
+allow_tf32(False)  # TensorFlow 2 would, without a word
 
 
 def is_gpu_scope() -> bool:

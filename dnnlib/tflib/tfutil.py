@@ -16,11 +16,14 @@ TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
 _default_config: Dict[str, Any] = {
     'rnd.np_random_seed': None,  # None = leave NumPy's generator alone
     'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
+    'math.allow_tf32': False,  # of the process: only its default session decides
     'env.TF_CPP_MIN_LOG_LEVEL': '1',
     'graph_options.place_pruned_graph': True,  # place only what a run needs: faster start
     'gpu_options.allow_growth': True,
     'allow_soft_placement': True,  # int32 helpers and summaries have no GPU kernels
 }
+
+_NOT_PROTO = ('rnd.', 'math.', 'env.')  # what the other keys start with
 
 _entered: List[Any] = []  # contexts of default sessions, open for the life of the process
 
@@ -86,8 +89,9 @@ def absolute_variable_scope(scope: str, **kwargs) -> Iterator[tf.VariableScope]:
 def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
     """Seed the generators and make the process's default session, once; later calls do nothing.
 
-    Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'env.NAME' and dotted fields of
-    tf.ConfigProto; they override the defaults of this module.
+    Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'math.allow_tf32' (see
+    `engine.allow_tf32`), 'env.NAME' and dotted fields of tf.ConfigProto; they override the defaults
+    of this module.
 
     Raises:
         UserError: a key is none of these.
@@ -103,6 +107,7 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
         tf_seed = np.random.randint(1 << 31)
     if tf_seed is not None:
         tf.set_random_seed(tf_seed)
+    engine.allow_tf32(config['math.allow_tf32'])
     for key, value in config.items():
         if key.startswith('env.'):
             name = key[len('env.') :]
@@ -114,14 +119,14 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
 def create_session(
     config_dict: Optional[Dict[str, Any]] = None, force_as_default: bool = False
 ) -> tf.Session:
-    """Make a session from dotted tf.ConfigProto fields; 'rnd.' and 'env.' entries are ignored.
+    """Make a session from dotted tf.ConfigProto fields; other entries of `init_tf` are ignored.
 
     Raises:
         UserError: a key is none of those of `init_tf`.
     """
     check_config('tf_config', config_dict or {})
     config = dict(_default_config, **(config_dict or {}))
-    options = {k: v for k, v in config.items() if not k.startswith(('rnd.', 'env.'))}
+    options = {k: v for k, v in config.items() if not k.startswith(_NOT_PROTO)}
     session = tf.Session(config=engine.session_config(options))
     if force_as_default:
         default = session.as_default()
@@ -136,15 +141,17 @@ def check_config(what: str, config_dict: Dict[str, Any]) -> None:
     Args:
         what: where the keys stand.
     """
-    seeds = [key for key in _default_config if key.startswith('rnd.')]
+    ours = [key for key in _default_config if key.startswith(('rnd.', 'math.'))]
     for key, value in config_dict.items():
-        if key.startswith('env.') or key in seeds:
+        if key == 'math.allow_tf32' and not isinstance(value, bool):
+            raise UserError('%s has %s = %r; it is true or false' % (what, key, value))
+        if key.startswith('env.') or key in ours:
             continue
         message, parts = tf.ConfigProto.DESCRIPTOR, key.split('.')
         for index, part in enumerate(parts):
             fields = message.fields_by_name if message else {}
             paths = ['.'.join(parts[:index] + [name] + parts[index + 1 :]) for name in fields]
-            check_names(what, [key], paths + (seeds if index == 0 else []), 'tf.ConfigProto')
+            check_names(what, [key], paths + (ours if index == 0 else []), 'tf.ConfigProto')
             message = fields[part].message_type
             if message and message.GetOptions().map_entry:
                 break  # device_count.GPU: any name

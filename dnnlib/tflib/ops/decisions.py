@@ -1,13 +1,13 @@
-"""Which way to do a convolution is the fastest on CPUs: decisions, and what they rest on.
+"""Which way to do a convolution is the fastest: decisions, and what they rest on.
 
-All were taken on a virtual machine with two cores of a Sapphire Rapids Xeon (AVX-512, AMX), NHWC,
+Those for CPUs were taken on a virtual machine with two cores of a Sapphire Rapids Xeon (AVX-512, AMX), NHWC,
 minibatch 4; docs/performance.md, "Winograd's convolutions" and "What else was chosen", has the
 times. `bench/convolutions.py` measures them again: each way against TensorFlow's own, in turns.
 "Busy": from one run of it with TensorFlow 2.21 while others used that machine, so that ratios count
-and times do not. GPUs do as TensorFlow does.
+and times do not. On GPUs convolutions are TensorFlow's; `groups_samples` is the one decision there.
 """
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from dnnlib.tflib import engine
 
@@ -104,3 +104,17 @@ _TF1 = _TF2._replace(
 )
 
 BEST = {'tf1': _TF1, 'tf2': _TF2}[engine.ENGINE]
+
+# Modulated convolutions on GPUs, as one grouped convolution with a weight per sample: up to so many
+# samples. Training of config-e at 64x64, minibatch 32, on one H100 with TensorFlow 2.21: 136
+# images/s in groups, 374 with scaled activations. A single sample has one group, a plain
+# convolution, and saves a pass over its activations. Chosen; generation was not measured.
+_GROUPED_SAMPLES = 1
+
+
+def groups_samples(data_format: str, samples: Optional[int]) -> bool:
+    """Whether modulated convolutions are faster with a weight per sample than on scaled images.
+
+    samples: None where their number is not known, as in training and in `Network.run`.
+    """
+    return data_format == 'NCHW' and samples is not None and samples <= _GROUPED_SAMPLES
