@@ -14,7 +14,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import util
 from dnnlib.options import named
-from dnnlib.tflib import layout, network_code, network_options, network_run, network_table, tfutil
+from dnnlib.tflib import layout, network_code, network_options, network_run, network_table
+from dnnlib.tflib import packing, tfutil
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
 _restoring = []  # type: List[str]  # names of networks that are built from files by local code
@@ -175,7 +176,7 @@ class Network:
         )
 
     def reset_own_vars(self) -> None:
-        """Give the variables of this network, without its components, their initial values."""
+        """Give the network's variables, without those of components, their initial values."""
         tfutil.run([v.initializer for v in self.own_vars.values()])
 
     def reset_vars(self) -> None:
@@ -241,14 +242,13 @@ class Network:
     ) -> tf.Operation:
         """Op that moves variables to src + (self - src) * beta, each kind with its own beta."""
         with tfutil.absolute_name_scope(self.scope + '/_MovingAvg'):
-            ops = []
-            for name, var in self.vars.items():
-                if name in src_net.vars:
-                    decay = beta if name in self.trainables else beta_nontrainable
-                    source = tf.identity(src_net.vars[name])
-                    exact = isinstance(decay, (int, float)) and decay == 0
-                    ops.append(var.assign(source if exact else tfutil.lerp(source, var, decay)))
-            return tf.group(*ops)
+            updates = []
+            common = [name for name in self.vars if name in src_net.vars]
+            for decay, kind in [(beta, True), (beta_nontrainable, False)]:
+                names = [name for name in common if (name in self.trainables) == kind]
+                pair = [[net.vars[name] for name in names] for net in (self, src_net)]
+                updates += packing.average_updates(*pair, decay)
+            return tf.group(*updates)
 
     def run(self, *in_arrays: Optional[np.ndarray], **kwargs) -> Any:
         """Evaluate for NumPy arrays; see `network_run.run` for the options."""

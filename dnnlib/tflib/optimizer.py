@@ -2,11 +2,12 @@
 
 The interface and the arithmetic are those of StyleGAN2's `Optimizer`, without `report_mem_usage`.
 Every device holds its own replica of the variables; all replicas are moved by the same gradient,
-the mean over devices, so they stay equal. All state lies in TensorFlow variables: tf.train.Saver
-saves everything that a resumed run needs.
+the mean over devices, so they stay equal. On its way there it is one buffer for all variables, so
+that few kernels are started. All state lies in TensorFlow variables, `state_variables`.
 """
 
 from collections import OrderedDict
+from functools import partial
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
@@ -14,7 +15,9 @@ import tensorflow.compat.v1 as tf
 from dnnlib import util
 from dnnlib.options import accepted, check_names, function_of, named, value_of
 from dnnlib.tflib import engine, tfutil
+from dnnlib.tflib.adam import SimpleAdam  # noqa: F401  # official StyleGAN2 has it here
 from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.packing import Packing
 from dnnlib.tflib.placement import canonical_device, exactly_on, make_state_variable
 
 TfExpression = tfutil.TfExpression
@@ -76,6 +79,8 @@ class Optimizer:
         # device -> (variable, its value at the start of a run)
         self._loss_scales: Dict[str, Tuple[tf.Variable, tf.Tensor]] = OrderedDict()
         self._skipped_steps: Optional[tf.Variable] = None
+        self._own_state: List[tf.Variable] = []  # not that of the underlying optimizers
+        self._packing: Optional[Packing] = None  # of the gradients of a device
         self._updates_applied = False
         if share is None:
             self._optimizers: Dict[str, Any] = OrderedDict()  # device -> underlying optimizer
@@ -107,6 +112,7 @@ class Optimizer:
         first = next(iter(self._devices.values()), trainable_vars)
         shapes, first_shapes = [[v.shape.as_list() for v in vs] for vs in (trainable_vars, first)]
         assert shapes == first_shapes, 'variables of other shapes than in the first registration'
+        self._packing = self._packing or Packing(shapes)
 
         gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
         assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
@@ -136,11 +142,10 @@ class Optimizer:
             if not self._devices:
                 return tf.no_op(name='TrainingOp')
             gradients = self._mean_over_devices()
-            is_last_round, updates, variables = self._count_rounds()
+            is_last_round, is_only_round, updates, variables = self._count_rounds()
             if self.minibatch_multiplier is not None:
-                gradients, more_updates, more_variables = self._accumulate(gradients, is_last_round)
-                updates += more_updates
-                variables += more_variables
+                gradients, sums = self._accumulate(gradients, is_last_round, is_only_round)
+                variables += sums
             is_finite = self._all_finite(gradients)
             # The losses are evaluated before any variable changes, and with them what nothing else
             # needs, such as their summaries.
@@ -152,9 +157,19 @@ class Optimizer:
             updates += self._report(is_last_round, is_finite)
             training_op = tf.group(*updates, name='TrainingOp')
         self.reset_optimizer_state()
-        scales = [var for var, _ in self._loss_scales.values()]
-        tfutil.run([v.initializer for v in variables + scales + [self._skipped_steps]])
+        variables += [var for var, _ in self._loss_scales.values()] + [self._skipped_steps]
+        self._own_state = variables
+        tfutil.run([v.initializer for v in variables])
         return training_op
+
+    def state_variables(self) -> Dict[str, tf.Variable]:
+        """All that a resumed run needs besides the network, by name: moments and step counts (of
+        sharing optimizers the same), sums of unfinished steps, loss scales, counters.
+
+        The names do not depend on what else is in the graph.
+        """
+        state = [v for o in self._optimizers.values() for v in o.variables()] + self._own_state
+        return OrderedDict((var.op.name, var) for var in state)
 
     def reset_optimizer_state(self) -> None:
         """Set the underlying state (Adam's moments, step count), shared or not, to its start."""
@@ -204,66 +219,73 @@ class Optimizer:
         return self._loss_scales[device]
 
     def _mean_over_devices(self):
-        """{device: [mean gradient of each variable]}, float32, divided by the rounds of a step."""
+        """{device: mean gradient of this round}: float32, all variables in one buffer."""
         means = []
         for index, (device, gradients) in enumerate(self._devices.items()):
             with tf.name_scope('Mean%d' % index), exactly_on(device):
-                means.append([self._mean_on_device(*item) for item in gradients.items()])
+                means.append(self._mean_on_device(gradients))
         first_device = next(iter(self._devices))
         with tf.name_scope('AllSum'), exactly_on(first_device):
-            sums = [engine.all_sum(list(replicas)) for replicas in zip(*means)]
-        return OrderedDict(zip(self._devices, (list(device) for device in zip(*sums))))
+            return OrderedDict(zip(self._devices, engine.all_sum(means)))
 
-    def _mean_on_device(self, var, gradients):
-        """One device's part of the mean gradient of a variable."""
-        present = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients if g is not None]
-        total = tf.add_n(present) if present else tf.zeros(var.shape, tf.float32)
-        factor = 1 / (len(gradients) * len(self._devices))
-        if self.minibatch_multiplier is not None:
-            factor = factor / tf.cast(self.minibatch_multiplier, tf.float32)
-        return self.undo_loss_scaling(total * factor)
+    def _mean_on_device(self, gradients):
+        """One device's part of the mean gradient."""
+        registrations = [
+            self._packing.pack([_dense(grad, var) for grad, var in zip(grads, gradients)])
+            for grads in zip(*gradients.values())
+        ]
+        total = tf.add_n(registrations) if len(registrations) > 1 else registrations[0]
+        share = 1 / (len(registrations) * len(self._devices))
+        if share == 1 and not self.use_loss_scaling:
+            return total
+        return total * self.undo_loss_scaling(tf.constant(share))
 
     def _count_rounds(self):
-        """Whether this round completes a step: (bool tensor, updates, variables)."""
+        """Whether this round is a step's last, and whether its only one, as bool tensors; updates
+        and variables."""
         if self.minibatch_multiplier is None:
-            return tf.constant(True), [], []
+            return tf.constant(True), tf.constant(True), [], []
         rounds = make_state_variable(self.scope, 'grad_acc_count', '/cpu:0', dtype=tf.int64)
         with exactly_on('/cpu:0'):
-            current = rounds.read_value() + 1
-            is_last = current >= tf.cast(self.minibatch_multiplier, tf.int64)
-            update = rounds.assign(tf.where(is_last, tf.zeros_like(current), current))
-        return is_last, [update], [rounds]
+            before = rounds.read_value()
+            is_last = before + 1 >= tf.cast(self.minibatch_multiplier, tf.int64)
+            is_only = tf.logical_and(is_last, tf.equal(before, 0))
+            update = rounds.assign(tf.where(is_last, tf.zeros_like(before), before + 1))
+        return is_last, is_only, [update], [rounds]
 
-    def _accumulate(self, gradients, is_last_round):
-        """Add up the gradients of a step's rounds: (sums so far by device, updates, variables)."""
-        sums: Dict[str, List[tf.Tensor]] = OrderedDict()
-        updates, variables = [], []
-        for index, (device, values) in enumerate(gradients.items()):
-            sums[device] = []
+    def _accumulate(self, gradients, is_last_round, is_only_round):
+        """Add up the gradients of a step's rounds: (means so far by device, variables)."""
+        means, variables = OrderedDict(), []
+        for index, (device, value) in enumerate(gradients.items()):
+            var = make_state_variable(self.scope, 'grad_acc_var', device, value.shape)
+            add_up = partial(self._add_up, var, value, is_last_round)
             with tf.name_scope('Accumulate%d' % index), exactly_on(device):
-                for value in values:
-                    var = make_state_variable(self.scope, 'grad_acc_var', device, value.shape)
-                    total = var.read_value() + value
-                    updates.append(var.assign(tf.where(is_last_round, tf.zeros_like(total), total)))
-                    sums[device].append(total)
-                    variables.append(var)
-        return sums, updates, variables
+                means[device] = tf.cond(is_only_round, partial(tf.identity, value), add_up)
+            variables.append(var)
+        return means, variables
+
+    def _add_up(self, var, value, is_last_round):
+        """Add to the sum in `var`, which a step's last round sets to zero: the sum."""
+        total = var.read_value() + value * (1 / tf.cast(self.minibatch_multiplier, tf.float32))
+        kept = tf.where(is_last_round, tf.zeros_like(total), total)
+        with tf.control_dependencies([var.assign(kept)]):
+            return tf.identity(total)
 
     def _all_finite(self, gradients):
         """Whether all gradients of all devices are finite: one answer keeps replicas equal."""
         checks = []
-        for index, (device, values) in enumerate(gradients.items()):
+        for index, (device, value) in enumerate(gradients.items()):
             with tf.name_scope('Finite%d' % index), exactly_on(device):
-                checks.append(tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in values]))
+                checks.append(tf.reduce_all(tf.is_finite(value)))
         return tf.reduce_all(checks)
 
-    def _apply_on_device(self, index, device, values, do_apply):
+    def _apply_on_device(self, index, device, value, do_apply):
         """Update one replica if `do_apply`."""
 
         def apply():
             # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
-                targets = self._devices[device]
+                targets, values = self._devices[device], self._packing.unpack(value)
                 grads = [tf.cast(grad, var.dtype.base_dtype) for grad, var in zip(values, targets)]
                 return self._get_optimizer(device).apply_gradients(list(zip(grads, targets)))
 
@@ -311,73 +333,11 @@ def check_options(what: str, options: Dict[str, Any], reserved: Iterable[str] = 
     check_names(what, options, allowed, optimizer_class.__name__, reserved)
 
 
-class SimpleAdam:
-    """Adam in plain TensorFlow, the formula of tf.train.AdamOptimizer.
-
-    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
-    theta <- theta - learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon).
-    Kingma and Ba, "Adam: A Method for Stochastic Optimization", end of section 2. All calls of
-    `apply_gradients` share the moments and the step count t.
-    """
-
-    def __init__(
-        self,
-        name: str = 'Adam',
-        learning_rate: Union[float, TfExpression] = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-    ):
-        self.name = name
-        self._rate = learning_rate
-        self._betas = beta1, beta2
-        self._epsilon = epsilon
-        self._moments: Dict[tf.Variable, Tuple[tf.Variable, ...]] = OrderedDict()  # (m, v)
-        self._powers: List[tf.Variable] = []  # beta1^t and beta2^t of the next step
-
-    def variables(self) -> List[tf.Variable]:
-        """The moments of all variables, and the powers of beta1 and beta2."""
-        return [x for pair in self._moments.values() for x in pair] + self._powers
-
-    def compute_gradients(
-        self,
-        loss: TfExpression,
-        var_list: List[tf.Variable],
-        gate_gradients: int = tf.train.Optimizer.GATE_NONE,
-    ) -> List[Tuple[Optional[tf.Tensor], tf.Variable]]:
-        """Pairs of gradient and variable; None where the loss does not depend on it."""
-        gated = gate_gradients != tf.train.Optimizer.GATE_NONE
-        return list(zip(tf.gradients(loss, var_list, gate_gradients=gated), var_list))
-
-    def apply_gradients(self, grads_and_vars: List[Tuple[tf.Tensor, tf.Variable]]) -> tf.Operation:
-        """Operation that makes one step with the given gradients."""
-        grads_and_vars = list(grads_and_vars)
-        if not self._powers:
-            device = grads_and_vars[0][1].device
-            self._powers = [
-                make_state_variable(self.name, 'beta%d_power' % i, device, initial_value=beta)
-                for i, beta in enumerate(self._betas, 1)
-            ]
-        powers = [x.read_value() for x in self._powers]
-        rate = tf.cast(self._rate, tf.float32) * tf.sqrt(1 - powers[1]) / (1 - powers[0])
-        updates = [self._apply(grad, var, rate) for grad, var in grads_and_vars]
-        for x, power, beta in zip(self._powers, powers, self._betas):
-            updates.append(x.assign(power * beta))
-        return tf.group(*updates)
-
-    def _apply(self, grad, var, rate):
-        """Update a variable and its moments."""
-        dtype = var.dtype.base_dtype
-        beta1, beta2 = self._betas
-        if var not in self._moments:
-            scope, where = '%s/%s' % (self.name, var.op.name), (var.device, var.shape, dtype)
-            self._moments[var] = tuple(make_state_variable(scope, n, *where) for n in 'mv')
-        m_var, v_var = self._moments[var]
-        with exactly_on(var.device):
-            m = beta1 * m_var.read_value() + (1 - beta1) * grad
-            v = beta2 * v_var.read_value() + (1 - beta2) * tf.square(grad)
-            step = tf.cast(rate, dtype) * m / (tf.sqrt(v) + self._epsilon)
-            return tf.group(m_var.assign(m), v_var.assign(v), var.assign_sub(step))
+def _dense(grad: Any, var: tf.Variable) -> tf.Tensor:
+    """A gradient as a float32 tensor; None: zeros."""
+    if grad is None:
+        return tf.zeros(var.shape, tf.float32)
+    return tf.cast(tf.convert_to_tensor(grad), tf.float32)
 
 
 def _same(a: Any, b: Any) -> bool:
