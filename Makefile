@@ -4,7 +4,7 @@ ENGINE ?=
 ARGS ?=
 BENCHMARKS = bench/ops.py bench/train_step.py bench/generate.py
 
-.PHONY: help env train quick test lint bench
+.PHONY: help env train quick test lint bench pictures
 
 help:
 	@echo 'make train   train config-e-fr (ARGS="--dataset=... --data-dir=...")'
@@ -12,6 +12,7 @@ help:
 	@echo 'make test    run all the tests (ARGS="-k upfirdn")'
 	@echo 'make lint    check style, types and Python 3.6 compatibility'
 	@echo 'make bench   time ops, training steps and generation'
+	@echo 'make pictures  make the pictures of README and docs again, from new networks'
 	@echo 'make env     make the virtual environment only'
 	@echo
 	@echo 'ENGINE=tf1   Python 3.6 or 3.7 with TensorFlow 1.14, in .venv-tf1'
@@ -43,3 +44,6 @@ lint:
 bench:
 	@python=$$(tools/make_env.sh $(ENGINE)) && \
 	for script in $(BENCHMARKS); do $$python $$script $(ARGS) || exit 1; done
+
+pictures:
+	@python=$$(tools/make_env.sh $(ENGINE)) && $$python tools/make_pictures.py $(ARGS)
