@@ -211,7 +211,6 @@ def report(checks: List[Callable[[], Iterator[Verdict]]]) -> bool:
 def main(argv: Optional[List[str]] = None) -> int:
     """Print all verdicts; return 1 if anything fails, else 0."""
     flags.parse('doctor.py', __doc__, [], argv)
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     fine = report(CHECKS)
     fine &= report([check_tensorflow]) and report(TENSORFLOW_CHECKS)
     return 0 if fine else 1

@@ -18,7 +18,11 @@ import dnnlib  # first, see dnnlib/startup.py
 # isort: split
 
 import numpy as np
-import tensorflow.compat.v1 as tf
+
+from dnnlib import quiet
+
+with quiet.without_noise():
+    import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import download, tflib

@@ -19,7 +19,11 @@ from dnnlib.cli import ArgumentParser, parse_name_list, run_cli  # first, see dn
 # isort: split
 
 import numpy as np
-import tensorflow.compat.v1 as tf
+
+from dnnlib import quiet
+
+with quiet.without_noise():
+    import tensorflow.compat.v1 as tf
 
 from bench import measure, metric_toys
 from dnnlib import download, tflib

@@ -22,7 +22,10 @@ from dnnlib.cli import parse_name_list, run_cli  # first, see dnnlib/startup.py
 
 # isort: split
 
-import tensorflow.compat.v1 as tf
+from dnnlib import quiet
+
+with quiet.without_noise():
+    import tensorflow.compat.v1 as tf
 
 from bench import measure
 from dnnlib import tflib

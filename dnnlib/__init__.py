@@ -13,7 +13,7 @@ from . import startup  # first: it goes on in an environment that has what the o
 
 # isort: split
 
-from . import submission, util
+from . import quiet, submission, util
 from .submission.run_context import RunContext
 from .submission.submit import (
     PathType,
@@ -28,7 +28,8 @@ from .util import EasyDict
 
 __version__ = '0.9.0'
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
+if not quiet.is_verbose():
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # its own errors still show
 # TensorFlow 1.14 uses NumPy types in a way that newer NumPy versions announce to end.
 warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
 

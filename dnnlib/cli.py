@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, 
 
 import dnnlib
 
-from . import plain_data, program
+from . import plain_data, program, quiet
 from .files import UserError
 from .names import plain_name
 
@@ -68,7 +68,7 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
         What `main` returned (0 for None); 2 after a UserError or where a package is missing, with a
         line on stderr; 130 after Ctrl-C. Other exceptions are not caught.
     """
-    with _printing_any_text('stdout'), _printing_any_text('stderr'):
+    with quiet.without_noise(), _printing_any_text('stdout'), _printing_any_text('stderr'):
         try:
             return (main() if argv is None else main(argv)) or 0
         except UserError as error:
