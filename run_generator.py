@@ -237,10 +237,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     description = 'Generate images of a trained generator.'
     command, options = flags.parse_command('run_generator.py', description, COMMANDS, argv)
     result_dir = options.pop('result_dir')
-    if 'require_native_ops' in options:
-        from dnnlib.tflib import custom_ops
-
-        custom_ops.require_native_ops(options.pop('require_native_ops'))
+    cli.check_writable_dir(result_dir)
     if 'run_dirs' in options:
         options['run_dirs'] = options['run_dirs'] or runs.training_runs(result_dir)
     loading, loaded = None, {}
@@ -253,8 +250,12 @@ def main(argv: Optional[List[str]] = None) -> None:
             trust_network_code=options.pop('trust_network_code'),
             sampling={name: options.pop(name) for name in _SAMPLING if name in options},
         )
+    if 'require_native_ops' in options:
+        from dnnlib.tflib import custom_ops
+
+        custom_ops.require_native_ops(options.pop('require_native_ops'))
+    if loading is not None:
         loaded = _load(**loading)
-    cli.check_writable_dir(result_dir)
     _, check = command.loaded()
     if check is not None:
         check(**taken_by(check, dict(options, result_dir=result_dir, **loaded)))

@@ -53,8 +53,7 @@ def without_noise() -> Iterator[None]:
     within another `without_noise`.
     """
     stream = sys.stderr
-    is_console = isinstance(stream, io.TextIOWrapper) and stream.fileno() == 2
-    if is_verbose() or not is_console:
+    if is_verbose() or not _writes_to_descriptor_2(stream):
         yield
         return
     stream.flush()
@@ -70,6 +69,13 @@ def without_noise() -> Iterator[None]:
             own.flush()
         os.dup2(console, 2)
         _wait_for(child)
+
+
+def _writes_to_descriptor_2(stream):
+    try:
+        return isinstance(stream, io.TextIOWrapper) and stream.fileno() == 2
+    except ValueError:  # it has none, or is closed
+        return False
 
 
 def _start_sieve(console):

@@ -136,15 +136,18 @@ def test_folders_may_begin_with_the_home_folder(tmp_path, monkeypatch):
         cli.existing_dir('~/none')
 
 
-@pytest.mark.parametrize('program', ['run_training.py', 'run_metrics.py', 'pretrained_networks.py'])
-def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path, program):
-    """A module in place of TensorFlow interrupts the program that imports it."""
-    (tmp_path / 'tensorflow').mkdir()
-    (tmp_path / 'tensorflow' / '__init__.py').write_text(
-        'import signal, os\nos.kill(os.getpid(), 2)'
-    )
+@pytest.mark.parametrize('module', ['numpy', 'tensorflow'])  # before and after flags are read
+@pytest.mark.parametrize(
+    'command', ['run_training.py', 'run_metrics.py --network=x', 'pretrained_networks.py info x']
+)
+def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path, command, module):
+    """A module in place of a package interrupts the program that imports it."""
+    (tmp_path / 'x').write_bytes(b'')
+    (tmp_path / module).mkdir()
+    (tmp_path / module / '__init__.py').write_text('import signal, os\nos.kill(os.getpid(), 2)')
+    program, *flags = command.split()
     done = subprocess.run(
-        [sys.executable, os.path.join(ROOT, program)],
+        [sys.executable, os.path.join(ROOT, program)] + flags,
         env=dict(os.environ, PYTHONPATH=str(tmp_path)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,7 +1,11 @@
 """The command lines of all programs: help, version, and numbers that make no sense."""
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -13,10 +17,10 @@ import run_generator
 import run_metrics
 import run_projector
 import run_training
-from dnnlib import flags
+from dnnlib import flags, names
 from dnnlib.cli import number, run_cli
 from metrics import metric_defaults, metric_names
-from training import configs
+from training import configs, networks_stylegan2
 
 PROGRAMS = [
     dataset_tool,
@@ -33,6 +37,82 @@ WITH_COMMANDS = {
     run_generator: run_generator.COMMANDS,
     run_projector: run_projector.COMMANDS,
 }
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MISTAKES = {
+    'dataset_tool': [
+        'verfy datasets/x',
+        'verify /no/such/folder',
+        'create_from_images a /no/such/folder',
+        'create_from_images a b --resize=x',
+        'create_lsun a b --resolution=-1',
+        'select_by_pagerank a b --features=x',
+        'compare a',
+    ],
+    'doctor': ['--verbose', '--quick=1', 'x', '--help=1', '-x'],
+    'pretrained_networks': [
+        '',
+        'inf x.pkl',
+        'info',
+        'info /no/such/file',
+        'info x.pkl --biuld',
+        'export gdrive:networks/x.pkl y.npz',
+    ],
+    'run_generator': [
+        '',
+        'generate-image',
+        'generate-images',
+        'generate-images --seeds=x',
+        'generate-images --seeds=0 --network=/no/such/file',
+        'generate-images --seeds=0 --result-dir=/no/such/folder',
+        'generate-images --seeds=0 --noise=loud',
+        'generate-video --seeds=0 --format=avi',
+        'plot-metric --result-dir=/no/such/folder',
+    ],
+    'run_metrics': [
+        '--metrics=fid51k',
+        '--metrics=none',
+        '--metric=fid50k',
+        '--network=/no/such/file',
+        '--result-dir=/no/such/folder',
+        '--num-samples=0',
+        '--reals=last',
+    ],
+    'run_projector': [
+        '',
+        'project-real-image',
+        'project-real-images --method=x',
+        'project-real-images --space=x',
+        'project-real-images --num-steps=0',
+        'project-real-images --network=/no/such/file',
+        'compare',
+    ],
+    'run_training': [
+        '--config=config-z',
+        '--confg=config-e',
+        '--config-file=/no/such/file',
+        '--noise-injection=fuzzy',
+        '--metrics=fid51k',
+        '--precision=double',
+        '--set=gamma',
+        '--total-kimg=many',
+        '--num-gpus=0',
+    ],
+}
+TRY_THEM = """
+import contextlib, importlib, io, json, sys
+from dnnlib.cli import run_cli
+
+for name, lines in json.loads(sys.argv[1]).items():
+    program = importlib.import_module(name)
+    for line in ['--help', '--version'] + lines:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                status = run_cli(program.main, line.split())
+            except SystemExit as end:
+                status = end.code
+        heavy = {'tensorflow', 'scipy', 'h5py', 'matplotlib'} & set(sys.modules)
+        print(json.dumps([name, line, status, sorted(heavy)]))
+"""
 
 
 def printed(capsys, main, *argv):
@@ -50,6 +130,35 @@ def test_every_program_tells_its_version_and_its_flags(capsys, program):
     assert version == '%s.py %s\n' % (program.__name__, dnnlib.full_version())
     assert re.match(r'%s( \([0-9a-f]{7}\))?$' % re.escape(dnnlib.__version__), version.split()[1])
     assert 'usage: %s.py' % program.__name__ in printed(capsys, program.main, '--help')
+
+
+def test_help_and_mistakes_are_answered_before_what_takes_long_to_import(tmp_path):
+    output = subprocess.check_output(
+        [sys.executable, '-c', TRY_THEM, json.dumps(MISTAKES)],
+        env=dict(os.environ, PYTHONPATH=ROOT),
+        cwd=str(tmp_path),
+    )
+    ended = [json.loads(line) for line in output.decode().splitlines()]
+    want = []
+    for name, lines in MISTAKES.items():
+        want += [[name, line, 0, []] for line in ('--help', '--version')]
+        want += [[name, line, 2, []] for line in lines]
+    assert ended == want
+
+
+def test_flags_offer_all_forms_of_noise(monkeypatch):
+    name = networks_stylegan2.__name__
+    monkeypatch.delitem(sys.modules, name)  # as it is when flags are read
+    forms = names.keys_in_source(name, 'NOISE_INJECTION_FORMS')
+    assert name not in sys.modules
+    assert forms == list(networks_stylegan2.NOISE_INJECTION_FORMS) == run_training._FORMS
+
+
+@pytest.mark.parametrize('program', WITH_COMMANDS, ids=lambda program: program.__name__)
+def test_the_functions_of_sub_commands_are_there(program):
+    for command in WITH_COMMANDS[program]:
+        function, check = command.loaded()
+        assert callable(function) and (check is None or callable(check))
 
 
 @pytest.mark.parametrize('program', WITH_COMMANDS, ids=lambda program: program.__name__)
