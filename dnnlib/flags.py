@@ -110,6 +110,7 @@ def _parser(prog, description, examples, more):
         '--print-completion',
         action=completion.PrintCompletion,
         choices=completion.SHELLS,
+        dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,
         help='print a script that completes the console command %s'
         % program.COMMANDS.get(prog, prog),
