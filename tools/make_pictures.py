@@ -75,9 +75,7 @@ _PHOTOS = '--images=training/data/demo_data/photos --fit'
 STEPS = [
     _training('config-e-fr', **{'reals.png': 'demo_reals.png', 'fakes0*.png': 'demo_fakes.png'}),
     _training('config-e'),
-    _training('config-e-bald'),
     _training('dcgan-fr'),
-    _training('config-e', 'classes', '--cond=yes', **{'fakes0*.png': 'demo/classes.png'}),
     _strip('config-e'),
     _strip('config-e-fr'),
     _strip('dcgan-fr'),
@@ -88,28 +86,27 @@ STEPS = [
     _figure('fr-maps --seeds=1', 'config-e-fr', ''),
     Step(
         'sample-grid',
-        'run_generator.py sample-grid --networks={config-e-bald},{config-e},{config-e-fr} '
-        '--seeds=0-8 --truncation-psi=1',
+        'run_generator.py sample-grid --networks={config-e},{config-e-fr},{dcgan-fr} --seeds=0-8 '
+        '--truncation-psi=1',
         {'sample-grid.png': 'figures/sample-grid.png'},
     ),
-    _metrics('config-e-bald'),
     _metrics('config-e'),
     _metrics('config-e-fr'),
+    _metrics('dcgan-fr'),
     Step(
         'plot-metric',
-        'run_generator.py plot-metric {metrics-config-e-bald} {metrics-config-e} '
-        '{metrics-config-e-fr} --metric=swd16k_n1024_avg',
+        'run_generator.py plot-metric {metrics-config-e} {metrics-config-e-fr} {metrics-dcgan-fr} '
+        '--metric=swd16k_n1024_avg',
         {'metric.png': 'figures/metric.png'},
     ),
     Step('generated', _GENERATED + ' {search}', {'*-strip.png': 'inversion_generated.png'}),
-    _projection('config-e-bald'),
     _projection('config-e'),
     _projection('config-e-fr', '-trained', '--optimize-alpha=false'),
     _projection('config-e-fr'),
     Step(
         'compare',
-        'run_projector.py compare {projection-config-e-bald} {projection-config-e} '
-        '{projection-config-e-fr-trained} {projection-config-e-fr}',
+        'run_projector.py compare {projection-config-e} {projection-config-e-fr-trained} '
+        '{projection-config-e-fr}',
         {'grid.png': 'inversion_real.png'},
     ),
     _projection('config-e-fr', '-photos', _PHOTOS),
@@ -118,6 +115,7 @@ STEPS = [
         'run_projector.py compare {projection-config-e-fr-photos}',
         {'grid.png': 'inversion_photos.png'},
     ),
+    _training('config-e', 'classes', '--cond=yes', **{'fakes0*.png': 'demo/classes.png'}),
 ]
 
 

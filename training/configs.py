@@ -117,6 +117,13 @@ DEMO_STYLEGAN: Part = {
     'sched_args.D_lrate_base': 0.005,
 }
 
+# With a discriminator as fast as the generator few kinds of images are left: docs/demo.md.
+DEMO_DCGAN: Part = {
+    'sched_args.G_lrate_base': 0.0004,
+    'sched_args.D_lrate_base': 0.0001,
+    'G_smoothing_kimg': 1,
+}
+
 
 def _noise(form: str) -> Part:
     return {'G_args.noise_injection': form}
@@ -189,7 +196,7 @@ SUMMARIES.update(
 
 def demo_parts(name: str) -> List[Dict[str, Any]]:
     """What training without --dataset lays over a configuration."""
-    return [DEMO] if DCGAN in CONFIGS.get(name, []) else [DEMO, DEMO_STYLEGAN]
+    return [DEMO, DEMO_DCGAN if DCGAN in CONFIGS.get(name, []) else DEMO_STYLEGAN]
 
 
 def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
