@@ -5,7 +5,7 @@ and the device's own convolutions and products too.
 """
 
 import os
-from typing import Dict, List
+from typing import Any, Dict, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -77,14 +77,15 @@ def evaluate(device: str, dtype: str) -> Dict[str, np.ndarray]:
         latents = tf.constant(random.randn(2, 16), tf.float32)
         reals = tf.constant(random.randn(2, 3, 8, 8), dtype)
         fakes = G.get_output_for(latents, None, dtype=dtype)
-        real_scores, fake_scores = [D.get_output_for(x, None, dtype=dtype) for x in (reals, fakes)]
+        scores: List[Any] = [D.get_output_for(x, None, dtype=dtype) for x in (reals, fakes)]
+        real_scores, fake_scores = scores
         (slopes,) = tf.gradients(tf.reduce_sum(real_scores), [reals])
         losses = dict(
             G=(G, tf.reduce_mean(tf.nn.softplus(-fake_scores))),
             D=(D, tf.reduce_mean(tf.nn.softplus(fake_scores) + tf.nn.softplus(-real_scores))),
             R1=(D, tf.reduce_sum(tf.square(slopes))),
         )
-        results = dict(images=fakes, scores=tf.concat([real_scores, fake_scores], axis=0))
+        results = dict(images=fakes, scores=tf.concat(scores, axis=0))
         for name, (net, loss) in losses.items():
             gradients = tf.gradients(loss, list(net.trainables.values()))
             flat = [tf.reshape(grad, [-1]) for grad in gradients if grad is not None]

@@ -102,9 +102,9 @@ def require_native_ops(required: bool = True) -> None:
 
 
 def built() -> Tuple[str, str]:
-    """Kind of the ops of the current scope, 'native' or 'cuda', and a key of what they were made of.
+    """Kind of ops of the current scope, 'native' or 'cuda', and a key of all they were built of.
 
-    The key is '' where there are none.
+    The key is '' where they could not be built.
     """
     kind = _compiled_kind()
     return kind, _keys[kind] if _ensure_built(kind) is None else ''

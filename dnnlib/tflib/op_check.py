@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections import OrderedDict
+from functools import partial
 from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence
 
 import numpy as np
@@ -160,9 +161,9 @@ def _compare(op, cases, kind):
         for case in cases:
             arrays = [rng.randn(*shape) for shape in case.shapes]
             with tf.device('/cpu:0'):
-                want = of_both_orders(lambda *x: case.op('ref', *x), arrays, 'float64', case.dtype)
+                want = of_both_orders(partial(case.op, 'ref'), arrays, 'float64', case.dtype)
             with tf.device(device):
-                got = of_both_orders(lambda *x: case.op(kind, *x), arrays, case.dtype, case.dtype)
+                got = of_both_orders(partial(case.op, kind), arrays, case.dtype, case.dtype)
                 got = [[tf.cast(t, tf.float64) for t in tensors] for tensors in got]
             try:
                 pairs = zip(*session.run([got, want]))

@@ -28,7 +28,8 @@ _NOT_PROTO = ('rnd.', 'math.', 'env.')  # what the other keys start with
 
 # What TensorFlow says without memory for a tensor, and for a copy of one to a GPU.
 _MEMORY_SIGN = re.compile(
-    r'OOM when allocating tensor with shape ?\[[\d,]*\].*?(?= by allocator)|Dst tensor is not initialized'
+    r'OOM when allocating tensor with shape ?\[[\d,]*\].*?(?= by allocator)'
+    r'|Dst tensor is not initialized'
 )
 _LESS_MEMORY = (
     'lower --minibatch-gpu (training) or --minibatch-size (images, projections), or --fmap-max and '
