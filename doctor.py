@@ -18,8 +18,6 @@ import dnnlib  # first, see dnnlib/startup.py
 
 # isort: split
 
-import numpy as np
-
 from dnnlib import flags, native_build
 from dnnlib.cli import existing_parent, run_cli
 from dnnlib.download import cache_dir
@@ -27,10 +25,6 @@ from dnnlib.util import TEXT
 
 PACKAGES = ['numpy', 'scipy', 'PIL', 'requests', 'tqdm', 'google_crc32c', 'psutil']
 PYTHONS = [(3, 6), (3, 7), (3, 10), (3, 11), (3, 12), (3, 13)]
-
-# Largest deviation of a float32 image, relative to its largest value, that rounding explains; the
-# TF32 arithmetic of today's GPUs included.
-TOLERANCE = 2e-2
 
 
 class Verdict(NamedTuple):
@@ -109,6 +103,8 @@ def check_devices() -> Iterator[Verdict]:
     from dnnlib.tflib import engine
 
     usable = engine.gpu_devices()
+    if engine.too_new_gpus():
+        yield warn(engine.too_new_gpus())
     text = 'TensorFlow uses %s' % (', '.join(usable) or 'the CPU')
     if len(usable) >= len(_gpu_cards()):
         yield ok(text)
@@ -120,8 +116,10 @@ def check_devices() -> Iterator[Verdict]:
 
 
 def check_custom_ops() -> Iterator[Verdict]:
-    """Which implementation each custom op has here."""
-    from dnnlib.tflib import custom_ops
+    """Which implementation each custom op has here, and how it differs from plain TensorFlow."""
+    import tensorflow.compat.v1 as tf
+
+    from dnnlib.tflib import custom_ops, engine, op_check
 
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the reason says it all
@@ -129,6 +127,25 @@ def check_custom_ops() -> Iterator[Verdict]:
             implementation, reason = custom_ops.implementation_of(name)
             verdict = warn if implementation == 'ref' else ok
             yield verdict('%s: %s (%s)' % (name, implementation, reason))
+        for device in sorted({engine.device(0), '/cpu:0'}):
+            with tf.device(device):
+                kind, library = custom_ops.built()
+                yield from _table(op_check.of_library(kind, library) if library else [], device)
+
+
+def _table(findings, device):
+    """Findings of `op_check` as verdicts, one for each op and type."""
+    from dnnlib.tflib.op_check import TOLERANCES
+
+    for op, dtype in sorted({(each.op, each.dtype) for each in findings}):
+        rows = [each for each in findings if (each.op, each.dtype) == (op, dtype)]
+        figures = ', '.join('%s %.1e' % (each.order, each.difference) for each in rows)
+        text = '%s on %s against plain TensorFlow, %s: %s' % (op, device, dtype, figures)
+        if all(each.is_fine() for each in rows):
+            yield ok(text)
+        else:
+            text += '; more than %g; please report it with all of this output'
+            yield fail(text % TOLERANCES[dtype])
 
 
 def check_caches() -> Iterator[Verdict]:
@@ -143,57 +160,17 @@ def check_caches() -> Iterator[Verdict]:
             yield verdict(text % (what, path, nearest))
 
 
-def check_generator() -> Iterator[Verdict]:
-    """A small generator with FR on each kind of device, against the same in float64 on the CPU."""
+def check_step() -> Iterator[Verdict]:
+    """A training step of small networks with FR on each kind of device, against float64."""
     from dnnlib.tflib import engine
+    from training import step_check
 
-    want = generate('/cpu:0', 'float64')
     for device in sorted({engine.device(0), '/cpu:0'}):
-        got = generate(device, 'float32')
-        difference = float(np.max(np.abs(got - want)) / np.max(np.abs(want)))
-        text = 'FR generator on %s: differs from float64 by %.1e' % (device, difference)
-        if difference <= TOLERANCE:
-            yield ok(text)
-        else:
-            text += ', more than %g; please report it with all of this output' % TOLERANCE
-            yield fail(text)
-
-
-def generate(device: str, dtype: str) -> np.ndarray:
-    """Two images [2, 3, 8, 8] of a small generator with FR, with the same weights at each call.
-
-    Args:
-        device: where it runs, such as '/cpu:0'; the device decides on the layout of activations.
-        dtype: 'float32' or 'float64'.
-    """
-    import tensorflow.compat.v1 as tf
-
-    from dnnlib.tflib import tfutil
-    from dnnlib.tflib.network import Network
-    from training.networks_stylegan2 import G_main
-
-    random = np.random.RandomState(1)
-    with tf.Graph().as_default(), tf.Session().as_default() as session, tf.device(device):
-        G = Network(
-            'G',
-            func_name=G_main,
-            num_channels=3,
-            resolution=8,
-            **dict.fromkeys(['fmap_max', 'latent_size', 'dlatent_size', 'mapping_fmaps'], 16),
-            mapping_layers=2,
-            mapping_lrmul=1,
-            noise_injection='fr',
-            randomize_noise=False,
-            truncation_psi=1,
-        )
-        variables = [G.vars[name] for name in sorted(G.vars)]
-        tfutil.set_vars({var: random.randn(*var.shape.as_list()) for var in variables})
-        latents = tf.constant(random.randn(2, 16), tf.float32)
-        return session.run(G.get_output_for(latents, None, dtype=dtype))
+        yield from _table(step_check.compare(device), device)
 
 
 CHECKS = [check_python, check_packages, check_hardware, check_compilers]
-TENSORFLOW_CHECKS = [check_devices, check_custom_ops, check_caches, check_generator]
+TENSORFLOW_CHECKS = [check_devices, check_custom_ops, check_caches, check_step]
 
 
 def report(checks: List[Callable[[], Iterator[Verdict]]]) -> bool:

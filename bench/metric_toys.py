@@ -91,6 +91,13 @@ def features(images_in, **_kwargs):
     return tf.concat([mean, square - tf.square(mean)], axis=1)
 
 
+def left_features(images_in, **_kwargs):
+    """Mean of the left half of each channel of images in 0..255: [N, 3, H, W] -> [N, 3]."""
+    images_in.set_shape([None, 3, None, None])
+    width = tf.shape(images_in)[3]
+    return tf.reduce_mean(images_in[..., : width // 2] / 255, axis=[2, 3])
+
+
 def softmax(images_in, **_kwargs):
     """Three classes: which channel is brightest."""
     images_in.set_shape([None, 3, None, None])
@@ -120,11 +127,11 @@ FEATURE_NETS = {
 }
 
 
-def save_feature_nets(folder):
-    """Write a small network under the name of each published one."""
+def save_feature_nets(folder, **others):
+    """Write a small network under the name of each published one; `others` in place of some."""
     os.makedirs(folder)
     with tf.Graph().as_default(), tf.Session():
-        for name, function in FEATURE_NETS.items():
+        for name, function in dict(FEATURE_NETS, **others).items():
             pickles.save(tflib.Network('net', function), os.path.join(folder, name))
 
 

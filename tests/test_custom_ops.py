@@ -248,6 +248,19 @@ def test_required_ops_that_can_be_had_are_no_trouble(compiled, monkeypatch):
     assert custom_ops.resolve_impl('auto', 'UpFirDn2D') == compiled
 
 
+def test_gpus_get_code_of_their_own_and_newer_ones_that_of_the_newest_known():
+    help = "Allowed values: 'compute_75','compute_80','compute_90','compute_90a','sm_90','lto_90'"
+    code = '-gencode=arch=compute_%s,code=%s'
+    assert kernel_build.targets_for(['90', '75'], help) == [
+        code % (75, 'sm_75'),
+        code % (90, 'sm_90'),
+    ]
+    assert kernel_build.targets_for(['121'], help) == [code % (90, 'compute_90')]
+    assert kernel_build.targets_for(['86'], help) == [code % (80, 'compute_80')]
+    with pytest.raises(native_build.BuildError, match='capability 7.0, its oldest is 7.5'):
+        kernel_build.targets_for(['70', '90'], help)
+
+
 @needs_nvcc
 def test_cuda_kernels_compile_for_this_engine_and_load():
     kernel_build.build_and_load(kernel_build.cuda_recipe(['80', '90']))

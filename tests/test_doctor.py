@@ -9,7 +9,8 @@ import tensorflow.compat.v1 as tf
 
 import doctor
 from dnnlib import download, native_build
-from dnnlib.tflib import custom_ops, engine
+from dnnlib.tflib import custom_ops, engine, op_check
+from training import step_check
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -27,7 +28,8 @@ def test_a_working_installation_passes(capsys):
         'TensorFlow ' + tf.__version__,
         'numpy ' + np.__version__,
         'UpFirDn2D: ',
-        'FR generator on /cpu:0',
+        'FusedBiasAct on /cpu:0 against plain TensorFlow, float32: values ',
+        'step on /cpu:0 against',
     ]:
         assert any(wanted in line for line in lines), wanted
 
@@ -50,19 +52,23 @@ def test_missing_tensorflow_is_one_line_that_says_what_to_do():
     assert 'Traceback' not in done.stderr
 
 
-def test_the_small_generator_makes_different_finite_images():
-    images = doctor.generate('/cpu:0', 'float32')
-    assert images.shape == (2, 3, 8, 8) and images.dtype == np.float32
-    assert np.all(np.isfinite(images)) and np.abs(images[0] - images[1]).max() > 0.1
+@pytest.mark.parametrize('error, level', [(1e-6, 'ok'), (1e-3, 'FAIL'), (np.inf, 'FAIL')])
+def test_networks_and_ops_that_compute_wrong_numbers_fail(monkeypatch, error, level):
+    rows = [('float32', order, value) for order, value in zip(op_check.ORDERS, (0.0, error, 0.0))]
+    found = [op_check.Finding('step', dtype, order, value, 'G') for dtype, order, value in rows]
+    monkeypatch.setattr(step_check, 'compare', lambda device: found)
+    for line in lines_of(doctor.check_step):
+        assert line.startswith(level + ' step on /') and 'gradients %.1e' % error in line
 
 
-@pytest.mark.parametrize('error, level', [(0.001, 'ok'), (0.1, 'FAIL'), (np.nan, 'FAIL')])
-def test_a_generator_that_computes_wrong_numbers_fails(monkeypatch, error, level):
-    def generate(device, dtype):
-        return np.linspace(-2, 2, 5) + (2 * error if dtype == 'float32' else 0)
-
-    monkeypatch.setattr(doctor, 'generate', generate)
-    assert all(line.startswith(level) for line in lines_of(doctor.check_generator))
+def test_gpus_that_tensorflow_1_does_not_know_are_named(monkeypatch):
+    monkeypatch.setattr(engine, '_gpus', ['name: A card, compute capability: 9.0'])
+    monkeypatch.setattr(doctor, '_gpu_cards', lambda: [])
+    monkeypatch.setattr(engine, 'ENGINE', 'tf1')
+    line, _ = lines_of(doctor.check_devices)
+    assert line.startswith('warn CUDA 10') and 'has 9.0' in line and 'ENGINE=tf2' in line
+    monkeypatch.setattr(engine, '_gpus', ['name: A card, compute capability: 7.5'])
+    assert len(lines_of(doctor.check_devices)) == 1
 
 
 def test_an_error_inside_a_check_is_a_line_and_the_other_checks_go_on(capsys):
@@ -110,5 +116,7 @@ def test_a_folder_that_downloads_cannot_be_kept_in_fails(monkeypatch, tmp_path):
 
 def test_ops_that_cannot_be_compiled_are_a_warning_with_the_reason(monkeypatch):
     monkeypatch.setattr(custom_ops, '_failures', {'native': 'there is no g++', 'cuda': 'no nvcc'})
-    for line in lines_of(doctor.check_custom_ops):
-        assert re.match(r'warn (FusedBiasAct|UpFirDn2D): ref \(.*there is no g', line), line
+    lines = lines_of(doctor.check_custom_ops)
+    assert len(lines) == len(custom_ops.OP_NAMES)
+    for line in lines:
+        assert re.match(r'warn (FusedBiasAct|UpFirDn2D): ref \(.*(there is no g|no nvcc)', line)

@@ -76,7 +76,8 @@ def test_noise_injection_forms_work_in_growing_generators(session, form, first_l
         images = net.run(z, None, randomize_noise=True, is_validation=True)
         again = net.run(z, None, randomize_noise=True, is_validation=True)
         assert images.shape == (2, 3, 16, 16) and np.isfinite(images).all()
-        assert np.array_equal(images, again) == (form != 'fr')  # additive noise starts at 0
+        is_same = np.allclose(images, again, atol=1e-3 * np.abs(images).max())
+        assert is_same == (form != 'fr')  # additive noise starts at 0
 
 
 def test_a_network_of_the_smallest_resolution_has_nothing_to_grow(session):

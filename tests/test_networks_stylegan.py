@@ -64,7 +64,8 @@ def test_every_noise_form_takes_the_place_of_additive_noise(session, form):
     tflib.set_vars({var: np.full(var.shape.as_list(), 0.5) for var in strengths})
     assert len(strengths) == (0 if form == 'none' else 4)
     z = np.ones([1, 8])
-    assert np.array_equal(net.run(z, None), net.run(z, None)) == (form == 'none')
+    drawn = [net.run(z, None) for _ in range(2)]
+    assert np.allclose(*drawn, atol=1e-3 * np.abs(drawn[0]).max()) == (form == 'none')
     fixed = [net.run(z, None, randomize_noise=False) for _ in range(2)]
     np.testing.assert_array_equal(*fixed)
 

@@ -244,7 +244,7 @@ def test_losses_in_float16_are_scaled_and_not_so_much_that_first_steps_are_left_
     both = '--set=G_args.precision=mixed', '--set=D_args.precision=mixed'
     for flags in [['--precision=mixed'], both]:
         options = options_of(*flags)['D_opt_args']
-        assert options['use_loss_scaling'] is True and options['loss_scaling_init'] < 16
+        assert options['use_loss_scaling'] is True and options['loss_scaling_init'] < 11
     options = options_of('--precision=mixed', '--set=G_opt_args.loss_scaling_init=5')
     assert options['G_opt_args']['loss_scaling_init'] == 5
     options = options_of('--set=D_opt_args.use_loss_scaling=false', *both)

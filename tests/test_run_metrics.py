@@ -87,11 +87,23 @@ def test_without_flags_it_evaluates_the_newest_run_on_its_own_data(place, capsys
     assert row == ['fid50k_n24', '%.4f' % fid['results']['fid50k_n24'], '7.31']
     assert 'Warning: not to be compared with the paper: data set reals, not FFHQ; 16x16' in out
     assert '24 samples, not 50000' in out
-    mirrored = fid['results']
-    again = run(
-        '--feature-nets=nets', '--metrics=fid50k', '--num-samples=24', '--mirror-augment=no'
+
+
+def test_mirrored_reals_are_other_reals(place):
+    """Dark on the left, and for a network that looks at the left half alone."""
+    images = IMAGES // np.array([4] * 8 + [1] * 8, np.uint8)
+    export(place / 'data' / 'sided', images)
+    metric_toys.save_feature_nets(
+        'left', **{'inception_v3_features.pkl': metric_toys.left_features}
     )
-    assert again['fid50k_n24'][0]['results'] != mirrored
+    found = {}
+    for answer in ('no', 'yes'):
+        flags = ['--dataset=sided', '--data-dir=data', '--mirror-augment=' + answer]
+        flags += ['--feature-nets=left', '--metrics=fid50k', '--num-samples=24']
+        (record,) = run(*flags)['fid50k_n24']
+        assert record['mirror_augment'] == (answer == 'yes')
+        found[answer] = record['results']['fid50k_n24']
+    assert not np.isclose(found['no'], found['yes'], rtol=0.3), found
 
 
 def test_a_run_folder_stands_for_its_snapshots(place, capsys):

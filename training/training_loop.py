@@ -11,7 +11,7 @@ from dnnlib import cli, tflib
 from dnnlib.tflib import engine, precision
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
-from training import misc, option_groups
+from training import misc, option_groups, step_check
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
@@ -83,6 +83,7 @@ def training_loop(
     assert dnnlib.submit_config is not None, 'training takes place in a run: dnnlib.submit_run'
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
+    step_check.ensure()
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
     misc.save_image_grid(

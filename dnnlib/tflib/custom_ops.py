@@ -1,7 +1,8 @@
 """Which implementation an op uses, decided in one place: compiled, or plain TensorFlow.
 
-Compiled ops are built when the first op is made (see kernel_build). Where that fails, one warning
-says why, and plain TensorFlow does the same, slower.
+Compiled ops are built when the first op is made (see kernel_build), and compared with plain
+TensorFlow (op_check). Where they cannot be built, or one is wrong, a warning says why, and plain
+TensorFlow does the same, slower.
 """
 
 import os
@@ -10,6 +11,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from dnnlib import native_build
 from dnnlib.native_build import BuildError
 from dnnlib.options import check_choice
 from dnnlib.tflib import engine, kernel_build
@@ -24,6 +26,8 @@ REQUIRE_VARIABLE = 'STYLEGAN2_REQUIRE_NATIVE_OPS'
 # Module of the ops' functions; the CUDA kernels are further kernels of these ops.
 _library: Any = None
 _failures: Dict[str, Optional[str]] = {}  # of 'native' and 'cuda': why it could not be built
+_keys: Dict[str, str] = {}  # of what was built
+_wrong: Dict[str, Dict[str, str]] = {}  # of each kind: ops that compute wrong numbers, and how
 
 
 def implementation_of(op_name: str) -> Tuple[str, str]:
@@ -34,9 +38,12 @@ def implementation_of(op_name: str) -> Tuple[str, str]:
     assert op_name in OP_NAMES, op_name
     kind = _compiled_kind()
     failure = _ensure_built(kind)
-    if failure is None:
-        return kind, '%s is compiled for this %s' % (op_name, 'GPU' if kind == 'cuda' else 'CPU')
-    return 'ref', '%s could not be compiled: %s' % (op_name, failure.splitlines()[0])
+    if failure is not None:
+        return 'ref', '%s could not be compiled: %s' % (op_name, failure.splitlines()[0])
+    problem = _wrong_ops(kind).get(op_name)
+    if problem is not None:
+        return 'ref', '%s is wrong here: %s' % (op_name, problem)
+    return kind, '%s is compiled for this %s' % (op_name, 'GPU' if kind == 'cuda' else 'CPU')
 
 
 def resolve_impl(impl: str, op_name: str) -> str:
@@ -59,15 +66,16 @@ def resolve_impl(impl: str, op_name: str) -> str:
     return available
 
 
-def has_native() -> bool:
-    """Whether the current scope is a CPU's and the compiled ops for CPUs are there."""
-    return _compiled_kind() == 'native' and _ensure_built('native') is None
+def has_winograd() -> bool:
+    """Whether the current scope is a CPU's and the ops of `ops.winograd` are there and right."""
+    is_there = _compiled_kind() == 'native' and _ensure_built('native') is None
+    return is_there and 'Winograd' not in _wrong_ops('native')
 
 
 def library() -> Any:
     """Module of the compiled ops' functions.
 
-    There is one where `resolve_impl` chose 'native' or 'cuda', or `has_native` is true.
+    There is one where `resolve_impl` chose 'native' or 'cuda', or `has_winograd` is true.
     """
     assert _library is not None
     return _library
@@ -88,7 +96,29 @@ def require_native_ops(required: bool = True) -> None:
     if required:
         os.environ[REQUIRE_VARIABLE] = '1'
     if _is_required():
-        _ensure_built('cuda' if engine.gpu_devices() else 'native')
+        kind = 'cuda' if engine.gpu_devices() else 'native'
+        _ensure_built(kind)
+        _wrong_ops(kind)
+
+
+def built() -> Tuple[str, str]:
+    """Kind of ops of the current scope, 'native' or 'cuda', and a key of all they were built of.
+
+    The key is '' where they could not be built.
+    """
+    kind = _compiled_kind()
+    return kind, _keys[kind] if _ensure_built(kind) is None else ''
+
+
+def distrust(problem: str) -> None:
+    """Do without all ops compiled for the device of the current scope, with a warning.
+
+    Raises UserError where they are required.
+    """
+    kind = _compiled_kind()
+    if _ensure_built(kind) is None:
+        _tell_wrong(kind, dict.fromkeys([*OP_NAMES, 'Winograd'], problem))
+        _wrong_ops(kind)
 
 
 def _is_required():
@@ -102,24 +132,55 @@ def _compiled_kind():
 def _ensure_built(kind):
     """Build and load the kernels for one kind of device; None, or why that is impossible."""
     if kind not in _failures:
-        try:
-            _build(kind)
-            _failures[kind] = None
-        except BuildError as error:
-            _failures[kind] = str(error)
-            if not _is_required():
-                text = 'plain TensorFlow takes the place of the compiled ops, slower: %s' % error
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
+        _failures[kind] = _failure_to_build(kind)
+        if _failures[kind] is not None and not _is_required():
+            text = 'plain TensorFlow takes the place of the compiled ops, slower: %s'
+            warnings.warn(text % _failures[kind], RuntimeWarning, stacklevel=2)
     if _failures[kind] is not None and _is_required():
         raise UserError('compiled ops are required, but there are none: %s' % _failures[kind])
     return _failures[kind]
 
 
+def _failure_to_build(kind):
+    try:
+        _build(kind)
+    except BuildError as error:
+        return str(error)
+
+
+def _wrong_ops(kind):
+    """Ops compiled for a kind of device that are not to be used, and what is wrong with them."""
+    if kind not in _wrong:
+        from dnnlib.tflib import op_check  # which looks at the ops, and they at this
+
+        _wrong[kind] = {}  # while they are looked at, all are used
+        _tell_wrong(kind, op_check.problems(op_check.of_library(kind, _keys[kind])))
+    if _wrong[kind] and _is_required():
+        text = 'compiled ops are required, but %s is wrong here: %s'
+        raise UserError(text % next(iter(_wrong[kind].items())))
+    return _wrong[kind]
+
+
+def _tell_wrong(kind, problems):
+    _wrong[kind] = problems
+    for problem in sorted(set(problems.values())):
+        if not _is_required():
+            names = ', '.join(name for name in problems if problems[name] == problem)
+            text = 'plain TensorFlow takes the place of the compiled %s, slower: %s'
+            warnings.warn(text % (names, problem), RuntimeWarning, stacklevel=3)
+
+
 def _build(kind):
     global _library
     if kind == 'cuda':
-        if _ensure_built('native') is not None:
+        if 'native' not in _failures:
+            _failures['native'] = _failure_to_build('native')
+        if _failures['native'] is not None:
             raise BuildError(_failures['native'])
-        kernel_build.build_and_load(kernel_build.cuda_recipe(engine.gpu_architectures()))
+        recipe = kernel_build.cuda_recipe(engine.gpu_architectures())
+        kernel_build.build_and_load(recipe)
+        _keys[kind] = _keys['native'] + native_build.key_of(recipe)
     else:
-        _library = kernel_build.build_and_load(kernel_build.cpu_recipe())
+        recipe = kernel_build.cpu_recipe()
+        _library = kernel_build.build_and_load(recipe)
+        _keys[kind] = native_build.key_of(recipe)

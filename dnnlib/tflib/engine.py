@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import functools
 import re
+import warnings
 from typing import Iterator, List
 
 import tensorflow.compat.v1 as tf
@@ -23,7 +24,7 @@ tf.enable_resource_variables()  # reads and writes of one run happen in a define
 
 ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
 
-_FIRST_WITH_TF32 = 80  # compute capability of Ampere
+_LAST_OF_CUDA_10, _FIRST_WITH_TF32 = 75, 80  # compute capabilities of Turing and Ampere
 _gpus = None
 
 
@@ -53,7 +54,21 @@ def _local_gpus() -> list:
         options = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
         devices = device_lib.list_local_devices(options)
         _gpus = [d.physical_device_desc for d in devices if d.device_type == 'GPU']
+        if too_new_gpus():
+            warnings.warn(too_new_gpus(), RuntimeWarning, stacklevel=2)
     return _gpus
+
+
+def too_new_gpus() -> str:
+    """What to say where there are GPUs that this engine's CUDA does not know, else ''."""
+    newest = max(map(int, gpu_architectures()), default=0)
+    if ENGINE == 'tf2' or newest <= _LAST_OF_CUDA_10:
+        return ''
+    text = (
+        'CUDA 10, of TensorFlow 1.14, has no code for GPUs after Turing (compute capability 7.5), '
+        'and this one has %.1f: it starts slowly, and may fail; use `make env ENGINE=tf2`'
+    )
+    return text % (newest / 10)
 
 
 def gpu_devices() -> List[str]:
@@ -66,6 +81,14 @@ def gpu_architectures() -> List[str]:
     texts = ' '.join(_local_gpus())
     found = re.findall(r'compute capability: (\d+)\.(\d+)', texts)
     return sorted({major + minor for major, minor in found})
+
+
+def gpu_description() -> str:
+    """Names and capabilities of those GPUs, and the version of their driver."""
+    names = [re.sub(r', pci bus id: [^,]*|device: \d+, ', '', text) for text in _local_gpus()]
+    with contextlib.suppress(OSError), open('/proc/driver/nvidia/version', **TEXT) as file:
+        names.append(file.readline().strip())
+    return '; '.join(names)
 
 
 def has_tf32() -> bool:

@@ -1,6 +1,7 @@
 """How the kernels of dnnlib/tflib/kernels become ops of this engine; see dnnlib/native_build.py."""
 
 import os
+import re
 from typing import Any, List
 
 import tensorflow.compat.v1 as tf
@@ -35,7 +36,7 @@ def cuda_recipe(architectures: List[str]) -> Recipe:
     """
     compiler = native_build.find_compiler('nvcc')
     common = [compiler, '-c', '-Xcompiler', '-fPIC,-w', '-O3']
-    targets = ['-gencode=arch=compute_%s,code=sm_%s' % (a, a) for a in architectures]
+    targets = targets_for(architectures, native_build.output_of([compiler, '--help']))
     kernel = common + ['-std=c++14'] + targets
     binding = common + ['-DGOOGLE_CUDA=1'] + _engine_flags()
     sources = ['cuda/bias_act_cuda.cu', 'cuda/upfirdn_2d_cuda.cu']
@@ -48,6 +49,30 @@ def cuda_recipe(architectures: List[str]) -> Recipe:
         libraries=[t for flag in tf.sysconfig.get_link_flags() for t in ('-Xlinker', flag)],
         depends_on=_engine() + native_build.output_of([compiler, '--version']),
     )
+
+
+def targets_for(architectures: List[str], help: str) -> List[str]:
+    """nvcc's flags for code of these GPUs; for those that it does not know yet, PTX of its newest.
+
+    The driver compiles PTX when a program starts.
+
+    Args:
+        help: what `nvcc --help` prints.
+
+    Raises:
+        BuildError: a GPU is older than all that nvcc knows.
+    """
+    known = sorted({int(number) for number in re.findall(r'\bcompute_(\d+)\b', help)})
+    wanted = sorted({int(name) for name in architectures})
+    if not known or wanted[0] < known[0]:
+        text = 'this nvcc makes no code for GPUs of compute capability %.1f, its oldest is %.1f'
+        raise BuildError(text % (wanted[0] / 10, (known or [0])[0] / 10))
+    targets = []
+    for number in wanted:
+        nearest = max(k for k in known if k <= number)
+        kind = 'sm' if nearest == number else 'compute'
+        targets.append('-gencode=arch=compute_%d,code=%s_%d' % (nearest, kind, nearest))
+    return sorted(set(targets))
 
 
 def build_and_load(recipe: Recipe) -> Any:

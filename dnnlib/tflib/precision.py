@@ -1,9 +1,10 @@
 """Number types of convolutions: of a network, by device, and of a whole run.
 
-'float32' is float32, also on GPUs that would round factors to TF32 unless told; 'tf32' lets them, in
-all of a process (see `engine.allow_tf32`), and is no property of networks. 'mixed' stands for convolutions, and the activations between them, in half precision where the
-device is fast at it: bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. A network saved with
-this setting runs everywhere: where half precision is slow it computes in float32.
+'float32' is float32, also on GPUs that would round factors to TF32 by themselves. 'tf32' lets them,
+in all of a process (see `engine.allow_tf32`); it is no property of networks. 'mixed' stands for
+convolutions, and the activations between them, in half precision where the device is fast at it:
+bfloat16 on CPUs, with TensorFlow 2, and float16 on GPUs. A network saved with this setting runs
+everywhere: where half precision is slow it computes in float32.
 """
 
 from typing import Any, Optional

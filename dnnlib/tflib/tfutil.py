@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from typing import Any, ContextManager, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
@@ -25,12 +26,33 @@ _default_config: Dict[str, Any] = {
 
 _NOT_PROTO = ('rnd.', 'math.', 'env.')  # what the other keys start with
 
+# What TensorFlow says without memory for a tensor, and for a copy of one to a GPU.
+_MEMORY_SIGN = re.compile(
+    r'OOM when allocating tensor with shape ?\[[\d,]*\].*?(?= by allocator)'
+    r'|Dst tensor is not initialized'
+)
+_LESS_MEMORY = (
+    'lower --minibatch-gpu (training) or --minibatch-size (images, projections), or --fmap-max and '
+    '--fmap-base of a new network; programs beside this one use memory, too'
+)
+
 _entered: List[Any] = []  # contexts of default sessions, open for the life of the process
 
 
 def run(fetches: Any, feed_dict: Optional[dict] = None, **kwargs) -> Any:
-    """Evaluate in the default session, as `tf.Session.run`; RuntimeError if there is none."""
-    return _default_session().run(fetches, feed_dict, **kwargs)
+    """Evaluate in the default session, as `tf.Session.run`; RuntimeError if there is none.
+
+    Raises UserError, one line, where memory is too small.
+    """
+    session = _default_session()
+    try:
+        return session.run(fetches, feed_dict, **kwargs)
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
+        what = _MEMORY_SIGN.search(error.message)
+        if what is None:
+            raise
+        text = 'out of memory (%s): %s'
+        raise UserError(text % (' '.join(what.group().split()), _LESS_MEMORY)) from error
 
 
 def assert_tf_initialized() -> None:

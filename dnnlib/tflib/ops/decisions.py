@@ -1,10 +1,11 @@
 """Which way to do a convolution is the fastest: decisions, and what they rest on.
 
-Those for CPUs were taken on a virtual machine with two cores of a Sapphire Rapids Xeon (AVX-512, AMX), NHWC,
-minibatch 4; docs/performance.md, "Winograd's convolutions" and "What else was chosen", has the
-times. `bench/convolutions.py` measures them again: each way against TensorFlow's own, in turns.
-"Busy": from one run of it with TensorFlow 2.21 while others used that machine, so that ratios count
-and times do not. On GPUs convolutions are TensorFlow's; `groups_samples` is the one decision there.
+Those for CPUs were taken on a virtual machine with two cores of a Sapphire Rapids Xeon (AVX-512,
+AMX), NHWC, minibatch 4; docs/performance.md, "Winograd's convolutions" and "What else was chosen",
+has the times. `bench/convolutions.py` measures them again: each way against TensorFlow's own, in
+turns. "Busy": from one run of it with TensorFlow 2.21 while others used that machine, so that
+ratios count and times do not. On GPUs convolutions are TensorFlow's; `groups_samples` is the one
+decision there.
 """
 
 from typing import Dict, NamedTuple, Optional, Tuple

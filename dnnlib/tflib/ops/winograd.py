@@ -29,7 +29,7 @@ def can_do(dtype: tf.DType, how: Geometry) -> bool:
     """Whether there is a way for such a convolution, and the compiled ops it needs are there."""
     is_known = dtype == tf.float32 and how.taps == 3 and how.stride in _WEIGHT_PLANES
     is_full = not any(number % _CHANNELS for number in how.channels)
-    return is_known and is_full and custom_ops.has_native()
+    return is_known and is_full and custom_ops.has_winograd()
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, how: Geometry) -> tf.Tensor:
