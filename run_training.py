@@ -29,9 +29,9 @@ _FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
 _MIXED = ['G_args.precision', 'D_args.precision']
 _TF32 = 'tf_config.math.allow_tf32'
 
-# Small gradients vanish in float16, which GPUs have, unless losses are scaled. The first steps are
-# skipped if the first scale is too large, as Optimizer's own, 2^64, is. config-e at 32x32 overflows
-# from 2^12 (path lengths) and 2^18 (the others) on; this leaves room to other networks.
+# Small gradients vanish in float16, which GPUs have, unless losses are scaled. Optimizer's own
+# first scale, 2^64, is too large for the first dozens of steps, which would be skipped; from this
+# one the scale grows by itself.
 _LOSS_SCALING_INIT = 8.0
 
 # Options of the configuration, by the flags that set them.
