@@ -59,7 +59,7 @@ def _path() -> str:
             return os.path.join(ROOT, file)
     if path == os.path.join(ROOT, 'dnnlib', 'doctor.py'):
         return os.path.join(ROOT, 'doctor.py')
-    return path if folder == os.path.join(ROOT, 'bench') else ''
+    return path if folder in (os.path.join(ROOT, 'bench'), os.path.join(ROOT, 'tools')) else ''
 
 
 PATH = _path()

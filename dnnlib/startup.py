@@ -35,7 +35,9 @@ def _go_on_in_environment():
     sys.stderr.flush()
     os.environ[_GUARD] = name
     python = os.path.join(program.ROOT, name, 'bin', 'python')
-    os.execv(python, [python, program.PATH] + sys.argv[1:])
+    # Kept as the user typed it, since commands are named in the same way.
+    path = sys.argv[0] if os.path.realpath(sys.argv[0]) == program.PATH else program.PATH
+    os.execv(python, [python, path] + sys.argv[1:])
 
 
 def _end_quietly(kind, error, trace):

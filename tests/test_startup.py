@@ -1,6 +1,7 @@
 """dnnlib.startup, dnnlib.program: programs in a Python that lacks packages; scripts of users."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,12 @@ import pytest
 from dnnlib import cli, program
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BENCHMARKS = 'convolutions cuda_kernels generate memory metrics ops train_step'.split()
+OTHERS = [
+    path.relative_to(ROOT).as_posix()
+    for folder in ['bench', 'tools']
+    for path in sorted(pathlib.Path(ROOT, folder).glob('*.py'))
+    if '__main__' in path.read_text(encoding='utf-8')
+]
 SHOW = '#!/bin/sh\necho "$0" "$@"\n'
 
 
@@ -54,27 +60,27 @@ def run(folder, *args, packages='', engine=None):
 
 @pytest.mark.parametrize(
     'command, path',
-    [([name], name) for name in program.COMMANDS]
-    + [(['bench/%s.py' % name], 'bench/%s.py' % name) for name in BENCHMARKS]
+    [([name], name) for name in list(program.COMMANDS) + OTHERS]
     + [
-        (['-m', 'doctor'], 'doctor.py'),
-        (['-m', 'dnnlib.doctor'], 'doctor.py'),
-        (['-mdnnlib.doctor'], 'doctor.py'),
-        (['-m', 'bench.ops'], 'bench/ops.py'),
+        (['-m', 'doctor'], '{}/doctor.py'),
+        (['-m', 'dnnlib.doctor'], '{}/doctor.py'),
+        (['-mdnnlib.doctor'], '{}/doctor.py'),
+        (['-m', 'bench.ops'], '{}/bench/ops.py'),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
 )
 def test_without_tensorflow_a_program_goes_on_in_the_environment(tree, command, path):
     python = add_environment(tree, 'tf2')
     status, out, err = run(tree, *command, '--flag=a b', '-m')
-    assert (status, out) == (0, '%s %s --flag=a b -m\n' % (python, tree / path))
+    assert (status, out) == (0, '%s %s --flag=a b -m\n' % (python, path.format(tree)))
     assert err.count('\n') == 1 and 'has no TensorFlow: going on in .venv-tf2' in err
 
 
 def test_a_program_is_found_from_any_folder_and_through_a_link(tree, tmp_path):
     python = add_environment(tree, 'tf2')
     (tmp_path / 'train').symlink_to(tree / 'run_training.py')
-    assert run('/', str(tmp_path / 'train'))[1] == '%s %s\n' % (python, tree / 'run_training.py')
+    for path in [tmp_path / 'train', tree / 'run_training.py']:
+        assert run('/', str(path))[1] == '%s %s\n' % (python, path)
 
 
 def test_the_environment_is_the_one_that_make_takes(tree):

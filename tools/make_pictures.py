@@ -11,11 +11,14 @@ import sys
 import time
 from typing import Dict, List, NamedTuple, Optional
 
-from PIL import Image
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from dnnlib import cli, flags
+from dnnlib import cli, flags  # first, see dnnlib/startup.py
+
+# isort: split
+
+from PIL import Image
+
 from dnnlib.flags import flag
 from dnnlib.util import UserError, atomic_write, format_time
 
