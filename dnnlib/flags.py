@@ -111,7 +111,6 @@ def _parser(prog, description, examples, more):
         action=completion.PrintCompletion,
         choices=completion.SHELLS,
         dest=argparse.SUPPRESS,
-        default=argparse.SUPPRESS,
         help='print a script that completes the console command %s'
         % program.COMMANDS.get(prog, prog),
     )

@@ -8,7 +8,7 @@ import pytest
 import doctor
 import run_generator
 import run_training
-from dnnlib import cli
+from dnnlib import cli, flags
 
 PROGRAMS = [doctor, run_generator, run_training]
 
@@ -58,6 +58,10 @@ def test_bash_completes_paths(capsys, tmp_path, monkeypatch):
     generate = script(capsys, run_generator, 'bash')
     command = ['_shtab_stylegan2_generate', 'stylegan2-generate', 'fr-maps', '--network', 'net']
     assert complete(generate, *command) == ['network.pkl']
+
+
+def test_programs_do_not_get_the_flag_as_an_option_of_theirs():
+    assert vars(flags.parse('doctor.py', '', [], [])) == {}
 
 
 def test_without_shtab_one_line_says_how_to_get_it(capsys, monkeypatch):
