@@ -128,7 +128,7 @@ def test_sheets_of_many_images_show_all_of_them(folder, monkeypatch):
         'grid0001.png',
     ]
     assert pixels(path, 'seed0005.png').shape == (16, 16, 3)
-    assert np.any(pixels(path, 'grid0001.png')[:16, :16] != 255)
+    assert np.any(pixels(path, 'grid0001.png')[:16] != 255)
 
 
 def test_large_images_are_averaged_in_sheets():

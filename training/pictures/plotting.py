@@ -4,6 +4,7 @@ Matplotlib is imported by the functions that need it: it is an optional package.
 """
 
 import os
+import warnings
 from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -68,8 +69,10 @@ def save_figure(figure, path: str, **options: Any) -> None:
 
     extension = os.path.splitext(path)[1][1:]
     options.update(format=extension, dpi=figure.dpi, metadata=_UNDATED[extension])
-    with matplotlib.rc_context(_REPRODUCIBLE), atomic_write(path) as file:
-        figure.savefig(file, **options)
+    with matplotlib.rc_context(_REPRODUCIBLE), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Glyph .* missing')  # a box is drawn for such a letter
+        with atomic_write(path) as file:
+            figure.savefig(file, **options)
 
 
 def save_panels(
