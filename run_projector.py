@@ -179,8 +179,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if check_runs is not None:
         check_runs(args.run_dirs, args.dpi)
         function = 'metrics.inversion_table.compare'
-        del options['result_dir']
-        cli.submit(args.result_dir, command.name, function, **options)
+        picture = dict(format=args.format, dpi=args.dpi)
+        cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs, **picture)
         return
     found = pretrained_networks.find(args.network, args.result_dir)
 

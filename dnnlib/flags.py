@@ -206,8 +206,8 @@ NETWORK_PRECISIONS = ('float32', 'mixed')
 SCALE = flag(
     '--scale',
     number(int, 1, 64),
-    'times that pixels are enlarged (default: small images, so that they are seen well; not those '
-    'of files of their own)',
+    'times that pixels are enlarged (default: so that small images are seen well; 1 for files of '
+    'one image)',
 )
 FIGURE = [  # flags of all that writes a figure
     flag('--format', ['png', 'pdf', 'svg'], 'format of the file', 'png'),

@@ -103,7 +103,7 @@ def report(projections: Sequence[Any], hard_cases: Sequence[str]) -> None:
 def check_runs(run_dirs: Sequence[str], dpi: int = 100) -> None:
     """Raise UserError unless `compare` can be done."""
     pictures = [run[2] for run in _read_runs(run_dirs)]
-    sheets.check_size(pictures[0][0].shape[-1], len(pictures) + 1, len(pictures[0]), None, dpi)
+    sheets.check_size(pictures[0][0].shape[-1], len(pictures) + 1, len(pictures[0]), dpi=dpi)
 
 
 def _read_runs(run_dirs):

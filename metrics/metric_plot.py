@@ -120,7 +120,8 @@ def save_metric_plot(path: str, series: Sequence[Series], metric: str, dpi: int 
         label = plotting.literal(title + (' (one point)' if len(points) == 1 else ''))
         axes.plot(kimg, values, marker='o', markersize=4, linewidth=1.2, label=label)
     largest = max(point.kimg for _, points in series for point in points)
-    axes.set_xlim(0, largest * 1.05 or 1)
+    margin = 0.03 * largest or 1
+    axes.set_xlim(-margin, largest + margin)
     axes.set_xlabel('thousands of images seen in training')
     axes.set_ylabel(_axis_label(metric))
     axes.grid(alpha=0.3)

@@ -11,8 +11,8 @@ from training import runs
 _MOST_OPTIONS = 3  # that a name tells
 _LONGEST_VALUE = 24  # characters
 # Options that decide on nothing that is compared.
-_IRRELEVANT = ('data_dir', 'metric_arg_list', 'grid_args', 'image_snapshot_ticks')
-_IRRELEVANT += ('network_snapshot_ticks', 'save_tf_graph', 'save_weight_histograms')
+_IRRELEVANT = ['data_dir', 'metric_arg_list', 'grid_args', 'image_snapshot_ticks']
+_IRRELEVANT += ['network_snapshot_ticks', 'save_tf_graph', 'save_weight_histograms']
 
 
 def titles(paths: Sequence[str]) -> List[str]:
@@ -76,14 +76,14 @@ def _own_options(own, flat):
     differing = [
         name
         for name in sorted(set().union(*flat))
-        if len({json.dumps(each.get(name)) for each in flat}) > 1
+        if len({json.dumps(each.get(name), default=str) for each in flat}) > 1
     ]
     if len(differing) > _MOST_OPTIONS:
         return []
     texts = []
     for name in differing:
         value = own.get(name)
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
         texts.append('%s=%s' % (name.rpartition('.')[2], text.rpartition('/')[2][-_LONGEST_VALUE:]))
     return texts
 
@@ -93,7 +93,7 @@ def _flat(options, prefix=''):
     found: Dict[str, Optional[Any]] = {}
     for name, value in options.items():
         if isinstance(value, dict):
-            found.update(_flat(value, prefix + name + '.'))
+            found.update(_flat(value, '%s%s.' % (prefix, name)))
         else:
-            found[prefix + name] = value
+            found['%s%s' % (prefix, name)] = value
     return found

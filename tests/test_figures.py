@@ -1,6 +1,5 @@
 """Figures show what the networks and the records say, in numbers."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -13,11 +12,10 @@ import tensorflow.compat.v1 as tf
 import run_generator
 from dnnlib import cli, tflib
 from dnnlib.util import UserError
-from metrics import metric_plot
 from tests.test_noise_injection import sigma_in_numpy
-from training import anatomy, misc, runs
+from training import anatomy, misc
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS, G_main
-from training.pictures import figures, fr_maps, plotting
+from training.pictures import figures, fr_maps
 from training.pictures.generate import Generator
 
 STYLEGAN2 = dict(
@@ -148,7 +146,8 @@ def test_commands_write_pictures_of_the_noise(networks):
         pictures = [name for name in os.listdir(path) if not name.endswith('.txt')]
         assert sorted(pictures) == [command + '.png', 'submit_config.json', 'submit_config.pkl']
         with PIL.Image.open(os.path.join(path, command + '.png')) as picture:
-            assert picture.width > 4 * 64 and picture.height > 2 * 64 and picture.mode[:3] == 'RGB'
+            assert picture.width > 4 * 128 and picture.height > 2 * 128
+            assert picture.mode[:3] == 'RGB'
 
 
 def test_networks_stand_side_by_side_with_the_same_seeds(networks):
@@ -162,14 +161,19 @@ def test_networks_stand_side_by_side_with_the_same_seeds(networks):
         '--noise=none',
     )
     picture = np.asarray(PIL.Image.open(os.path.join(path, 'sample-grid.png')))
-    # Two grids of 3x2 images, enlarged from 8 to 64 pixels, a gap and a line of titles.
-    assert picture.shape[1] == 2 * 3 * 64 + 6
-    pixels = picture[-2 * 64 :][::8, ::1]
-    for name, left in [('fr', 0), ('dcgan', 3 * 64 + 6)]:
+    # Two grids of 3x2 images, enlarged from 8 to 128 pixels, and a gap; a line below each image.
+    assert picture.shape[1] == 2 * 3 * 128 + 6
+    label = 13 * 5 // 4 + 6
+    tops = [picture.shape[0] - n * (128 + label) for n in (2, 1)]
+    for name, left in [('fr', 0), ('dcgan', 3 * 128 + 6)]:
         images = list(Generator(networks[name], noise='none').images_of_seeds(range(4, 10)))
-        want = misc.create_image_grid(np.stack(images), (3, 2)).transpose(1, 2, 0)
-        np.testing.assert_allclose(pixels[:, left : left + 3 * 64 : 8], want.astype(int), atol=1)
-    assert np.any(picture[: -2 * 64] < 128), 'titles'
+        for index, image in enumerate(images):
+            y, x = tops[index // 3], left + index % 3 * 128
+            cell = picture[y : y + 128, x : x + 128]
+            want = image.transpose(1, 2, 0).astype(int)
+            np.testing.assert_allclose(cell, np.kron(want, np.ones([16, 16, 1])), atol=1)
+            assert np.any(picture[y + 128 : y + 128 + label, x : x + 128] < 128), 'label'
+    assert np.any(picture[: tops[0]] < 128), 'titles'
 
 
 def dcgan_mu(net, z):
@@ -238,117 +242,6 @@ def test_growing_networks_whose_maps_are_hidden_say_so(networks):
         fr_maps.image_maps(Generator(net), [1])
 
 
-def write_record(path, network, kimg_results, **more):
-    with open(str(path), 'a') as file:
-        for kimg, results in kimg_results:
-            name = network % kimg if '%' in network else network
-            file.write(json.dumps(dict(more, network=name, results=results)) + '\n')
-
-
-@pytest.fixture
-def trained(tmp_path):
-    """Folders of runs with records: of training, of run_metrics.py, official ones, and none."""
-    names = [
-        '00000-stylegan2-a-1gpu-config-e',
-        '00001-stylegan2-a-1gpu-config-e-fr',
-        '00002-stylegan2-a-8gpu-config-f',
-        '00003-stylegan2-a-1gpu-dcgan',
-        '00004-run-metrics',
-    ]
-    folders = [tmp_path / 'results' / name for name in names]
-    for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / 'network-final.pkl').write_bytes(b'')
-    snapshot = 'results/%s/network-snapshot-%%06d.pkl'
-    # In training, one snapshot evaluated twice.
-    write_record(
-        folders[0] / 'metric-fid50k.jsonl',
-        snapshot % names[0],
-        [(20, {'fid50k': 5.0}), (10, {'fid50k': 9.0})],
-        time='2020-01-01T00:00:00',
-    )
-    write_record(
-        folders[0] / 'metric-fid50k.jsonl',
-        snapshot % names[0],
-        [(10, {'fid50k': 8.0})],
-        time='2020-01-02T00:00:00',
-    )
-    # By run_metrics.py, also of the final network, at what the statistics tell.
-    write_record(
-        folders[4] / 'metric-fid50k.jsonl',
-        snapshot % names[1],
-        [(10, {'fid50k': 7.0})],
-        dataset='other',
-    )
-    write_record(
-        folders[4] / 'metric-fid50k.jsonl',
-        'results/%s/network-final.pkl' % names[1],
-        [(0, {'fid50k': 4.0})],
-    )
-    (folders[1] / 'stats.jsonl').write_text(
-        '{"Progress/kimg": 10.0}\n{"Progress/kimg": 25.0}\n{"Progr'
-    )
-    # As official StyleGAN2 writes it.
-    (folders[2] / 'metric-fid50k.txt').write_text(
-        'network-snapshot-000100        time 15m 02s      fid50k 12.5000\n'
-        'network-snapshot-000200        time 1h 02m 03s   fid50k 11.2500\n'
-    )
-    (folders[2] / 'metric-ppl_wend.txt').write_text(
-        'network-snapshot-000100        time 31s          ppl_wend 140.25\n'
-    )
-    return [str(folder) for folder in folders]
-
-
-def test_recorded_points_are_read_back(trained):
-    def points(run_dir, metric='fid50k'):
-        return [(p.kimg, p.value) for p in metric_plot.read_points(run_dir)[metric]]
-
-    assert points(trained[0]) == [(10, 8.0), (20, 5.0)]
-    assert points(trained[1]) == points(trained[4]) == [(10, 7.0), (25, 4.0)]
-    assert points(trained[2]) == [(100, 12.5), (200, 11.25)]
-    assert points(trained[2], 'ppl_wend') == [(100, 140.25)]
-    assert metric_plot.read_points(trained[3]) == {}
-    assert runs.trained_kimg(trained[1]) == 25.0 and runs.trained_kimg(trained[3]) is None
-
-
-def test_runs_are_plotted_under_their_configurations(trained, capsys):
-    series, without = metric_plot.read_runs(trained[:4], 'fid50k')
-    assert [title for title, _ in series] == ['config-e', 'config-e-fr', 'config-f']
-    assert without == [trained[3]]
-    run_generator.main(['plot-metric'] + trained[:4])
-    out = capsys.readouterr().out
-    assert 'Without a record of fid50k: %s\n' % trained[3] in out
-    assert 'Warning: results of different data sets are in one plot.' in out
-    (folder,) = [name for name in os.listdir('results') if name.endswith('plot-metric')]
-    with PIL.Image.open(os.path.join('results', folder, 'metric.png')) as picture:
-        assert picture.width > 500
-    svg = Path('results', folder, 'metric.svg').read_text()
-    assert svg.rstrip().endswith('</svg>')
-    for text in ['config-e-fr', 'config-f', 'fid50k']:
-        assert text in svg
-
-
-def test_runs_of_one_configuration_are_told_apart():
-    a, b = 'x/00000-stylegan2-s-1gpu-config-e', 'x/00003-stylegan2-s-1gpu-config-e'
-    assert metric_plot.titles([a, 'y.pkl', b]) == ['config-e (00000)', 'y', 'config-e (00003)']
-    assert metric_plot.titles(['p/%s/network-final.pkl' % a, 'q/%s/network-final.pkl' % a]) == [
-        'config-e (p)',
-        'config-e (q)',
-    ]
-    snapshots = [a + '/network-snapshot-%06d.pkl' % kimg for kimg in [10, 20]]
-    assert metric_plot.titles(snapshots) == [
-        'config-e (network-snapshot-%06d.pkl)' % kimg for kimg in [10, 20]
-    ]
-
-
-def test_a_figure_that_fails_leaves_nothing(tmp_path):
-    figure = plotting.new_figure(1, 1)
-    figure.text(0, 0, '$\\nonsense$')
-    with pytest.raises(ValueError):
-        plotting.save_figure(figure, str(tmp_path / 'figure.png'))
-    assert os.listdir(str(tmp_path)) == []
-
-
 def test_matplotlib_is_loaded_by_figures_alone():
     root = Path(__file__).resolve().parent.parent
     for folder in ['.', 'training', 'metrics']:
@@ -383,8 +276,3 @@ def test_mistakes_are_one_line_and_leave_nothing(networks, capsys, flags, words)
     for word in words:
         assert word in line
     assert not os.path.exists('results')
-
-
-def test_the_recorded_metrics_are_named_where_the_wanted_one_is_not(trained):
-    with pytest.raises(UserError, match='fid10k.*recorded are: fid50k, ppl_wend'):
-        metric_plot.read_runs(trained, 'fid10k')

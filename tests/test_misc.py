@@ -159,3 +159,54 @@ def test_a_saved_grid_reads_back(channels, tmp_path):
     misc.save_image_grid(images, path, drange=[0, 255], grid_size=(2, 2))
     pixels = np.asarray(PIL.Image.open(path)).reshape(8, 8, channels).transpose(2, 0, 1)
     assert np.array_equal(pixels, misc.create_image_grid(images, (2, 2)))
+
+
+@pytest.mark.parametrize(
+    'side, columns, rows, scale',
+    [
+        (32, 15, 8, 4),  # the demo: 1920 x 1024
+        (32, 32, 32, 2),  # a grid of official size
+        (32, 1, 1, 8),  # alone
+        (32, 3, 3, 4),
+        (8, 3, 2, 16),
+        (48, 2, 2, 2),  # a whole number
+        (64, 32, 32, 1),
+        (1024, 1, 1, 1),
+        (4, 10000, 1, 1),
+    ],
+)
+def test_small_images_are_enlarged_as_far_as_a_screen_shows_them(side, columns, rows, scale):
+    assert misc.automatic_scale(side, columns, rows) == scale
+
+
+def test_pictures_of_more_dots_an_inch_are_enlarged_more():
+    assert misc.automatic_scale(32, 3, 3, dpi=300) == 12
+    assert misc.automatic_scale(32, 15, 8, page=1024) == 2
+
+
+def test_an_enlarged_pixel_is_a_square(tmp_path):
+    images = np.random.RandomState(0).randint(256, size=[2, 3, 4, 4]).astype(np.uint8)
+    grid = misc.create_image_grid(images, (2, 1)).transpose(1, 2, 0)
+    for scale, factor in [(3, 3), (None, 32)]:
+        path = str(tmp_path / 'grid.png')
+        misc.save_image_grid(images, path, [0, 255], (2, 1), scale)
+        want = np.kron(grid, np.ones([factor, factor, 1], np.uint8))
+        assert np.array_equal(PIL.Image.open(path), want)
+
+
+@pytest.mark.parametrize(
+    'resolution, size',
+    [(4, (15, 8)), (32, (15, 8)), (64, (15, 8)), (128, (15, 8)), (256, (7, 4)), (1024, (3, 2))],
+)
+def test_a_grid_for_screens_shows_no_more_images_than_are_seen_well(resolution, size):
+    assert misc.grid_size([3, resolution, resolution], 'screen') == size
+
+
+@pytest.mark.parametrize('pixels, want', [(9, [[0, 1], [3, 4]]), (4, [[0]]), (1, [[0]])])
+def test_the_corner_of_a_grid_is_cut_between_images(pixels, want):
+    images = np.arange(6).reshape(6, 1, 1, 1) * np.ones([6, 1, 4, 4], np.int64)
+    few, size = misc.grid_corner(images, (3, 2), pixels)
+    assert size == (len(want[0]), len(want))
+    assert few.shape == (size[0] * size[1], 1, 4, 4)
+    assert few[:, 0, 0, 0].tolist() == sum(want, [])
+    assert misc.grid_corner(images, (3, 2), 100)[1] == (3, 2)

@@ -1,8 +1,11 @@
 """What a user of training sees between ticks."""
 
 import glob
+import io
 import json
 
+import numpy as np
+import PIL.Image
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -63,3 +66,29 @@ def test_metrics_of_a_snapshot_stand_at_its_own_tick(session, tmp_path):
         for value in event.summary.value
     }
     assert (steps['Metrics/10.0'], steps['Metrics/11.0']) == (2000, 4000)
+
+
+@pytest.mark.parametrize(
+    'channels, side, size', [(3, 8, (960, 512)), (1, 8, (960, 512)), (3, 400, (800, 800))]
+)
+def test_images_are_shown_in_tensorboard_without_loss(session, tmp_path, channels, side, size):
+    """As many whole images as 1024x1024 pixels hold, small ones enlarged."""
+    images = np.random.RandomState(0).randint(256, size=[120, channels, side, side])
+    progress = Progress(str(tmp_path), start_nimg=0, total_nimg=4000)
+    progress.add_images('Images/fakes', images.astype(np.uint8), [0, 255], (15, 8), 3000)
+    progress.close()
+    (path,) = glob.glob(str(tmp_path / 'events.out.tfevents*'))
+    ((step, value),) = [
+        (event.step, value)
+        for event in tf.train.summary_iterator(path)
+        for value in event.summary.value
+    ]
+    assert (step, value.tag) == (3000, 'Images/fakes')
+    image = value.image
+    assert (image.width, image.height, image.colorspace) == (*size, channels)
+    picture = PIL.Image.open(io.BytesIO(image.encoded_image_string))
+    assert picture.size == size
+    pixels = np.asarray(picture).reshape(size[1], size[0], channels)
+    cell = size[1] // (8 if side == 8 else 2)
+    second = pixels[:cell, cell : 2 * cell]
+    assert np.array_equal(second[:: cell // side, :: cell // side], images[1].transpose(1, 2, 0))

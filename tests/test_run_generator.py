@@ -16,7 +16,7 @@ from dnnlib import cli, tflib
 from dnnlib.util import UserError
 from training import misc
 from training.networks_stylegan2 import G_main
-from training.pictures import generate
+from training.pictures import generate, images
 
 SIZES = dict(
     resolution=8,
@@ -64,6 +64,11 @@ def pixels(*path):
     return np.asarray(PIL.Image.open(os.path.join(*path)))
 
 
+def enlarged(*path):
+    """Pixels of an image of 8x8 as 128x128."""
+    return np.kron(pixels(*path), np.ones([16, 16, 1], np.uint8))
+
+
 def pictures_in(path):
     return sorted(name for name in os.listdir(path) if name.endswith('.png'))
 
@@ -99,13 +104,38 @@ def assert_same_pixels(got, want):
 
 def test_images_are_those_of_the_official_recipe(folder, capsys):
     path = run('generate-images', folder / 'rgb.pkl', '--seeds=3,5-6')
-    assert pictures_in(path) == ['seed0003.png', 'seed0005.png', 'seed0006.png']
+    assert pictures_in(path) == ['grid.png', 'seed0003.png', 'seed0005.png', 'seed0006.png']
     out = capsys.readouterr().out
-    assert 'Loading networks from "' in out and 'Generating image for seed 5 (1/3) ...' in out
+    assert 'Loading networks from "' in out and 'Generating 3 images...' in out
+    assert out.count('\n') < 10  # no line for each
     Gs = pretrained_networks.load_networks(str(folder / 'rgb.pkl'))[2]
     for seed in [3, 5]:
         assert_same_pixels(pixels(path, 'seed%04d.png' % seed), official_image(Gs, seed))
     assert np.std(pixels(path, 'seed0003.png').astype(int) - pixels(path, 'seed0005.png')) > 1
+    grid = pixels(path, 'grid.png')
+    assert grid.shape[1] == 2 * 128  # two rows of two, enlarged, with a label below each
+    for seed, y, x in [(3, 0, 0), (5, 0, 128), (6, 1, 0)]:
+        y *= grid.shape[0] // 2
+        assert np.array_equal(grid[y : y + 128, x : x + 128], enlarged(path, 'seed%04d.png' % seed))
+        assert np.any(grid[y + 128 : y + grid.shape[0] // 2, x : x + 128] < 128)
+
+
+def test_sheets_of_many_images_show_all_of_them(folder, monkeypatch):
+    monkeypatch.setattr(images, '_MOST_IN_SHEET', 4)
+    path = run('generate-images', folder / 'rgb.pkl', '--seeds=0-5', '--scale=2')
+    assert [name for name in pictures_in(path) if 'grid' in name] == [
+        'grid0000.png',
+        'grid0001.png',
+    ]
+    assert pixels(path, 'seed0005.png').shape == (16, 16, 3)
+    assert np.any(pixels(path, 'grid0001.png')[:16] != 255)
+
+
+def test_large_images_are_averaged_in_sheets():
+    image = np.random.RandomState(0).randint(256, size=[3, 512, 512])
+    small = images._thumbnail(image.astype(np.uint8))
+    assert small.shape == (3, 256, 256) and small.dtype == np.uint8
+    assert small[1, 2, 3] == np.rint(image[1, 4:6, 6:8].mean())
 
 
 def test_noise_and_truncation_can_be_chosen(folder):
@@ -197,11 +227,32 @@ def test_mixed_images_take_the_column_s_styles(folder, capsys):
     )[0]
     assert_same_pixels(pixels(path, '1-3.png'), want.transpose(1, 2, 0))
 
+    # From the lower right corner, with a gap of 6 pixels between columns and rows of 128.
     grid = pixels(path, 'grid.png')
-    assert grid.shape == (3 * 8, 4 * 8, 3) and not np.any(grid[:8, :8])
-    assert np.array_equal(grid[:8, 16:24], pixels(path, '3-3.png'))
-    assert np.array_equal(grid[8:16, :8], pixels(path, '1-1.png'))
-    assert np.array_equal(grid[16:, 24:], pixels(path, '2-4.png'))
+    for name, row, column in [('3-3', 0, 2), ('1-1', 1, 0), ('2-4', 2, 3), ('1-3', 1, 2)]:
+        y, x = grid.shape[0] - (3 - row) * 134 + 6, grid.shape[1] - (4 - column) * 134 + 6
+        assert np.array_equal(grid[y : y + 128, x : x + 128], enlarged(path, name + '.png'))
+    corner = grid[-3 * 134 + 6 :, -4 * 134 + 6 :][:128, :128]
+    assert (corner == 255).all()
+    assert np.any(grid[: -3 * 134] < 128) and np.any(grid[:, : -4 * 134] < 128), 'labels'
+
+
+@pytest.mark.parametrize('num_layers, last', [(4, 1), (8, 3), (12, 5), (14, 6), (18, 6)])
+def test_by_default_rows_keep_at_least_half_of_their_styles(num_layers, last):
+    """Up to the official 0 to 6, which at 32x32 would be all styles but one."""
+    assert images.default_styles(num_layers) == list(range(last + 1))
+
+
+def test_styles_are_told_in_short():
+    assert images._ranges([6, 0, 1, 2, 4, 5, 2]) == '0-2, 4-6' and images._ranges([3]) == '3'
+
+
+def test_a_figure_of_mixed_styles_is_written_as_pdf(folder):
+    seeds = ['--row-seeds=1', '--col-seeds=2']
+    path = run('style-mixing-example', folder / 'rgb.pkl', *seeds, '--format=pdf', '--dpi=200')
+    assert 'grid.png' not in os.listdir(path)
+    with open(os.path.join(path, 'grid.pdf'), 'rb') as file:
+        assert file.read(5) == b'%PDF-'
 
 
 def test_one_class_is_generated_in_gray(folder):
@@ -238,7 +289,7 @@ def test_four_channels_and_networks_without_styles_work(folder):
         '--trust-network-code',
     )
     with PIL.Image.open(os.path.join(path, 'video.gif')) as video:
-        assert video.n_frames == 4 and video.size == (16, 16) and video.info['duration'] == 30
+        assert video.n_frames == 4 and video.size == (256, 256) and video.info['duration'] == 30
     for flags in [
         ['style-mixing-example', '--row-seeds=1', '--col-seeds=2'],
         ['generate-video', '--seeds=1,2', '--space=w', '--format=gif'],
@@ -248,9 +299,8 @@ def test_four_channels_and_networks_without_styles_work(folder):
 
 
 def test_mp4_is_written_where_there_is_ffmpeg(folder, monkeypatch):
-    path = run(
-        'generate-video', folder / 'rgb.pkl', '--seeds=1,2', '--frames=3', '--fps=10', '--space=w'
-    )
+    flags = ['--seeds=1,2', '--frames=3', '--fps=10', '--space=w', '--scale=1']
+    path = run('generate-video', folder / 'rgb.pkl', *flags)
     assert os.listdir(path).count('video.mp4') == 1
     facts, *frames = imageio_ffmpeg.read_frames(os.path.join(path, 'video.mp4'))
     assert facts['fps'] == 10 and facts['size'] == (8, 8) and len(frames) == 6

@@ -115,8 +115,8 @@ def test_generated_images_with_official_file_names(folder, capsys):
             '-strip.png',
         ]
     }
-    assert pixels(path, 'seed0003-strip.png').shape == (8, 32, 3)
-    strip = pixels(path, 'seed0003-strip.png')
+    assert pixels(path, 'seed0003-strip.png').shape == (128, 4 * 128, 3)  # enlarged
+    strip = pixels(path, 'seed0003-strip.png')[::16, ::16]
     np.testing.assert_array_equal(strip[:, :8], pixels(path, 'seed0003-target.png'))
     np.testing.assert_array_equal(strip[:, 24:], pixels(path, 'seed0003-projected.png'))
     summary = summary_of(path)
@@ -208,11 +208,13 @@ def test_data_set_hard_cases_and_comparison(folder, capsys):
     assert summary_of(runs[1])['settings']['optimize_alpha'] is False
     grid = run('compare', *runs)
     picture = pixels(grid, 'grid.png')
-    assert picture.shape[1] == 3 * 128 and 3 * 128 < picture.shape[0] < 3 * 128 + 60
+    left = picture.shape[1] - 3 * 134 + 6
+    assert left > 40 and 3 * 134 < picture.shape[0] < 3 * 134 + 60  # names and titles
     np.testing.assert_array_equal(
-        picture[-128:, :128],
+        picture[-128:, left : left + 128],
         np.kron(pixels(runs[0], 'image0002-target.png'), np.ones([16, 16, 1], np.uint8)),
     )
+    assert os.path.exists(os.path.join(run('compare', *runs, '--format=pdf'), 'grid.pdf'))
     os.makedirs('other')
     shutil.copy(os.path.join(runs[0], 'image0000.npz'), 'other/image0001.npz')
     with pytest.raises(UserError, match="image0001 in 'other' is another image than in"):

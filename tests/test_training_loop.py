@@ -98,8 +98,17 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
     ]:
         assert name in files
     assert any(name.startswith('events.out.tfevents') for name in files)
+    (events,) = glob.glob(os.path.join(run_dir, 'events*'))
+    shown = [
+        (event.step, value.tag)
+        for event in tf.train.summary_iterator(events)
+        for value in event.summary.value
+        if value.HasField('image')
+    ]
+    fakes = [(nimg, 'Images/fakes') for nimg in (32, 64, 96, 128)]
+    assert shown == [(0, 'Images/reals')] + fakes
     assert not [name for name in files if 'tmp' in name]
-    assert PIL.Image.open(os.path.join(run_dir, 'reals.png')).size == (8, 8)
+    assert PIL.Image.open(os.path.join(run_dir, 'reals.png')).size == (256, 256)
 
     stats = read_stats(run_dir)
     assert [s['Progress/tick'] for s in stats] == list(range(len(stats)))

@@ -53,6 +53,16 @@ def test_an_mp4_has_the_frames_and_their_colours(tmp_path):
     assert len(pixels) == 6 and np.abs(pixels - [255, 0, 0]).max() < 16
 
 
+def test_frames_are_enlarged(tmp_path):
+    path = str(tmp_path / 'video.gif')
+    frame = np.kron(np.array([[0, 255], [255, 0]], np.uint8), np.ones([4, 4], np.uint8))
+    video.write_video(path, [frame[np.newaxis]], fps=10, scale=3)
+    with PIL.Image.open(path) as picture:
+        pixels = np.asarray(picture.convert('L')).astype(int)
+    assert pixels.shape == (24, 24)
+    assert np.abs(pixels - np.kron(frame, np.ones([3, 3]))).max() <= 2
+
+
 def test_what_fails_on_the_way_leaves_no_half_video(tmp_path):
     def broken():
         yield RED

@@ -23,8 +23,8 @@ def check_images(
     """Raise UserError unless there is space for the images of seeds."""
     num_bytes = generator.image_bytes * (scale or 1) ** 2 / 2
     cli.check_space(result_dir, len(seeds), len(seeds) * num_bytes)
-    size = _sheet_size(min(len(seeds), _MOST_IN_SHEET))
-    sheets.check_size(min(generator.resolution, _THUMBNAIL), *size, scale, 100)
+    columns, rows = _sheet_size(min(len(seeds), _MOST_IN_SHEET))
+    sheets.check_size(min(generator.resolution, _THUMBNAIL), columns, rows, scale)
 
 
 def _save(image, path, scale=None):
@@ -89,8 +89,10 @@ def save_style_mixing(
         col_styles: the styles, counted from 0 at 4x4; None: `default_styles`.
         format: of the grid. scale, dpi: of the grid, see `save_sheet`; scale also of the images.
     """
+    num_layers = generator.num_layers
+    assert num_layers is not None, 'check_style_mixing comes first'
     if col_styles is None:
-        col_styles = default_styles(generator.num_layers)
+        col_styles = default_styles(num_layers)
     print('Generating W vectors...')
     seeds = sorted(set(row_seeds + col_seeds))
     z = generator.latents(seeds)
@@ -119,7 +121,7 @@ def save_style_mixing(
         blocks.append(Block('seed %d' % col, column))
     row_labels = [''] + ['seed %d' % row for row in row_seeds]
     caption = 'Styles %s of the column, the others (of 0-%d) of the row'
-    caption %= _ranges(col_styles), generator.num_layers - 1
+    caption %= _ranges(col_styles), num_layers - 1
     path = os.path.join(folder, 'grid.' + format)
     save_sheet(path, blocks, 1, (), row_labels, caption, scale, dpi)
 

@@ -4,6 +4,7 @@ Matplotlib is imported by the functions that need it: it is an optional package.
 """
 
 import os
+import warnings
 from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -68,8 +69,10 @@ def save_figure(figure, path: str, **options: Any) -> None:
 
     extension = os.path.splitext(path)[1][1:]
     options.update(format=extension, dpi=figure.dpi, metadata=_UNDATED[extension])
-    with matplotlib.rc_context(_REPRODUCIBLE), atomic_write(path) as file:
-        figure.savefig(file, **options)
+    with matplotlib.rc_context(_REPRODUCIBLE), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Glyph .* missing')  # a box is drawn for such a letter
+        with atomic_write(path) as file:
+            figure.savefig(file, **options)
 
 
 def save_panels(
@@ -88,7 +91,8 @@ def save_panels(
         bar: (limits, colour map) for a colour bar on the right.
         dpi: pixels an inch.
     """
-    left = 1.15 if any(row_labels) else 0.1
+    letters = max(len(line) for label in [*row_labels, ''] for line in label.split('\n'))
+    left = 0.2 + 0.075 * letters
     top, right = 0.55 if caption else 0.25, 0.75 if bar else 0.1
     has_notes = any(panel and panel.note for row in rows for panel in row)
     cell_height = _CELL_INCHES + (0.2 if has_notes else 0)
@@ -107,7 +111,7 @@ def save_panels(
                 _draw(axes_at(x, y), panel)
     for y, label in enumerate(row_labels):
         middle = 1 - (top + y * cell_height + _CELL_INCHES / 2) / height
-        figure.text((left - 0.1) / width, middle, label, ha='right', va='center', fontsize=7.5)
+        figure.text((left - 0.1) / width, middle, label, ha='right', va='center', fontsize=8)
     if caption:
         figure.text(0.5, 1 - 0.08 / height, caption, ha='center', va='top', fontsize=9)
     if bar:
@@ -116,15 +120,15 @@ def save_panels(
 
         axes = axes_at(max(map(len, rows)) + 0.08, 0, 0.14)
         figure.colorbar(ScalarMappable(Normalize(*bar[0]), bar[1]), cax=axes)
-        axes.tick_params(labelsize=7)
+        axes.tick_params(labelsize=8)
     save_figure(figure, path)
 
 
 def _draw(axes, panel):
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(panel.title, fontsize=8, pad=3)
-    axes.set_xlabel(panel.note, fontsize=7, labelpad=2)
+    axes.set_title(panel.title, fontsize=9, pad=3)
+    axes.set_xlabel(panel.note, fontsize=8, labelpad=2)
     if panel.values.ndim == 3:
         picture = misc.convert_to_pil_image(panel.values, [0, 255]).convert('RGB')
         axes.imshow(np.asarray(picture), interpolation='nearest')

@@ -64,7 +64,9 @@ class _Font:
         return lines
 
 
-def check_size(side: int, columns: int, rows: int, scale: Optional[int], dpi: int) -> None:
+def check_size(
+    side: int, columns: int, rows: int, scale: Optional[int] = None, dpi: int = 100
+) -> None:
     """Raise UserError if a sheet of so many images of `side` pixels would be too large."""
     scale = scale or misc.automatic_scale(side, columns, rows, dpi)
     plotting.check_size(columns, rows, side * scale)
@@ -125,6 +127,8 @@ class _Sheet:
         if labels:
             width = max(map(font.width, self._labels)) + _GAP
             self._pitch = max(cell, width), cell + font.line_height + _GAP
+        elif columns == 1:  # a table: as much space between rows as between columns
+            self._pitch = cell, cell + _GAP
         beside = [font.wrap(label, max(cell, 8 * font.size)) for label in row_labels]
         widths = [font.width(line) for lines in beside for line in lines]
         self._left = max(widths) + 2 * _GAP if widths else 0
@@ -145,7 +149,10 @@ class _Sheet:
                 above = (len(lines) / 2 - index) * font.line_height
                 left = self._left - _GAP - font.width(line)
                 self._lines.append(_Line(line, left, middle - above))
-        self._size = width, self._top + rows * self._pitch[1]
+        self._size = (
+            width,
+            self._top + rows * self._pitch[1] - (0 if labels else self._pitch[1] - cell),
+        )
 
     def _block_left(self, index):
         return self._left + index * self._block_width
