@@ -85,7 +85,7 @@ class Progress:
             self._training_seconds += now - self._update_time
             self._training_images += num_images
         self._update_time, self._is_warm = now, True
-        self._bar.update(num_images)
+        self._bar.update(min(num_images, self._bar.total - self._bar.done))  # a few may be too many
 
     def _is_snapshot(self, tick):
         return bool(self._snapshot_ticks) and tick >= 0 and tick % self._snapshot_ticks == 0

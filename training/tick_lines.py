@@ -168,7 +168,8 @@ class TickLines:
     def _choose(self, stats, start):
         columns = [column for column in _COLUMNS if column.is_there(stats)]
         while start + sum(column.width + 2 for column in columns) > WIDTH:
-            columns.remove(next(column for column in columns if column.is_optional))
+            optional = [column for column in columns if column.is_optional]
+            columns.remove((optional or columns)[-1])
         self._columns = columns
 
     def _explanation(self):
