@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import sys
 import time
-from typing import Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from tqdm import tqdm
 
@@ -101,6 +101,14 @@ class Bar:
     def close(self) -> None:
         """Take the bar off the terminal."""
         self._bar.close()
+
+
+def track(items: Iterable, title: str, total: int, unit: str = ' img') -> Iterator[Any]:
+    """Pass items on, with a bar of so many of them."""
+    with Bar(title, total, unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 @contextlib.contextmanager

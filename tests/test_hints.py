@@ -18,6 +18,7 @@ from dnnlib import hints
 )
 def test_a_command_is_given_in_the_way_this_one_was_started(started, words, monkeypatch):
     monkeypatch.setattr('sys.argv', [started, '--whatever'])
+    monkeypatch.setattr('dnnlib.program._BY_CONSOLE', 'stylegan2-' in started)
     line = hints.next_command('run_metrics.py', '--network=results/00001-my run/$(x).pkl')
     assert line.startswith('next: ')
     assert shlex.split(line)[1:] == words + ['--network=results/00001-my run/$(x).pkl']
