@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib import engine
+from metrics.base import FeatureMetric
 from metrics.features import NetFeature
-from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
 
