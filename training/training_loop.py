@@ -253,7 +253,7 @@ class _Snapshots:
 
     def next_commands(self):
         """Lines with commands for the networks of this run."""
-        network = '--network=' + self.last
+        network = '--network=%s' % self.last
         few = [] if engine.gpu_devices() else ['--num-samples=1000']
         return [
             next_command('run_generator.py', 'generate-images', '--seeds=0-9', network),
