@@ -3,6 +3,7 @@
 
 import argparse
 import inspect
+import os
 import sys
 
 from dnnlib import flags  # first, see dnnlib/startup.py
@@ -13,6 +14,7 @@ from PIL import ImageColor
 
 from dnnlib.cli import MAX_SEED, number, run_cli
 from dnnlib.flags import Command, flag
+from dnnlib.hints import next_command
 from training.data.decoding import CONVERSIONS
 from training.data.from_images import create_from_crops, create_from_images
 from training.data.hdf5_images import VALUES
@@ -194,7 +196,11 @@ def main(argv=None):
     argv = list(map(_with_dashes, sys.argv[1:] if argv is None else argv)) or ['--help']
     command, options = flags.parse_command('dataset_tool.py', __doc__, _COMMANDS, argv)
     function, _ = command.loaded()
-    return function(**options)
+    function(**options)
+    if 'force' in options:  # it made a data set
+        data_dir, name = os.path.split(os.path.normpath(options['tfrecord_dir']))
+        flags_of_data = '--data-dir=' + (data_dir or '.'), '--dataset=' + name
+        print(next_command('run_training.py', *flags_of_data))
 
 
 def _with_dashes(argument):

@@ -29,12 +29,12 @@ from bench import measure, metric_toys
 from dnnlib import download, tflib
 from dnnlib.util import UserError
 from metrics import sliced_wasserstein as swd
+from metrics.base import FeatureMetric
 from metrics.evaluation import Evaluation
 from metrics.features import Feature
 from metrics.frechet_inception_distance import frechet_distance, gaussian_of
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_distance
-from metrics.metric_base import FeatureMetric
 from metrics.metric_defaults import make_group, metric_defaults
 from metrics.precision_recall import knn_precision_recall_features
 from training import runs

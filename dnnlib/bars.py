@@ -1,9 +1,10 @@
 """How far long work is: a bar on a terminal, elsewhere a line now and then; with the time left."""
 
 import contextlib
+import shutil
 import sys
 import time
-from typing import Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from tqdm import tqdm
 
@@ -38,8 +39,16 @@ class Bar:
         self.total = total
         self.done = done
         self._left_after = left_after
+        columns, rows = shutil.get_terminal_size()  # tqdm draws nothing where a size is 0
         self._bar = tqdm(
-            total=total, initial=done, desc=title, unit=unit, disable=None, leave=False
+            total=total,
+            initial=done,
+            desc=title,
+            unit=unit,
+            disable=None,
+            leave=False,
+            ncols=columns - 1,
+            nrows=rows,
         )
         self._start = time.time()
         self._next_line = self._start + _FIRST_LINE
@@ -94,6 +103,26 @@ class Bar:
         self._bar.close()
 
 
+def track(items: Iterable, title: str, total: int, unit: str = ' img') -> Iterator[Any]:
+    """Pass items on, with a bar of so many of them."""
+    with Bar(title, total, unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+@contextlib.contextmanager
+def timed(title: str) -> Iterator[None]:
+    """Print what is done, and the seconds that it took when it is done."""
+    print(title + '...', end=' ', flush=True)
+    start, time_taken = time.time(), 'failed'
+    try:
+        yield
+        time_taken = format_time(time.time() - start)
+    finally:
+        print(time_taken, flush=True)
+
+
 class Phases:
     """Bars of work that is done in phases; each tells the time left of all of them.
 
@@ -120,8 +149,7 @@ class Phases:
     def bar(self, phase: str, title: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
         """The bar of a phase; those planned before it are over, or were not needed."""
         while phase in self._to_come:
-            self._seconds.setdefault(self._to_come[0], 0.0)
-            del self._to_come[0]
+            self._seconds[self._to_come.pop(0)] = 0.0
         self._seconds.pop(phase, None)
         start = time.time()
 

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
+from metrics.base import MetricBase
 from metrics.features import copies_on_devices
 from metrics.latent_space import LatentSpace, crop_face
-from metrics.metric_base import MetricBase
 
 _TOP_NUMBER = 1000  # of 50,000 samples
 _TOP_SHARE = 0.02

@@ -5,8 +5,8 @@ from typing import Optional, Tuple
 import numpy as np
 import scipy.linalg
 
+from metrics.base import FeatureMetric
 from metrics.features import NetFeature
-from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
 

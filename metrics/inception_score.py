@@ -5,8 +5,8 @@ from typing import Optional, Tuple
 import numpy as np
 
 from dnnlib.util import UserError
+from metrics.base import FeatureMetric
 from metrics.features import NetFeature
-from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
 

@@ -4,8 +4,8 @@ from typing import Callable, Optional, Tuple
 
 import numpy as np
 
+from metrics.base import FeatureMetric
 from metrics.features import NetFeature
-from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
 _SMALLEST_SUBSET = 2  # the estimate looks at pairs

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.util import UserError
+from metrics.base import MetricBase
 from metrics.features import apply_net, copies_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, limit_size
-from metrics.metric_base import MetricBase
 from training.perception import feature_nets
 
 

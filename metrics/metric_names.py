@@ -73,7 +73,7 @@ METRICS = {
     'swd16k': Metric(
         'sliced Wasserstein distance of 16,384 images, without a pretrained network',
         {
-            '_R': Figure('sliced Wasserstein distance of detail at ', 'x 1000, from 0', LOWER),
+            '_R': Figure('sliced Wasserstein distance of detail at RxR', 'x 1000, from 0', LOWER),
             '_avg': Figure('mean sliced Wasserstein distance', 'x 1000, from 0', LOWER),
         },
     ),
@@ -148,11 +148,9 @@ def parse(result: str) -> Parts:
 
 
 def _figure(metric, suffix):
-    resolution = re.match(r'_(\d+)$', suffix)
-    figure = METRICS[metric].figures.get('_R' if resolution else suffix)
-    if figure and resolution:
-        return figure._replace(title=figure.title + '{0}x{0}'.format(resolution.group(1)))
-    return figure
+    """As the table has it, with any resolution for R; None if the metric has no such figure."""
+    known = METRICS[metric].figures if metric in METRICS else {}
+    return known.get(re.sub(r'^_\d+$', '_R', suffix))
 
 
 def figure_of(result: str) -> Optional[Figure]:
@@ -161,12 +159,13 @@ def figure_of(result: str) -> Optional[Figure]:
     The title says of which class and of how many samples it is, where the name does.
     """
     parts = parse(result)
-    figure = _figure(parts.metric, parts.suffix) if parts.metric in METRICS else None
+    figure = _figure(parts.metric, parts.suffix)
     if figure is None:
         return None
+    title = re.sub(r'\bRxR\b', '{0}x{0}'.format(parts.suffix[1:]), figure.title)
     labels = [] if parts.class_index is None else ['class %d' % parts.class_index]
     labels += [] if parts.num_samples is None else ['{:,} samples'.format(parts.num_samples)]
-    return figure._replace(title=', '.join([figure.title] + labels))
+    return figure._replace(title=', '.join([title] + labels))
 
 
 def explanations(results: Sequence[str]) -> List[str]:
@@ -174,15 +173,14 @@ def explanations(results: Sequence[str]) -> List[str]:
 
     Such as 'cond_mc: mean condition number at w, else z (from 0; lower is better)'.
     """
-    lines: Dict[Figure, List[str]] = OrderedDict()
+    names: Dict[Figure, str] = OrderedDict()
     for result in results:
-        figure = figure_of(result)
+        parts = parse(result)
+        figure = _figure(parts.metric, parts.suffix)
         if figure is not None:
-            figure = figure._replace(title=re.sub(r' at (\d+)x\1\b', ' of its size', figure.title))
-            lines.setdefault(figure, []).append(result)
-    return ['%s: %s' % (', '.join(names), _told(figure)) for figure, names in lines.items()]
-
-
-def _told(figure):
-    better = '; %s is better' % figure.better if figure.better else ''
-    return '%s (%s%s)' % (figure.title, figure.scale, better)
+            names[figure] = names[figure] + ', ' + parts.suffix if figure in names else result
+    lines = []
+    for figure, text in names.items():
+        better = '; %s is better' % figure.better if figure.better else ''
+        lines.append('%s: %s (%s%s)' % (text, figure.title, figure.scale, better))
+    return lines

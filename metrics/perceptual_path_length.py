@@ -7,9 +7,9 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.util import UserError
+from metrics.base import MetricBase
 from metrics.features import apply_net, copies_on_devices, to_rgb
 from metrics.latent_space import LatentSpace, crop_face, limit_size, slerp
-from metrics.metric_base import MetricBase
 from training.perception import feature_nets
 
 

@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.tflib import engine
+from metrics.base import FeatureMetric
 from metrics.features import NetFeature
-from metrics.metric_base import FeatureMetric
 from training.perception import feature_nets
 
 
@@ -43,10 +43,11 @@ class PR(FeatureMetric):
         with self.evaluation.graph():
             features = reals.read('features'), fakes.read('features')
             batches = self._row_batch_size, self._col_batch_size
-            options = [self._nhood_size], *batches, self.evaluation.num_gpus
             total = sum(map(len, features)) ** 2  # each set with itself and with the other one
             with self._bar(total, ' distances') as bar:
-                result = knn_precision_recall_features(*features, *options, update=bar.update)
+                result = knn_precision_recall_features(
+                    *features, [self._nhood_size], *batches, self.evaluation.num_gpus, bar.update
+                )
         for name in ['precision', 'recall']:
             self._report_result(result[name][0], suffix='_' + name)
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Sequence
 
 import dnnlib
+from dnnlib.hints import next_command
 from dnnlib.util import UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
@@ -88,8 +89,20 @@ def run(
     if rows:
         print()
         print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
+        print()
+        print(_next_command([network for network, _, _ in rows], list(rows[0][1])))
     if problems:
         raise UserError('; '.join(sorted(set(problems), key=problems.index)))
+
+
+def _next_command(networks, results):
+    """Line with what to do with the results: plot several of a run, else look at images."""
+    run_dirs = {os.path.dirname(network) for network in networks}
+    if len(networks) > 1 and len(run_dirs) == 1:
+        name = next((result for result in results if result.endswith('_avg')), results[0])
+        return next_command('run_generator.py', 'plot-metric', *run_dirs, '--metric=' + name)
+    images = 'generate-images', '--seeds=0-9', '--network=' + networks[-1]
+    return next_command('run_generator.py', *images)
 
 
 def _table(rows):

@@ -12,8 +12,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
+from metrics.base import FeatureMetric
 from metrics.features import Feature
-from metrics.metric_base import FeatureMetric
 
 PATCH_SIZE = 7
 PATCHES_PER_IMAGE = 128

@@ -36,8 +36,8 @@ def test_each_figure_says_what_it_is_and_which_way_is_better():
 def test_results_are_explained_with_all_resolutions_in_one_line():
     names = ['fid50k_class2', 'foo', 'swd16k_32', 'swd16k_16', 'swd16k_avg', 'kid50k_std']
     assert explanations(names) == [
-        'fid50k_class2: Frechet inception distance, class 2 (from 0; lower is better)',
-        'swd16k_32, swd16k_16: sliced Wasserstein distance of detail of its size '
+        'fid50k_class2: Frechet inception distance (from 0; lower is better)',
+        'swd16k_32, _16: sliced Wasserstein distance of detail at RxR '
         '(x 1000, from 0; lower is better)',
         'swd16k_avg: mean sliced Wasserstein distance (x 1000, from 0; lower is better)',
         'kid50k_std: standard deviation of the kernel inception distance (of subsets of images)',

@@ -11,17 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import autosummary
 from dnnlib.util import EasyDict
-from training.progress import Progress, ticks_until
-
-
-@pytest.mark.parametrize(
-    'tick, interval, ticks',
-    [(0, 10, 0), (1, 10, 9), (9, 10, 1), (10, 10, 0), (11, 10, 9), (7, 1, 0), (3, None, None)],
-)
-def test_the_next_snapshot_is_announced_for_the_tick_that_makes_it(tick, interval, ticks):
-    assert ticks_until(tick, interval) == ticks
-    if ticks is not None:
-        assert (tick + ticks) % interval == 0
+from training.progress import Progress
 
 
 def test_a_line_tells_what_one_tick_did(session, tmp_path, capsys):
@@ -29,24 +19,55 @@ def test_a_line_tells_what_one_tick_did(session, tmp_path, capsys):
     assert progress.ensure_tick(1000, tick_kimg=2) == 3000
     progress.update(1500)
     assert progress.ensure_tick(2500, tick_kimg=2) == 3000  # the tick goes on
-    sched = EasyDict(lod=0.0, minibatch_size=8)
+    sched = EasyDict(lod=0.0, minibatch_size=8, tick_kimg=2)
     autosummary.autosummary('Loss/G', 0.5)
-    progress.end_tick(4, 3000, sched, 2, 1, lambda skipped: '%d steps were left out' % skipped)
+    progress.end_tick(4, 3000, sched, 2, lambda skipped: '%d steps were left out' % skipped)
     progress.close()
-    line, problem = capsys.readouterr().out.splitlines()
-    for part in ['tick 4', 'kimg 3.0', ' 60.0%', 'minibatch 8', 'G 0.500', 'skipped 2']:
-        assert part in line
-    assert line.endswith('snapshot in 1 tick') and 'lod' not in line and 'r1' not in line
+    *_, header, line, problem = capsys.readouterr().out.splitlines()
+    assert line.startswith('tick 4     kimg 3.0      60%   ') and line.endswith('  0.5')
+    assert header.split() == ['done', 'time', 'left', 's/kimg', 'maint', 'G']
+    assert header.index('G') == line.index('0.5')
     assert problem == '2 steps were left out'
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def time(self):
+        return self.now
+
+
+def test_the_time_left_is_that_of_training_and_of_snapshots_to_come(
+    session, tmp_path, capsys, monkeypatch
+):
+    """0.5 s for 8 images, the first ones 60 s; a snapshot of 100 s every 2 ticks and at the end."""
+    clock = Clock()
+    monkeypatch.setattr('training.progress.time', clock)
+    progress = Progress(str(tmp_path), start_nimg=0, total_nimg=4 * 16, snapshot_ticks=2)
+    sched = EasyDict(lod=0.0, minibatch_size=8, tick_kimg=0.016)
+    cur_nimg, left = 0, []
+    for tick in range(4):
+        progress.ensure_tick(cur_nimg, tick_kimg=0.016)
+        for _ in range(2):
+            clock.now += 0.5 if cur_nimg else 60
+            cur_nimg += 8
+            progress.update(8)
+        progress.end_tick(tick, cur_nimg, sched, 0, lambda skipped: None)
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith('tick ')]
+        left.append(line[38:47].strip())
+        clock.now += 100 if tick % 2 == 0 else 0
+    progress.close()
+    assert left == ['3s', '3m 22s', '1m 41s', '1m 40s']
 
 
 def test_metrics_of_a_snapshot_stand_at_its_own_tick(session, tmp_path):
     """In stats.jsonl and TensorBoard; what comes between does not move them to the next tick."""
-    sched = EasyDict(lod=0.0, minibatch_size=8)
+    sched = EasyDict(lod=0.0, minibatch_size=8, tick_kimg=2)
     progress = Progress(str(tmp_path), start_nimg=0, total_nimg=4000)
     for tick, cur_nimg in enumerate([2000, 4000]):
         progress.ensure_tick(cur_nimg - 2000, tick_kimg=2)
-        progress.end_tick(tick, cur_nimg, sched, 0, 0, lambda skipped: None)
+        progress.end_tick(tick, cur_nimg, sched, 0, lambda skipped: None)
         for value in [10.0 + tick, float('nan')]:
             autosummary.autosummary('Metrics/%s' % value, value)
         progress.add_to_tick(cur_nimg)

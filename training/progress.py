@@ -1,16 +1,17 @@
 """What a user sees of training: lines of ticks, progress bars, stats.jsonl and TensorBoard."""
 
+import functools
 import math
 import os
 import time
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import psutil
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from dnnlib import records, util
+from dnnlib.bars import Bar
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.autosummary import (
     autosummary,
@@ -19,7 +20,8 @@ from dnnlib.tflib.autosummary import (
     write_picture,
     write_scalars,
 )
-from training import health, misc
+from training import misc
+from training.tick_lines import Tick, TickLines
 
 _TENSORBOARD_PIXELS = 1024  # a side; event files of long runs hold thousands of pictures
 
@@ -31,10 +33,17 @@ class Progress:
         run_dir: folder for stats.jsonl and the TensorBoard event file.
         start_nimg, total_nimg: images seen before the first tick and at the end.
         resume_time: seconds of earlier runs, added to the total.
+        snapshot_ticks: ticks between snapshots, for the time left; None: there are none.
     """
 
-    def __init__(self, run_dir: str, start_nimg: int, total_nimg: int, resume_time: float = 0.0):
-        self._start_nimg = start_nimg
+    def __init__(
+        self,
+        run_dir: str,
+        start_nimg: int,
+        total_nimg: int,
+        resume_time: float = 0.0,
+        snapshot_ticks: Optional[int] = None,
+    ):
         self._total_nimg = total_nimg
         self._resume_time = resume_time
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
@@ -43,22 +52,57 @@ class Progress:
         open(self._stats_path, 'ab').close()
         self.writer = tf.summary.FileWriter(tfutil.folder_name(run_dir))
         self._peak_memory = engine.peak_gpu_memory(engine.device(0))
-        self._start_time = self._tick_time = self._last_time = time.time()
+        self._start_time = self._tick_time = self._last_time = self._update_time = time.time()
         self._tick_nimg = start_nimg
-        self._training_seconds = 0.0  # without maintenance
-        self._bar: Optional[tqdm] = None
+        self._snapshot_ticks = snapshot_ticks
+        self._snapshot_seconds: List[float] = []
+        self._tick, self._tick_images = -1, 1  # the last one that ended
+        # Without maintenance and the first iteration, which includes the engine's warm-up.
+        self._training_seconds, self._training_images = 0.0, 0
+        self._is_warm = False
+        self._lines = TickLines()
+        self._bar: Optional[Bar] = None
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
-        """Start a tick, with a bar on a terminal, if none is running; returns its last image."""
+        """Start a tick, with a bar, if none is running; returns its last image."""
+        tick_nimg = int(tick_kimg * 1000)
         if self._bar is None:
-            self._tick_nimg, self._tick_time = cur_nimg, time.time()
-            self._bar = tqdm(total=int(tick_kimg * 1000), unit='img', leave=False, disable=None)
-        return self._tick_nimg + int(tick_kimg * 1000)
+            self._tick_nimg = cur_nimg
+            self._tick_time = self._update_time = time.time()
+            if self._is_snapshot(self._tick):
+                self._snapshot_seconds.append(self._tick_time - self._last_time)
+            end = cur_nimg + tick_nimg
+            title = 'tick %d' % (self._tick + 1)
+            left_after = functools.partial(self._seconds_left, end)
+            self._bar = Bar(title, tick_nimg, ' img', left_after=left_after)
+        return self._tick_nimg + tick_nimg
 
     def update(self, num_images: int) -> None:
         """Count images of the current tick."""
         assert self._bar is not None, 'ensure_tick comes first'
-        self._bar.update(num_images)
+        now = time.time()
+        if self._is_warm:
+            self._training_seconds += now - self._update_time
+            self._training_images += num_images
+        self._update_time, self._is_warm = now, True
+        self._bar.update(min(num_images, self._bar.total - self._bar.done))  # a few may be too many
+
+    def _is_snapshot(self, tick):
+        return bool(self._snapshot_ticks) and tick >= 0 and tick % self._snapshot_ticks == 0
+
+    def _seconds_left(self, cur_nimg):
+        """From an image to the end, with snapshots, as measured so far; None: nothing is known."""
+        images = max(self._total_nimg - cur_nimg, 0)
+        if not self._training_images:
+            return None if images else 0.0
+        left = images * self._training_seconds / self._training_images
+        if self._snapshot_seconds:
+            ticks = math.ceil(images / self._tick_images)
+            snapshots = sum(map(self._is_snapshot, range(self._tick + 1, self._tick + ticks)))
+            left += (snapshots + 1) * float(
+                np.mean(self._snapshot_seconds)
+            )  # the last tick has one
+        return left
 
     def close_bar(self) -> None:
         """Take the bar off the terminal."""
@@ -72,7 +116,6 @@ class Progress:
         cur_nimg: int,
         sched: util.EasyDict,
         skipped_steps: int,
-        ticks_to_snapshot: Optional[int],
         examine: Callable[[int], Optional[str]],
     ) -> None:
         """Print the line of a tick and write its figures to all logs.
@@ -87,13 +130,9 @@ class Progress:
         maintenance_seconds = self._tick_time - self._last_time
         self._last_time = now
         seconds, images = now - self._tick_time, cur_nimg - self._tick_nimg
-        self._training_seconds += seconds
         total_seconds = now - self._start_time + self._resume_time
-        done = cur_nimg - self._start_nimg
         rate = images / max(seconds, 1e-9)
-        # Too long at first, since the first tick includes the engine's warm-up.
-        todo = max(self._total_nimg - cur_nimg, 0)
-        left = todo * self._training_seconds / done if done else None
+        self._tick, self._tick_images = tick, max(int(sched.tick_kimg * 1000), 1)
 
         problem = examine(skipped_steps)
         autosummary('Progress/tick', tick)
@@ -116,33 +155,8 @@ class Progress:
         self._stats = dict(stats, timestamp=now)
         self._stats_start = os.path.getsize(self._stats_path)
         self._write_line()
-
-        def figure(name, template):
-            return template % stats[name] if name in stats else ''
-
-        parts = [
-            'tick %-4d' % tick,
-            'kimg %-7.1f' % (cur_nimg / 1000.0),
-            '%5.1f%%' % min(100.0 * cur_nimg / max(self._total_nimg, 1), 100.0),
-            'lod %.2f' % sched.lod if sched.lod else '',
-            'minibatch %d' % sched.minibatch_size,
-            'time %-8s' % util.format_time(total_seconds),
-            'left %-8s' % ('?' if left is None else util.format_time(left)),
-            'sec/kimg %.2f' % (seconds / images * 1000.0) if images else '',
-            'img/s %.1f' % rate if images else '',
-            'maintenance %.1f' % maintenance_seconds,
-            figure('Loss/G', 'G %.3f'),
-            figure('Loss/D', 'D %.3f'),
-            figure('Loss/gradient_penalty', 'r1 %.3g'),
-            figure('Loss/pl_lengths', 'pl %.3g'),
-            _range_text('alpha', health.figures_of_layers(stats, 'alpha')),
-            _range_text('r', health.figures_of_layers(stats, 'strength')),
-            'skipped %d' % skipped_steps if skipped_steps else '',
-            figure('Resources/process_mem_gb', 'mem %.1fG'),
-            figure('Resources/peak_gpu_mem_gb', 'gpumem %.1fG'),
-            _snapshot_text(ticks_to_snapshot),
-        ]
-        print('  '.join(part for part in parts if part))
+        share = min(cur_nimg / max(self._total_nimg, 1), 1.0)
+        print('\n'.join(self._lines.lines(Tick(stats, share, self._seconds_left(cur_nimg)))))
         if problem:
             print(problem)
 
@@ -181,21 +195,3 @@ class Progress:
         """Finish the event file."""
         self.close_bar()
         self.writer.close()
-
-
-def _range_text(label, values):
-    """Smallest and largest figure over layers of fuzzy reparameterization."""
-    return '%s %.2f..%.2f' % (label, min(values), max(values)) if values else ''
-
-
-def _snapshot_text(ticks):
-    if ticks is None:
-        return ''
-    if ticks == 0:
-        return 'snapshot now'
-    return 'snapshot in %d tick%s' % (ticks, '' if ticks == 1 else 's')
-
-
-def ticks_until(tick: int, interval: Optional[int]) -> Optional[int]:
-    """Ticks until the next multiple of an interval, 0 if it is one; None without interval."""
-    return None if not interval else int(math.ceil(tick / interval)) * interval - tick

@@ -8,6 +8,8 @@ import tensorflow.compat.v1 as tf
 
 import dnnlib
 from dnnlib import cli, tflib
+from dnnlib.bars import timed
+from dnnlib.hints import next_command
 from dnnlib.tflib import engine, precision
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
@@ -15,7 +17,7 @@ from training import misc, option_groups, step_check
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
-from training.progress import Progress, ticks_until
+from training.progress import Progress
 from training.schedule import training_schedule
 from training.train_graph import TrainGraph
 
@@ -94,7 +96,8 @@ def training_loop(
         scale=None,
     )
 
-    with tf.device(engine.device(0)):
+    source = '' if resume_pkl is None else ', with those of "%s"' % resume_pkl
+    with tf.device(engine.device(0)), timed('Constructing networks' + source):
         G, D, Gs = _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets)
     G.print_layers()
     D.print_layers()
@@ -116,35 +119,36 @@ def training_loop(
         misc.save_image_grid(fakes, path, drange_net, grid_size, scale=None)
         return fakes
 
-    save_fakes('fakes_init.png')
+    with timed('Generating fakes_init.png'):
+        save_fakes('fakes_init.png')
 
-    print('Building TensorFlow graph...')
-    graph = TrainGraph(
-        G,
-        D,
-        Gs,
-        training_set,
-        G_loss_args=G_loss_args,
-        D_loss_args=D_loss_args,
-        G_opt_args=G_opt_args,
-        D_opt_args=D_opt_args,
-        num_gpus=num_gpus,
-        lazy_regularization=lazy_regularization,
-        G_reg_interval=G_reg_interval,
-        D_reg_interval=D_reg_interval,
-        G_smoothing_kimg=G_smoothing_kimg,
-        G_repeats=G_repeats,
-        process_reals_args=dict(
-            mirror_augment=mirror_augment,
-            drange_net=drange_net,
-            drange_data=training_set.dynamic_range,
-        ),
-    )
+    with timed('Building TensorFlow graph'):
+        graph = TrainGraph(
+            G,
+            D,
+            Gs,
+            training_set,
+            G_loss_args=G_loss_args,
+            D_loss_args=D_loss_args,
+            G_opt_args=G_opt_args,
+            D_opt_args=D_opt_args,
+            num_gpus=num_gpus,
+            lazy_regularization=lazy_regularization,
+            G_reg_interval=G_reg_interval,
+            D_reg_interval=D_reg_interval,
+            G_smoothing_kimg=G_smoothing_kimg,
+            G_repeats=G_repeats,
+            process_reals_args=dict(
+                mirror_augment=mirror_augment,
+                drange_net=drange_net,
+                drange_data=training_set.dynamic_range,
+            ),
+        )
 
     print('Initializing logs...')
     cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
     run_dir = dnnlib.make_run_dir_path()
-    progress = Progress(run_dir, cur_nimg, total_nimg, resume_time)
+    progress = Progress(run_dir, cur_nimg, total_nimg, resume_time, network_snapshot_ticks)
     progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, cur_nimg)
     if save_tf_graph:
         progress.writer.add_graph(tf.get_default_graph())
@@ -187,7 +191,6 @@ def training_loop(
                 cur_nimg,
                 sched,
                 graph.skipped_steps(),
-                ticks_until(cur_tick, network_snapshot_ticks),
                 health.examine,
             )
             reason = health.reason_to_stop()
@@ -222,6 +225,8 @@ def training_loop(
     snapshots.save((G, D, Gs), 'network-final.pkl')
     training_set.close()
     print(snapshots.describe())
+    for line in snapshots.next_commands():
+        print(line)
 
 
 class _Snapshots:
@@ -246,6 +251,15 @@ class _Snapshots:
         self.last = path
         return path
 
+    def next_commands(self):
+        """Lines with commands for the networks of this run."""
+        network = '--network=%s' % self.last
+        few = [] if engine.gpu_devices() else ['--num-samples=1000']
+        return [
+            next_command('run_generator.py', 'generate-images', '--seeds=0-9', network),
+            next_command('run_metrics.py', '--metrics=all-local', *few, network),
+        ]
+
     def describe(self):
         return 'last snapshot: %s' % self.last if self.last else 'there is no snapshot yet'
 
@@ -258,22 +272,16 @@ def logical_devices(num_gpus: int) -> dict:
 def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets):
     """New networks, or those of a pickle, or new ones with what fits of the pickle's weights."""
     if resume_pkl is not None and not resume_with_new_nets:
-        nets = _load_networks(resume_pkl)
+        nets = misc.load_pkl(resume_pkl)
         for net, args in zip(nets, [G_args, D_args, G_args]):
             precision.use(net, args.get('precision', 'float32'))
         return nets
-    print('Constructing networks...')
     channels, resolution, _ = training_set.shape
     shape = dict(num_channels=channels, resolution=resolution, label_size=training_set.label_size)
     G = tflib.Network('G', **shape, **G_args)
     D = tflib.Network('D', **shape, **D_args)
     Gs = G.clone('Gs')
     if resume_pkl is not None:
-        for net, source in zip((G, D, Gs), _load_networks(resume_pkl)):
+        for net, source in zip((G, D, Gs), misc.load_pkl(resume_pkl)):
             net.copy_vars_from(source)
     return G, D, Gs
-
-
-def _load_networks(path):
-    print('Loading networks from "%s"...' % path)
-    return misc.load_pkl(path)

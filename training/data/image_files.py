@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dnnlib.bars import track
 from dnnlib.util import UserError, open_regular, reading
 from training.data import decoding
 from training.data.decoding import ImageOptions, UnusableImage
@@ -205,8 +206,7 @@ def scan(
     good, num_bad = array.array('q'), 0
     shape, first = (0, 0, 0), ''
     results = threaded_map(examine, range(len(files.names)))
-    bar = tqdm(results, 'Checking images', len(files.names), unit='img', disable=None, leave=False)
-    for index, result in enumerate(bar):
+    for index, result in enumerate(track(results, 'Checking images', len(files.names))):
         if not isinstance(result, str):
             if not good:
                 shape, first = result, files.names[index]

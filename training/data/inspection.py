@@ -5,8 +5,8 @@ import os
 from typing import Optional
 
 import numpy as np
-from tqdm import trange
 
+from dnnlib.bars import track
 from dnnlib.util import UserError, atomic_write
 from training.data.opening import load_with_labels
 from training.data.tfrecords import verify_file
@@ -46,7 +46,7 @@ def verify(tfrecord_dir: str) -> None:
         raise UserError(text % (num_problems, tfrecord_dir))
     dataset = load_with_labels(tfrecord_dir)
     if not paths:
-        for index in trange(dataset.num_images, unit='img', disable=None, leave=False):
+        for index in track(range(dataset.num_images), 'Verifying', dataset.num_images):
             dataset.get_image(index)
     for lod in dataset.lods:
         dataset.check_lod(lod)
@@ -64,7 +64,7 @@ def extract(tfrecord_dir: str, output_dir: str) -> None:
     except OSError as error:
         raise UserError('Cannot make the folder %r: %s.' % (output_dir, error.strerror))
     print('Extracting images to "%s"' % output_dir)
-    for index in trange(dataset.num_images, unit='img', disable=None):
+    for index in track(range(dataset.num_images), 'Extracting', dataset.num_images):
         path = os.path.join(os.path.expanduser(output_dir), 'img%08d.png' % index)
         with atomic_write(path) as file:
             _to_pil(dataset.get_image(index)).save(file, 'PNG')
@@ -76,7 +76,7 @@ def compare(tfrecord_dir_a: str, tfrecord_dir_b: str, ignore_labels: int = 0) ->
     a, b = load_with_labels(tfrecord_dir_a), load_with_labels(tfrecord_dir_b)
     count = min(a.num_images, b.num_images)
     same_images = same_labels = 0
-    for index in trange(count, unit='img', disable=None):
+    for index in track(range(count), 'Comparing', count):
         if np.array_equal(a.get_image(index), b.get_image(index)):
             same_images += 1
         else:

@@ -8,9 +8,9 @@ from typing import Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from dnnlib import tflib
+from dnnlib.bars import Bar
 from dnnlib.tflib import engine
 
 _ROWS = 2048  # vectors whose neighbours are looked for at a time ...
@@ -41,7 +41,7 @@ def nearest_neighbors(features: np.ndarray, k: int) -> Tuple[np.ndarray, np.ndar
     squares = np.empty([n, k], np.float32)
     with tf.Graph().as_default(), tflib.create_session():
         find = _build_search(num_features, num_candidates)
-        with tqdm(total=n, desc='Neighbours', unit='img', disable=None) as bar:
+        with Bar('Neighbours', n, ' img') as bar:
             for begin in range(0, n, _ROWS):
                 rows = slice(begin, min(begin + _ROWS, n))
                 found = [

@@ -13,9 +13,9 @@ from typing import Iterable, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import sparse
-from tqdm import tqdm
 
 from dnnlib import tflib
+from dnnlib.bars import track
 from dnnlib.cli import check_writable_dir
 from dnnlib.tflib import engine
 from dnnlib.util import UserError, atomic_write, check_not_same
@@ -182,7 +182,7 @@ def _open(source, num, k):
 def _images(dataset: Dataset, lod: int = 0) -> Iterable[np.ndarray]:
     """All images, in order, with a progress bar."""
     images = threaded_map(lambda index: dataset.get_image(index, lod), range(dataset.num_images))
-    return tqdm(images, 'Features', dataset.num_images, unit='img', disable=None)
+    return track(images, 'Features', dataset.num_images)
 
 
 def _pixel_features(dataset):

@@ -10,9 +10,9 @@ import uuid
 from typing import BinaryIO, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from dnnlib import cli
+from dnnlib.bars import Bar
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
 from training.data.side_file import update_side_file
@@ -64,10 +64,8 @@ class TFRecordExporter:
             os.makedirs(self._temp_dir)
         if print_progress:
             print('Creating dataset "%s"' % tfrecord_dir)
-        is_hidden = None if print_progress else True  # None: where there is no terminal
-        self._bar = tqdm(
-            total=expected_images, unit='img', miniters=progress_interval, disable=is_hidden
-        )
+        self._bar = Bar('Images', expected_images, ' img') if print_progress else None
+        self._progress_interval = progress_interval
 
     def __enter__(self) -> 'TFRecordExporter':
         return self
@@ -100,7 +98,8 @@ class TFRecordExporter:
             for level, writer in zip(image_levels(image), self._writers):
                 writer.write(frame(serialize_image(level)))
         self.cur_images += 1
-        self._bar.update()
+        if self._bar and self.cur_images % self._progress_interval == 0:
+            self._bar.update(self._progress_interval)
 
     def add_labels(self, labels: Union[np.ndarray, OneHotLabels]) -> None:
         """Store labels [number of images added, label_size], in the order of the images."""
@@ -109,7 +108,8 @@ class TFRecordExporter:
 
     def close(self) -> None:
         """Complete the files and give the folder its name."""
-        self._bar.close()
+        if self._bar:
+            self._bar.close()
         try:
             if not self.cur_images:
                 raise UserError('No images for the data set %r.' % self.tfrecord_dir)
@@ -130,7 +130,8 @@ class TFRecordExporter:
 
     def abort(self) -> None:
         """Remove what was written so far."""
-        self._bar.close()
+        if self._bar:
+            self._bar.close()
         for writer in self._writers:
             with contextlib.suppress(OSError):
                 writer.close()

@@ -15,8 +15,8 @@ from typing import Any, Iterator, Optional, Sequence, Tuple
 import google_crc32c
 import numpy as np
 from google.protobuf.message import DecodeError
-from tqdm import trange
 
+from dnnlib.bars import track
 from dnnlib.util import UserError, open_regular
 from training.data.decoding import MAX_SIDE
 from training.data.example import Example
@@ -229,7 +229,7 @@ def verify_file(path: str) -> Iterator[str]:
         return
     with records:
         name = os.path.basename(path)
-        for index in trange(records.num_records, desc=name, disable=None, leave=False):
+        for index in track(range(records.num_records), name, records.num_records):
             try:
                 records.read(index)
             except UserError as error:

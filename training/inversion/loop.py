@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 import dnnlib
 from dnnlib import EasyDict, util
+from dnnlib.bars import Bar
 from dnnlib.tflib.network import Network
 from training.inversion import results
 from training.inversion.targets import Target
@@ -70,7 +71,7 @@ class _Job:
         context = dnnlib.RunContext.get()
         start = context.get_time_since_start()
         total = len(left) * self._projector.num_steps
-        with tqdm(total=total, disable=None, leave=False, unit='step') as progress:
+        with Bar('Projecting', total, ' steps') as progress:
             for begin in range(0, len(left), size):
                 self._project(left[begin : begin + size], progress)
                 context.update()

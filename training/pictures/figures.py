@@ -7,8 +7,8 @@ import itertools
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
+from dnnlib.bars import track
 from dnnlib.util import UserError
 from training.pictures import plotting, sheets
 from training.pictures.generate import Generator
@@ -85,7 +85,8 @@ def save_noise_layers(
     path: str, generator: Generator, seeds: Sequence[int], scale: Optional[int], dpi: int
 ) -> None:
     """Write a picture with a row of `noise_by_layers` for each seed; see `save_sheet`."""
-    rows = [noise_by_layers(generator, seed) for seed in tqdm(seeds, disable=None, leave=False)]
+    progress = track(seeds, 'Generating', len(seeds))
+    rows = [noise_by_layers(generator, seed) for seed in progress]
     titles = ['no noise'] + ['+ ' + name for name in layer_names(generator)]
     blocks = [Block(title, column) for title, column in zip(titles, zip(*rows))]
     row_labels = ['seed %d' % seed for seed in seeds]
@@ -104,7 +105,7 @@ def save_noise_stddev(
     names = ['all layers'] + layer_names(generator)
     layers = [None] + list(range(len(names) - 1))
     jobs = list(itertools.product(seeds, layers))
-    progress = tqdm(jobs, disable=None, leave=False)
+    progress = track(jobs, 'Generating', len(jobs))
     maps = np.stack([stddev_of_noise(generator, seed, num_draws, x) for seed, x in progress])
     maps = maps.reshape([len(seeds), len(layers)] + list(maps.shape[1:]))
     limits = (0.0, float(np.quantile(maps, 0.999)) or 1.0)
@@ -141,8 +142,7 @@ def save_sample_grid(
     """
     blocks = []
     for title, generator in generators:
-        images = generator.images_of_seeds(seeds)
-        images = tqdm(images, title, len(seeds), disable=None, leave=False)
+        images = track(generator.images_of_seeds(seeds), title, len(seeds))
         blocks.append(Block(title, list(images)))
     labels = ['seed %d' % seed for seed in seeds]
     columns = columns or _about_square(len(seeds))

@@ -8,9 +8,9 @@ from typing import Dict, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from dnnlib import tflib
+from dnnlib.bars import track
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
@@ -47,7 +47,7 @@ def image_maps(generator: Generator, seeds: Sequence[int]) -> Dict[Tuple[str, st
         raise UserError(text)
     latents, noises = generator.latents(seeds), generator.noises(seeds)
     rows = generator.evaluate(list(tensors.values()), latents, noises=noises)
-    maps = zip(*tqdm(rows, total=len(seeds), disable=None, leave=False))
+    maps = zip(*track(rows, 'Generating', len(seeds)))
     # One channel: the same numbers whether it comes first or last.
     found = dict(zip(tensors, map(np.stack, maps)))
     return {key: each.reshape(len(seeds), *_square(each[0])) for key, each in found.items()}

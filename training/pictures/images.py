@@ -4,9 +4,9 @@ import os
 from typing import List, Optional, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from dnnlib import cli
+from dnnlib.bars import track
 from dnnlib.util import UserError
 from training import misc
 from training.pictures import sheets
@@ -41,8 +41,7 @@ def save_images(
             the sheets.
     """
     print('Generating %d images...' % len(seeds))
-    progress = tqdm(generator.images_of_seeds(seeds), total=len(seeds), disable=None, leave=False)
-    images = iter(progress)
+    images = track(generator.images_of_seeds(seeds), 'Generating', len(seeds))
     for begin in range(0, len(seeds), _MOST_IN_SHEET):
         part, thumbnails = seeds[begin : begin + _MOST_IN_SHEET], []
         for seed, image in zip(part, images):
@@ -108,7 +107,7 @@ def save_style_mixing(
     mixed[:, col_styles] = w[cols][:, col_styles]
     images = generator.images(z[rows], mixed, generator.noises(row for row, _ in pairs))
     sources = dict(pictures)
-    pictures.update(zip(pairs, tqdm(images, total=len(pairs), disable=None, leave=False)))
+    pictures.update(zip(pairs, track(images, 'Generating', len(pairs))))
 
     print('Saving images...')
     for (row, col), image in pictures.items():

@@ -9,9 +9,9 @@ from typing import Iterable, Iterator, List, Optional
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from dnnlib import cli
+from dnnlib.bars import track
 from dnnlib.util import UserError, atomic_write
 from training.misc import automatic_scale, convert_to_pil_image, enlarge
 from training.pictures.generate import Generator, walk
@@ -51,7 +51,7 @@ def save_walk(
     pictures = walk(generator, seeds, frames, space)
     path = os.path.join(folder, 'video.' + format)
     scale = scale or automatic_scale(generator.resolution)
-    write_video(path, tqdm(pictures, total=total, disable=None, leave=False), fps, scale)
+    write_video(path, track(pictures, 'Generating', total, ' frames'), fps, scale)
 
 
 def check_walk(
