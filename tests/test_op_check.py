@@ -133,6 +133,10 @@ def test_findings_are_kept_for_one_library_on_one_device(fresh, monkeypatch, tmp
     for name in os.listdir(str(tmp_path)):
         (tmp_path / name).write_text('{')
     assert op_check.of_library('cuda', 'one') == [finding] and len(calls) == 4
+    finding = finding._replace(difference=np.inf)
+    for _ in range(2):  # which may be another program's fault
+        assert op_check.of_library('cuda', 'a third') == [finding]
+    assert len(calls) == 6
 
 
 def test_a_step_of_small_networks_is_right(session):
