@@ -31,6 +31,11 @@ def slightly_more(op, args, kwargs):
     return result * tf.cast(1.1, result.dtype)
 
 
+def broken(op, args, kwargs):
+    with tf.control_dependencies([tf.Assert(False, ['out of order'])]):
+        return tf.identity(op(*args, **kwargs))
+
+
 def wrong_sums(op, args, kwargs):
     """FusedBiasActGrad with another gradient of the bias."""
     dx, db, *others = op(*args, **kwargs)
@@ -55,10 +60,6 @@ def fresh(compiled, monkeypatch, tmp_path):
     return break_op
 
 
-def orders_that_are_wrong(kind):
-    return {each.order for each in op_check.compare(kind) if not each.is_fine()}
-
-
 def test_all_ops_of_this_machine_are_right(compiled):
     found = op_check.compare(compiled)
     assert op_check.problems(found) == {}
@@ -78,7 +79,7 @@ def test_a_wrong_op_is_found_and_plain_tensorflow_takes_its_place(session, fresh
         y = filter_2d(x, [1, 2, 1], data_format='NHWC')
         fused_bias_act(x, act='lrelu', axis=3)
         filter_2d(x, [1, 2, 1], data_format='NHWC')
-    assert len(got) == 1
+    assert len([each for each in got if each.category is RuntimeWarning]) == 1
     want = filter_2d(x, [1, 2, 1], data_format='NHWC', impl='ref')
     np.testing.assert_array_equal(*tflib.run([y, want]))
     name, reason = custom_ops.implementation_of('UpFirDn2D')
@@ -91,9 +92,9 @@ def test_a_wrong_op_is_found_and_plain_tensorflow_takes_its_place(session, fresh
 @pytest.mark.parametrize(
     'name, change, orders',
     [
-        ('fused_bias_act_grad', wrong_sums, {'gradients', 'second order'}),
+        ('fused_bias_act_grad', wrong_sums, {'gradients'}),
         ('fused_bias_act', only_second_order, {'second order'}),
-        ('channel_sum', slightly_more, {'values', 'second order'}),
+        ('channel_sum', slightly_more, set(op_check.ORDERS)),
     ],
 )
 def test_what_is_wrong_in_gradients_alone_is_found_too(fresh, compiled, name, change, orders):
@@ -113,8 +114,8 @@ def test_required_ops_that_are_wrong_are_an_error(fresh, monkeypatch):
 
 
 def test_an_op_that_raises_counts_as_wrong(fresh, compiled):
-    fresh('up_fir_dn2d', lambda op, args, kwargs: op(*args, **dict(kwargs, pad=[-99] * 4)))
-    with pytest.warns(RuntimeWarning, match='UpFirDn2D, slower: its values differ by inf'):
+    fresh('up_fir_dn2d', broken)
+    with pytest.warns(RuntimeWarning, match='UpFirDn2D, slower: its .* differ by inf'):
         assert custom_ops.implementation_of('UpFirDn2D')[0] == 'ref'
 
 
@@ -132,6 +133,10 @@ def test_findings_are_kept_for_one_library_on_one_device(fresh, monkeypatch, tmp
     for name in os.listdir(str(tmp_path)):
         (tmp_path / name).write_text('{')
     assert op_check.of_library('cuda', 'one') == [finding] and len(calls) == 4
+    finding = finding._replace(difference=np.inf)
+    for _ in range(2):  # which may be another program's fault
+        assert op_check.of_library('cuda', 'a third') == [finding]
+    assert len(calls) == 6
 
 
 def test_a_step_of_small_networks_is_right(session):

@@ -57,8 +57,13 @@ def evaluate(device: str, dtype: str) -> Dict[str, np.ndarray]:
         dtype: 'float32' or 'float64'.
     """
     random = np.random.RandomState(1)
-    session = tfutil.create_session()
-    with engine.full_float32(), tf.Graph().as_default(), session, tf.device(device):
+    graph = tf.Graph()
+    with engine.full_float32(), graph.as_default(), tfutil.create_session() as session:
+        return session.run(_build(random, device, dtype))
+
+
+def _build(random, device, dtype):
+    with tf.device(device):
         widths = ['latent_size', 'dlatent_size', 'mapping_fmaps']
         G = Network(
             'G',
@@ -90,4 +95,4 @@ def evaluate(device: str, dtype: str) -> Dict[str, np.ndarray]:
             gradients = tf.gradients(loss, list(net.trainables.values()))
             flat = [tf.reshape(grad, [-1]) for grad in gradients if grad is not None]
             results[name] = tf.concat(flat, axis=0)
-        return session.run(results)
+        return results

@@ -97,6 +97,8 @@ def kept(
     device = 'this GPU' if kind == 'cuda' else 'this CPU'
     print(text % (what, device), file=sys.stderr, flush=True)
     findings = find()
+    if not np.all(np.isfinite([each.difference for each in findings])):
+        return findings  # perhaps another program had the memory: not for ever
     with contextlib.suppress(OSError, UserError), atomic_write(path, 'w') as file:
         json.dump(findings, file)
     return findings
