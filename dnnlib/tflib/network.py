@@ -14,8 +14,15 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import util
 from dnnlib.options import named
-from dnnlib.tflib import layout, network_code, network_options, network_run, network_table
-from dnnlib.tflib import packing, tfutil
+from dnnlib.tflib import (
+    layout,
+    network_code,
+    network_options,
+    network_run,
+    network_table,
+    packing,
+    tfutil,
+)
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
 _restoring = []  # type: List[str]  # names of networks that are built from files by local code

@@ -17,6 +17,9 @@ const int kVectorBytes = 16;  // that a thread reads or writes at once, the most
 const int64_t kRowChunk = 4096;
 const int64_t kColumnChunk = 256;
 
+// channel_sum of images with channels first: vectors that a thread reads before it adds the first.
+const int kAhead = 8;
+
 // upfirdn_2d in tiles: filters of so many taps at most, in blocks so many threads wide. A thread
 // makes so many results, one above the other, of one or, with an upsampling of 2, two columns.
 const int kTaps = 4;
