@@ -253,8 +253,8 @@ class Network:
             common = [name for name in self.vars if name in src_net.vars]
             for decay, kind in [(beta, True), (beta_nontrainable, False)]:
                 names = [name for name in common if (name in self.trainables) == kind]
-                pair = [[net.vars[name] for name in names] for net in (self, src_net)]
-                updates += packing.average_updates(*pair, decay)
+                averages, sources = [[n.vars[name] for name in names] for n in (self, src_net)]
+                updates += packing.average_updates(averages, sources, decay)
             return tf.group(*updates)
 
     def run(self, *in_arrays: Optional[np.ndarray], **kwargs) -> Any:

@@ -81,7 +81,7 @@ class Optimizer:
         self._loss_scales: Dict[str, Tuple[tf.Variable, tf.Tensor]] = OrderedDict()
         self._skipped_steps: Optional[tf.Variable] = None
         self._own_state: List[tf.Variable] = []  # not that of the underlying optimizers
-        self._packing: Optional[Packing] = None  # of the gradients of a device
+        self._packing = Packing([], False)  # of the gradients of a device; set by the first
         self._updates_applied = False
         if share is None:
             self._optimizers: Dict[str, Any] = OrderedDict()  # device -> underlying optimizer
@@ -113,7 +113,8 @@ class Optimizer:
         first = next(iter(self._devices.values()), trainable_vars)
         shapes, first_shapes = [[v.shape.as_list() for v in vs] for vs in (trainable_vars, first)]
         assert shapes == first_shapes, 'variables of other shapes than in the first registration'
-        self._packing = self._packing or Packing(shapes, decisions.packs_variables(device))
+        if not self._devices:
+            self._packing = Packing(shapes, decisions.packs_variables(device))
 
         gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
         assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
@@ -262,9 +263,9 @@ class Optimizer:
             place = self.scope, 'grad_acc_var', device
             sums = [make_state_variable(*place, value.shape) for value in values]
             add_up = partial(self._add_up, sums, values, is_last_round)
-            alone = partial(list, values)
             with tf.name_scope('Accumulate%d' % index), exactly_on(device):
-                means[device] = tf.cond(is_only_round, alone, add_up, strict=True)
+                # Where there is but one round, as a rule, nothing is added or kept.
+                means[device] = tf.cond(is_only_round, partial(list, values), add_up, strict=True)
             variables += sums
         return means, variables
 
