@@ -19,6 +19,7 @@
 #include "parallel.h"
 
 #define SG_INLINE static __device__ __forceinline__
+#define SG_MEMBER __device__ __forceinline__
 #define SG_BOTH static __host__ __device__ inline
 
 namespace stylegan2 {
