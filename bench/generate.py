@@ -41,7 +41,7 @@ class _Generation:
         feed = {latents: np.random.RandomState(0).randn(minibatch, *G.input_shape[1:])}
         self._run = partial(tflib.run, images, feed)
         self._run()
-        self.memory = measure.peak_memory(images.op, feed)
+        self.trace = measure.trace(images.op, feed)
         self.flops_per_image = measure.forward_flops(G)
         self.seconds = float('inf')
 
@@ -75,18 +75,22 @@ def main(argv=None) -> int:
     size = args.resolution, args.resolution, args.minibatch
     print('TensorFlow %s; %s' % (tf.__version__, args.config) + ', %dx%d, minibatch %d' % size)
     print('peak of convolutions %.0f GFLOP/s' % (peak.flops_per_s / 1e9))
-    titles = 'precision', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'
-    print('%-10s %10s %10s %10s %8s %10s' % titles)
+    kernels = 'kernels' if engine.gpu_devices() else 'ops'
+    titles = 'precision', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'busy s', kernels, 'memory MB'
+    print('%-10s %10s %10s %10s %8s %8s %8s %10s' % titles)
     results = []
     for precision, each in zip(args.precision, generations):
         rate = args.minibatch / each.seconds
         gflop = each.flops_per_image / 1e9
         share = rate * each.flops_per_image / peak.flops_per_s
         r = dict(precision=precision, images_per_s=rate, seconds=each.seconds)
-        r.update(gflop_per_image=gflop, peak_memory_bytes=each.memory, share_of_peak=share)
+        r.update(gflop_per_image=gflop, share_of_peak=share)
+        r.update(peak_memory_bytes=each.trace.memory)
+        r.update(kernels=each.trace.kernels, busy=each.trace.busy)
         results.append(r)
-        row = precision, rate, gflop, rate * gflop, 100 * share, measure.megabytes(each.memory)
-        print('%-10s %10.2f %10.1f %10.0f %7.0f%% %10s' % row)
+        row = precision, rate, gflop, rate * gflop, 100 * share, each.trace.busy
+        row += each.trace.kernels, measure.megabytes(each.trace.memory)
+        print('%-10s %10.2f %10.1f %10.0f %7.0f%% %8.4f %8d %10s' % row)
     measure.write_json(args.json, results, peak=peak.flops_per_s)
     return 0
 

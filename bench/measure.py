@@ -6,7 +6,7 @@ import re
 import time
 from argparse import ArgumentTypeError
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -119,20 +119,47 @@ def forward_flops(net: tflib.Network) -> int:
     return total
 
 
-def peak_memory(fetches: Any, feed_dict: dict) -> Optional[int]:
-    """Bytes that a run holds at most beyond those held before it; None where it cannot be told.
+class Trace(NamedTuple):
+    """What TensorFlow's trace tells of one run."""
 
-    As TensorFlow's allocator counts them or, where it does not (TensorFlow 1.14 on CPUs), as Linux
-    counts this process's resident memory.
+    kernels: int  # that ran on the GPUs or, without them, ops on the CPU
+    busy: float  # seconds in which at least one of them ran
+    memory: Optional[int]  # bytes held at most beyond those held before; None: cannot be told
+
+
+def trace(fetches: Any, feed_dict: dict) -> Trace:
+    """Run once, with a full trace.
+
+    Memory is counted by TensorFlow's allocator or, where it does not count (TensorFlow 1.14 on
+    CPUs), by Linux in one more run as this process's resident memory.
     """
     metadata = tf.RunMetadata()
     options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
     tflib.run(fetches, feed_dict, run_metadata=metadata, options=options)
-    nodes = [node for device in metadata.step_stats.dev_stats for node in device.node_stats]
-    in_use = [memory.allocator_bytes_in_use for node in nodes for memory in node.memory]
+    devices = metadata.step_stats.dev_stats
+    names = [device.device for device in devices]
+    # Of a GPU, `stream:all` repeats what its other streams have.
+    streams = [name for name in names if name.endswith('/stream:all')]
+    streams = streams or [name for name in names if '/stream:' in name] or names
+    nodes = [node for device in devices if device.device in streams for node in device.node_stats]
+    in_use = [m.allocator_bytes_in_use for d in devices for n in d.node_stats for m in n.memory]
     in_use = [number for number in in_use if number]
-    if in_use:
-        return max(in_use) - min(in_use)
+    memory = max(in_use) - min(in_use) if in_use else _resident_memory(fetches, feed_dict)
+    starts = [node.all_start_micros + node.op_start_rel_micros for node in nodes]
+    ends = [node.all_start_micros + node.op_end_rel_micros for node in nodes]
+    return Trace(len(nodes), 1e-6 * covered(zip(starts, ends)), memory)
+
+
+def covered(intervals: Iterable[Tuple[float, float]]) -> float:
+    """Length of the union of intervals (begin, end)."""
+    total, reached = 0.0, -np.inf
+    for begin, end in sorted(intervals):
+        total += max(end - max(begin, reached), 0)
+        reached = max(reached, end)
+    return total
+
+
+def _resident_memory(fetches, feed_dict):
     try:
         ctypes.CDLL(None).malloc_trim(0)  # what earlier runs have freed, but the process has kept
         before = _status('VmRSS')

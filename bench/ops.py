@@ -139,7 +139,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     fastest = custom_ops.resolve_impl('auto', 'FusedBiasAct')
     implementations = ['ref'] + [fastest] * (fastest != 'ref')
     records = []
-    for dtype in [tf.float32] + [tf.bfloat16] * engine.uses_bfloat16():
+    half = [tf.float16] if engine.gpu_devices() else [tf.bfloat16] * engine.uses_bfloat16()
+    for dtype in [tf.float32] + half:
         for shape in _SHAPES:
             titles = ['forward ms', 'GB/s', 'share', 'with gradients ms', 'GB/s', 'share']
             what = '%s, %s' % (shape, dtype.name)

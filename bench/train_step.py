@@ -9,12 +9,19 @@ order goes through forward pass and gradient once more, 2 each. So
     G path lengths   6 G, on half the minibatch      D R1     6 D
 
 per image. The training mix is G + D + path lengths / 4 + R1 / 16, as lazy regularization does it.
-Peak: a plain 512-channel 3x3 convolution in float32, which takes turns with the steps.
+Peak: a plain 512-channel 3x3 convolution in float32 or, for mixed precision, in the device's half
+precision, which takes turns with the steps. Busy: the part of a step's time in which a kernel runs
+on the GPU (on CPUs: an op), and their number, from a trace of one run; a trace slows
+small steps down.
+
+Most of the time until the table goes into building the graphs and into the first run of each step,
+in which TensorFlow optimises its graph; what it is at stands in stderr.
 """
 
 import os
 import sys
 import time
+from typing import Dict
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -110,52 +117,80 @@ class _Training:
         return {**flops, 'moving average': 0}
 
 
-def measure_trainings(trainings: list, repeats: int, peaks: list) -> list:
-    """For each training ({step: seconds}, {step: bytes}), the best of several rounds.
+class _Progress:
+    """Says in stderr what is being done, and knows when the time for it is over."""
+
+    def __init__(self, limit):
+        self._start, self._limit = time.perf_counter(), limit
+
+    def say(self, text):
+        """A line with the seconds since the start."""
+        seconds = time.perf_counter() - self._start
+        print('%7.1f s  %s' % (seconds, text), file=sys.stderr, flush=True)
+
+    def is_late(self):
+        """Whether no further round is to begin."""
+        return self._limit is not None and time.perf_counter() - self._start > self._limit
+
+
+def measure_trainings(
+    trainings: Dict[str, _Training], repeats: int, peaks: list, progress: _Progress
+) -> list:
+    """For each training ({step: seconds}, {step: trace}), the best of several rounds.
 
     All take turns, the samples of the peaks too, since what else goes on in a machine changes from
     second to second.
     """
-    steps = [training.steps() for training in trainings]
-    results = [({}, {}) for _ in trainings]
+    steps = {name: training.steps() for name, training in trainings.items()}
+    results: Dict[str, tuple] = {name: ({}, {}) for name in trainings}
     for repeat in range(repeats):
-        for (seconds, memory), calls in zip(results, steps):
+        if repeat > 0 and progress.is_late():
+            progress.say('the time is over; measured %d of %d rounds' % (repeat, repeats))
+            break
+        for what, calls in steps.items():
+            seconds, traces = results[what]
             for peak in peaks:
                 peak.sample()
             for name, step in calls.items():
                 if repeat == 0:
+                    progress.say('%s: %s, first run' % (what, name))
                     tflib.run(*step)
-                    memory[name] = measure.peak_memory(*step)
+                    traces[name] = measure.trace(*step)
                 start = time.perf_counter()
                 tflib.run(*step)
                 taken = time.perf_counter() - start
                 seconds[name] = min(seconds.get(name, taken), taken)
-    return results
+        progress.say('round %d of %d' % (repeat + 1, repeats))
+    return list(results.values())
 
 
-def _records(training, minibatch, seconds, memory, peak):
+def _records(training, minibatch, seconds, traces, peak):
     """A record per step, and one of the mix of them that training is."""
     flops = training.flops()
 
-    def record(step, seconds, flop, memory):
+    def record(step, seconds, flop, trace):
         r = dict(step=step, seconds=seconds, images_per_s=minibatch / seconds, gflop=flop / 1e9)
         r.update(gflop_per_s=flop / seconds / 1e9, share_of_peak=flop / seconds / peak)
-        return dict(r, peak_memory_bytes=memory)
+        return dict(r, kernels=trace.kernels, busy=trace.busy, peak_memory_bytes=trace.memory)
 
     def mix(values):
         return sum(values[name] * _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds)
 
-    records = [record(name, seconds[name], flops[name], memory[name]) for name in seconds]
-    return records + [record('training', mix(seconds), mix(flops), None)]
+    records = [record(name, seconds[name], flops[name], traces[name]) for name in seconds]
+    kernels, busy = [{n: getattr(t, k) for n, t in traces.items()} for k in ('kernels', 'busy')]
+    together = measure.Trace(round(mix(kernels)), mix(busy), None)
+    return records + [record('training', mix(seconds), mix(flops), together)]
 
 
 def _print_table(records):
-    titles = 'step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'memory MB'
-    print('%-16s %10s %10s %10s %10s %8s %10s' % titles)
+    kernels = 'kernels' if engine.gpu_devices() else 'ops'
+    titles = 'step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'busy s', kernels
+    print('%-16s %10s %10s %10s %10s %8s %8s %8s %10s' % (titles + ('memory MB',)))
     row = '%(step)-16s %(seconds)10.3f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
     for r in records:
-        shares = 100 * r['share_of_peak'], measure.megabytes(r['peak_memory_bytes'])
-        print(row % r + ' %7.0f%% %10s' % shares, flush=True)
+        share, memory = 100 * r['share_of_peak'], measure.megabytes(r['peak_memory_bytes'])
+        more = share, r['busy'], r['kernels'], memory
+        print(row % r + ' %7.0f%% %8.4f %8d %10s' % more, flush=True)
 
 
 def main(argv=None) -> int:
@@ -164,27 +199,36 @@ def main(argv=None) -> int:
     parser = measure.network_arguments(text, repeats=3)
     add, text = parser.add_argument, 'forms of the noise, each in turn (default: by --config)'
     add('--noise-injection', type=parse_name_list, default=[None], metavar='LIST', help=text)
+    text = 'begin no further round after so many seconds (default: all rounds)'
+    add('--time-limit', type=measure.positive_int, metavar='SECONDS', help=text)
     args = parser.parse_args(argv)
 
+    progress = _Progress(args.time_limit)
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
-    variants = [(form, precision) for form in args.noise_injection for precision in args.precision]
-    common = args.config, args.resolution, args.minibatch
-    trainings = [_Training(*common, *variant) for variant in variants]
-    measured = measure_trainings(trainings, args.repeats, list(samplers.values()))
+    trainings, variants = {}, {}
+    for form in args.noise_injection:
+        for precision in args.precision:
+            noise = ' with noise injection %s' % form if form else ''
+            what = '%s%s, %s' % (args.config, noise, precision)
+            progress.say('%s: building the graph' % what)
+            common = args.config, args.resolution, args.minibatch
+            trainings[what] = _Training(*common, form, precision)
+            variants[what] = dict(config=args.config, noise_injection=form, precision=precision)
+    measured = measure_trainings(trainings, args.repeats, list(samplers.values()), progress)
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]
-    print('TensorFlow %s; peak of convolutions: %s' % (tf.__version__, ', '.join(speeds)))
+    where = ', '.join(engine.gpu_names()) or 'CPU'
+    line = tf.__version__, where, ', '.join(speeds)
+    print('TensorFlow %s on %s; peak of convolutions: %s' % line)
     results = []
-    for (form, precision), training, (seconds, memory) in zip(variants, trainings, measured):
-        records = _records(training, args.minibatch, seconds, memory, peaks['float32'])
-        noise = ' with noise injection %s' % form if form else ''
-        size = args.resolution, args.resolution, args.minibatch
-        print('\n%s%s, %s' % (args.config, noise, precision) + ', %dx%d, minibatch %d' % size)
+    for (what, training), (seconds, traces) in zip(trainings.items(), measured):
+        peak = list(peaks.values())[-1 if variants[what]['precision'] == 'mixed' else 0]
+        records = _records(training, args.minibatch, seconds, traces, peak)
+        print('\n%s, %dx%d, minibatch %d' % (what, *[args.resolution] * 2, args.minibatch))
         _print_table(records)
-        facts = dict(config=args.config, noise_injection=form, precision=precision)
-        results += [dict(facts, **r) for r in records]
-    measure.write_json(args.json, results, peaks=peaks)
+        results += [dict(variants[what], **r) for r in records]
+    measure.write_json(args.json, results, peaks=peaks, device=where)
     return 0
 
 

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
-from bench import generate, measure
+from bench import generate, measure, train_step
 from dnnlib import tflib
 from dnnlib.cli import run_cli
 
@@ -39,6 +41,36 @@ def test_generation_is_reported_in_consistent_units(session, tmp_path, capsys):
         result['images_per_s'] * result['gflop_per_image'] * 1e9 / report['peak']
     )
     assert '%10.2f' % result['images_per_s'] in capsys.readouterr().out
+
+
+def test_times_that_overlap_count_once():
+    assert measure.covered([(5, 6), (0, 2), (1, 3), (1.5, 2)]) == 4
+    assert measure.covered([]) == 0
+
+
+def test_a_trace_counts_what_ran_and_for_how_long(session):
+    x = tf.placeholder(tf.float32, [400, 400])
+    feed = {x: np.ones([400, 400], np.float32)}
+    products = [tf.matmul(x, x)]
+    for _ in range(5):
+        products.append(tf.matmul(products[-1], x))
+    one, six = measure.trace(products[0].op, feed), measure.trace(products[-1].op, feed)
+    assert six.kernels - one.kernels == 5
+    assert 0 < one.busy < six.busy < 60
+
+
+def test_late_rounds_are_left_out_and_said_so(capsys):
+    progress = train_step._Progress(limit=0)
+    assert progress.is_late() and not train_step._Progress(limit=None).is_late()
+
+    class Training:
+        def steps(self):
+            return {'G': (tf.no_op(), {})}
+
+    with tf.Graph().as_default(), tf.Session().as_default():
+        ((seconds, traces),) = train_step.measure_trainings({'a': Training()}, 9, [], progress)
+    assert seconds['G'] > 0 and traces['G'].kernels >= 1
+    assert 'a: G, first run' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,19 @@ def test_upfirdn_of_stylegan2_on_large_images(build, minor):
             kernel_judge.assert_near(got, want, what='%s up %d down %d' % (name, up, down))
 
 
+@pytest.mark.parametrize('size', [7, 8, 9, 16, 17, 32, 33])
+def test_cuda_filters_images_about_as_large_as_its_tiles(build, size):
+    rng, kernels = np.random.RandomState(9), build('cuda')
+    k = rng.randn(4, 4).astype(np.float32)
+    for up, down, pad in [(1, 1, (2, 1)), (2, 1, (2, 1)), (2, 1, (1, 2)), (1, 2, (1, 1))]:
+        for height in [size, 2 * size + 1]:
+            x = rng.randn(2, height * down // up, size * down // up, 1).astype(np.float32)
+            how = ([up] * 2, [down] * 2, [pad] * 2)
+            want = kernel_judge.upfirdn(x, k, *how)
+            got = kernels.upfirdn(x, k, *(how + (list(want.shape[1:3]),)))
+            kernel_judge.assert_near(got, want, what='up %d down %d' % (up, down))
+
+
 @pytest.mark.parametrize('matrix', range(4))
 @pytest.mark.parametrize('name', ['native', 'portable'])
 def test_winograd_agrees_with_numpy_and_its_adjoint_is_one(build, name, matrix):

@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import tfutil
 from dnnlib.tflib.autosummary import autosummary, collect
+from dnnlib.tflib.ops import decisions
 from dnnlib.tflib.optimizer import Optimizer, SimpleAdam
 
 ADAM = dict(beta1=0.5, beta2=0.9, epsilon=1e-3)
@@ -37,6 +38,13 @@ def grad_of(w, x):
 def make_loss(w, x):
     """Mean over the minibatch of sum(x w^2)."""
     return tf.reduce_mean(tf.reduce_sum(x * tf.square(w), axis=[1, 2]))
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=['single', 'packed'])
+def packed(request, monkeypatch):
+    """Each test runs with gradients one by one, as on CPUs, and in one buffer, as on GPUs."""
+    monkeypatch.setattr(decisions, 'packs_variables', lambda device: request.param)
+    return request.param
 
 
 class Problem:
@@ -366,6 +374,54 @@ def test_a_restored_run_goes_on_exactly_as_if_it_had_not_stopped(session, tmpdir
     np.testing.assert_array_equal(problem.step(INPUTS[8:10]), want[0])
     np.testing.assert_array_equal(problem.step(INPUTS[10:12]), want[1])
     assert problem.opt.get_skipped_steps() == 1
+
+
+SHAPES = [[], [3], [16], [5, 7], [2, 16], [1, 1, 4, 3], [64]]  # alone, in rows of 16, and not
+
+
+@pytest.mark.parametrize('beta1', [0.0, 0.5])
+def test_variables_of_any_shapes_take_the_steps_of_numpys_adam(session, beta1):
+    """Two rounds a step, lazy regularization with the same state, and a step that is skipped."""
+    rng = np.random.RandomState(3)
+    options = dict(ADAM, beta1=beta1, learning_rate=0.1, minibatch_multiplier=2)
+    main = Optimizer(name='Main', **options)
+    reg = Optimizer(name='Reg', share=main, use_loss_scaling=True, **options)
+    start = [np.asarray(rng.randn(*shape), np.float32) for shape in SHAPES]
+    w = [tf.Variable(value) for value in start]
+    slopes = [tf.placeholder(tf.float32, shape) for shape in SHAPES]
+    loss = tf.add_n([tf.reduce_sum(var * slope) for var, slope in zip(w, slopes)])
+    main.register_gradients(loss, w)
+    reg.register_gradients(2 * loss, w[:])
+    ops = {main: main.apply_updates(), reg: reg.apply_updates()}
+    tfutil.init_uninitialized_vars()
+    judges = [NumpyAdam(value, beta1=beta1) for value in start]
+    for index, opt in enumerate([main, reg, main, reg, reg]):
+        rounds = [[np.asarray(rng.randn(*shape), np.float32) for shape in SHAPES] for _ in 'ab']
+        if index == 2:
+            rounds[0][3][4, 6] = np.inf
+        for values in rounds:
+            session.run(ops[opt], dict(zip(slopes, values)))
+        for judge, a, b in zip(judges, *rounds):
+            if index != 2:
+                judge.step((a + b) / 2 * (2 if opt is reg else 1))
+        for got, judge in zip(session.run(w), judges):
+            assert_equal(got, judge.w)
+    assert main.get_skipped_steps() == 1 and reg.get_skipped_steps() == 0
+
+
+def test_all_state_is_reached_by_one_method(session):
+    problem = Problem(minibatch_multiplier=2, use_loss_scaling=True)
+    problem.step(INPUTS * np.nan)
+    for i in range(4):  # ends between the rounds of a step
+        problem.step(INPUTS[2 * i : 2 * i + 2])
+    state = problem.opt.state_variables()
+    values = session.run([problem.vars[0], *state.values()])
+    want = [problem.step(INPUTS[8:10]), problem.step(INPUTS[10:12])]
+    tfutil.set_vars(dict(zip([problem.vars[0], *state.values()], values)))
+    np.testing.assert_array_equal(problem.step(INPUTS[8:10]), want[0])
+    np.testing.assert_array_equal(problem.step(INPUTS[10:12]), want[1])
+    trained = [v for v in tf.global_variables() if 'Autosummary' not in v.op.name]
+    assert {v.op.name for v in trained} == set(state) | {problem.vars[0].op.name}
 
 
 def test_names_in_checkpoints_do_not_depend_on_the_scopes_around(session):

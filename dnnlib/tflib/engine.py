@@ -76,6 +76,11 @@ def gpu_devices() -> List[str]:
     return ['/gpu:%d' % i for i in range(len(_local_gpus()))]
 
 
+def gpu_names() -> List[str]:
+    """What those GPUs are called, such as 'NVIDIA H100 80GB HBM3'."""
+    return [re.sub(r'.*name: (.*?),.*', r'\1', text) for text in _local_gpus()]
+
+
 def gpu_architectures() -> List[str]:
     """Compute capabilities of those GPUs without the point, such as '90', each once."""
     texts = ' '.join(_local_gpus())

@@ -14,8 +14,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import util
 from dnnlib.options import named
-from dnnlib.tflib import layout, network_code, network_options, network_run, network_table
-from dnnlib.tflib import packing, tfutil
+from dnnlib.tflib import layout, network_code, network_options, network_run, network_table, tfutil
+from dnnlib.tflib.averaging import network_updates
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
 _restoring = []  # type: List[str]  # names of networks that are built from files by local code
@@ -242,13 +242,7 @@ class Network:
     ) -> tf.Operation:
         """Op that moves variables to src + (self - src) * beta, each kind with its own beta."""
         with tfutil.absolute_name_scope(self.scope + '/_MovingAvg'):
-            updates = []
-            common = [name for name in self.vars if name in src_net.vars]
-            for decay, kind in [(beta, True), (beta_nontrainable, False)]:
-                names = [name for name in common if (name in self.trainables) == kind]
-                pair = [[net.vars[name] for name in names] for net in (self, src_net)]
-                updates += packing.average_updates(*pair, decay)
-            return tf.group(*updates)
+            return tf.group(*network_updates(self, src_net, beta, beta_nontrainable))
 
     def run(self, *in_arrays: Optional[np.ndarray], **kwargs) -> Any:
         """Evaluate for NumPy arrays; see `network_run.run` for the options."""

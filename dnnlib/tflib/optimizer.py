@@ -2,8 +2,8 @@
 
 The interface and the arithmetic are those of StyleGAN2's `Optimizer`, without `report_mem_usage`.
 Every device holds its own replica of the variables; all replicas are moved by the same gradient,
-the mean over devices, so they stay equal. On its way there it is one buffer for all variables, so
-that few kernels are started. All state lies in TensorFlow variables, `state_variables`.
+the mean over devices, so they stay equal. On GPUs it is one buffer for all variables on its way
+there, so that few kernels are started. All state lies in TensorFlow variables, `state_variables`.
 """
 
 from collections import OrderedDict
@@ -17,6 +17,7 @@ from dnnlib.options import accepted, check_names, function_of, named, value_of
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.adam import SimpleAdam  # noqa: F401  # official StyleGAN2 has it here
 from dnnlib.tflib.autosummary import autosummary
+from dnnlib.tflib.ops import decisions
 from dnnlib.tflib.packing import Packing
 from dnnlib.tflib.placement import canonical_device, exactly_on, make_state_variable
 
@@ -80,7 +81,7 @@ class Optimizer:
         self._loss_scales: Dict[str, Tuple[tf.Variable, tf.Tensor]] = OrderedDict()
         self._skipped_steps: Optional[tf.Variable] = None
         self._own_state: List[tf.Variable] = []  # not that of the underlying optimizers
-        self._packing: Optional[Packing] = None  # of the gradients of a device
+        self._packing = Packing([], False)  # of the gradients of a device; set by the first
         self._updates_applied = False
         if share is None:
             self._optimizers: Dict[str, Any] = OrderedDict()  # device -> underlying optimizer
@@ -112,7 +113,8 @@ class Optimizer:
         first = next(iter(self._devices.values()), trainable_vars)
         shapes, first_shapes = [[v.shape.as_list() for v in vs] for vs in (trainable_vars, first)]
         assert shapes == first_shapes, 'variables of other shapes than in the first registration'
-        self._packing = self._packing or Packing(shapes)
+        if not self._devices:
+            self._packing = Packing(shapes, decisions.packs_variables(device))
 
         gradients = self._devices.setdefault(device, OrderedDict((v, []) for v in trainable_vars))
         assert list(map(id, gradients)) == list(map(id, trainable_vars)), (
@@ -163,10 +165,10 @@ class Optimizer:
         return training_op
 
     def state_variables(self) -> Dict[str, tf.Variable]:
-        """All that a resumed run needs besides the network, by name: moments and step counts (of
-        sharing optimizers the same), sums of unfinished steps, loss scales, counters.
+        """All that a resumed run needs besides the network, by names that are the same in any run.
 
-        The names do not depend on what else is in the graph.
+        Moments and step counts (of sharing optimizers the same), sums of unfinished steps, loss
+        scales, counters.
         """
         state = [v for o in self._optimizers.values() for v in o.variables()] + self._own_state
         return OrderedDict((var.op.name, var) for var in state)
@@ -219,14 +221,15 @@ class Optimizer:
         return self._loss_scales[device]
 
     def _mean_over_devices(self):
-        """{device: mean gradient of this round}: float32, all variables in one buffer."""
+        """{device: buffers of the mean gradient of this round}, float32."""
         means = []
         for index, (device, gradients) in enumerate(self._devices.items()):
             with tf.name_scope('Mean%d' % index), exactly_on(device):
                 means.append(self._mean_on_device(gradients))
         first_device = next(iter(self._devices))
         with tf.name_scope('AllSum'), exactly_on(first_device):
-            return OrderedDict(zip(self._devices, engine.all_sum(means)))
+            sums = [engine.all_sum(list(replicas)) for replicas in zip(*means)]
+        return OrderedDict(zip(self._devices, (list(device) for device in zip(*sums))))
 
     def _mean_on_device(self, gradients):
         """One device's part of the mean gradient."""
@@ -234,15 +237,15 @@ class Optimizer:
             self._packing.pack([_dense(grad, var) for grad, var in zip(grads, gradients)])
             for grads in zip(*gradients.values())
         ]
-        total = tf.add_n(registrations) if len(registrations) > 1 else registrations[0]
+        totals = [tf.add_n(parts) if len(parts) > 1 else parts[0] for parts in zip(*registrations)]
         share = 1 / (len(registrations) * len(self._devices))
         if share == 1 and not self.use_loss_scaling:
-            return total
-        return total * self.undo_loss_scaling(tf.constant(share))
+            return totals
+        factor = self.undo_loss_scaling(tf.constant(share))
+        return [total * factor for total in totals]
 
     def _count_rounds(self):
-        """Whether this round is a step's last, and whether its only one, as bool tensors; updates
-        and variables."""
+        """Whether this round is a step's last, and whether its only one; updates, variables."""
         if self.minibatch_multiplier is None:
             return tf.constant(True), tf.constant(True), [], []
         rounds = make_state_variable(self.scope, 'grad_acc_count', '/cpu:0', dtype=tf.int64)
@@ -256,36 +259,39 @@ class Optimizer:
     def _accumulate(self, gradients, is_last_round, is_only_round):
         """Add up the gradients of a step's rounds: (means so far by device, variables)."""
         means, variables = OrderedDict(), []
-        for index, (device, value) in enumerate(gradients.items()):
-            var = make_state_variable(self.scope, 'grad_acc_var', device, value.shape)
-            add_up = partial(self._add_up, var, value, is_last_round)
+        for index, (device, values) in enumerate(gradients.items()):
+            place = self.scope, 'grad_acc_var', device
+            sums = [make_state_variable(*place, value.shape) for value in values]
+            add_up = partial(self._add_up, sums, values, is_last_round)
             with tf.name_scope('Accumulate%d' % index), exactly_on(device):
-                means[device] = tf.cond(is_only_round, partial(tf.identity, value), add_up)
-            variables.append(var)
+                # Where there is but one round, as a rule, nothing is added or kept.
+                means[device] = tf.cond(is_only_round, partial(list, values), add_up, strict=True)
+            variables += sums
         return means, variables
 
-    def _add_up(self, var, value, is_last_round):
-        """Add to the sum in `var`, which a step's last round sets to zero: the sum."""
-        total = var.read_value() + value * (1 / tf.cast(self.minibatch_multiplier, tf.float32))
-        kept = tf.where(is_last_round, tf.zeros_like(total), total)
-        with tf.control_dependencies([var.assign(kept)]):
-            return tf.identity(total)
+    def _add_up(self, sums, values, is_last_round):
+        """Add to the sums, which a step's last round sets to zero: what they are with it."""
+        share = 1 / tf.cast(self.minibatch_multiplier, tf.float32)
+        totals = [var.read_value() + value * share for var, value in zip(sums, values)]
+        kept = [tf.where(is_last_round, tf.zeros_like(total), total) for total in totals]
+        with tf.control_dependencies([var.assign(value) for var, value in zip(sums, kept)]):
+            return [tf.identity(total) for total in totals]
 
     def _all_finite(self, gradients):
         """Whether all gradients of all devices are finite: one answer keeps replicas equal."""
         checks = []
-        for index, (device, value) in enumerate(gradients.items()):
+        for index, (device, values) in enumerate(gradients.items()):
             with tf.name_scope('Finite%d' % index), exactly_on(device):
-                checks.append(tf.reduce_all(tf.is_finite(value)))
+                checks.append(tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in values]))
         return tf.reduce_all(checks)
 
-    def _apply_on_device(self, index, device, value, do_apply):
+    def _apply_on_device(self, index, device, buffers, do_apply):
         """Update one replica if `do_apply`."""
 
         def apply():
             # Checkpoints know Adam's step counts by this scope, so it must be the same in any run.
             with tfutil.absolute_name_scope('%s/Apply%d' % (self.scope, index)):
-                targets, values = self._devices[device], self._packing.unpack(value)
+                targets, values = self._devices[device], self._packing.unpack(buffers)
                 grads = [tf.cast(grad, var.dtype.base_dtype) for grad, var in zip(values, targets)]
                 return self._get_optimizer(device).apply_gradients(list(zip(grads, targets)))
 
@@ -333,11 +339,9 @@ def check_options(what: str, options: Dict[str, Any], reserved: Iterable[str] = 
     check_names(what, options, allowed, optimizer_class.__name__, reserved)
 
 
-def _dense(grad: Any, var: tf.Variable) -> tf.Tensor:
+def _dense(grad, var):
     """A gradient as a float32 tensor; None: zeros."""
-    if grad is None:
-        return tf.zeros(var.shape, tf.float32)
-    return tf.cast(tf.convert_to_tensor(grad), tf.float32)
+    return tf.cast(tf.zeros(var.shape) if grad is None else tf.convert_to_tensor(grad), tf.float32)
 
 
 def _same(a: Any, b: Any) -> bool:

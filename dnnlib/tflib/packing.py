@@ -11,19 +11,16 @@ import tensorflow.compat.v1 as tf
 
 _ROW = 16  # numbers; as float32 they are 64 bytes, on which TensorFlow aligns tensors
 
-# Variables of up to so many numbers are averaged in a buffer; larger ones alone, since to copy them
-# there takes longer than another kernel. Chosen, not measured on a GPU.
-_SMALL = 1 << 18
-
 
 class Packing:
     """Where tensors of given shapes lie in a buffer [rows, 16].
 
     Those of a multiple of 16 numbers lie first, in rows of their own: TensorFlow splits rows of 64
-    bytes without copying them.
+    bytes without copying them. Not `together`: each tensor is its own buffer.
     """
 
-    def __init__(self, shapes: Sequence[Sequence[int]]):
+    def __init__(self, shapes: Sequence[Sequence[int]], together: bool = True):
+        self._together = together
         self._shapes = [list(shape) for shape in shapes]
         sizes = [int(np.prod(shape)) for shape in shapes]
         whole = [i for i, size in enumerate(sizes) if size % _ROW == 0]
@@ -34,42 +31,22 @@ class Packing:
         odd_rows = (sum(self._odd_sizes) + self._padding) // _ROW
         self._rows = [sizes[i] // _ROW for i in whole] + [odd_rows] * bool(odd)
 
-    def pack(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The buffer of these tensors, which have one type."""
+    def pack(self, tensors: Sequence[tf.Tensor]) -> List[tf.Tensor]:
+        """The buffers of these tensors, which have one type."""
+        if not self._together:
+            return list(tensors)
         pieces = [tf.reshape(tensors[i], [-1]) for i in self._order]
         if self._padding:
             pieces.append(tf.zeros([self._padding], pieces[0].dtype))
-        return tf.reshape(tf.concat(pieces, axis=0), [sum(self._rows), _ROW])
+        return [tf.reshape(tf.concat(pieces, axis=0), [sum(self._rows), _ROW])]
 
-    def unpack(self, buffer: tf.Tensor) -> List[tf.Tensor]:
-        """The tensors of a buffer, in the order of the shapes."""
-        pieces = tf.split(buffer, self._rows)
+    def unpack(self, buffers: Sequence[tf.Tensor]) -> List[tf.Tensor]:
+        """The tensors of their buffers, in the order of the shapes."""
+        if not self._together:
+            return list(buffers)
+        pieces = tf.split(buffers[0], self._rows)
         if self._odd_sizes:
             sizes = self._odd_sizes + [self._padding] * bool(self._padding)
             pieces[-1:] = tf.split(tf.reshape(pieces[-1], [-1]), sizes)
         order = sorted(range(len(self._order)), key=self._order.__getitem__)
         return [tf.reshape(pieces[i], shape) for i, shape in zip(order, self._shapes)]
-
-
-def average_updates(
-    averages: Sequence[tf.Variable], sources: Sequence[tf.Variable], decay
-) -> List[tf.Operation]:
-    """Ops that move each average to source + (average - source) * decay; decay 0 copies exactly."""
-    if isinstance(decay, (int, float)) and decay == 0:
-        return [var.assign(tf.identity(source)) for var, source in zip(averages, sources)]
-    small = [i for i, var in enumerate(averages) if _is_small(var)]
-    gaps = {i: averages[i] - sources[i] for i in range(len(averages)) if i not in small}
-    if small:
-        packing = Packing([averages[i].shape.as_list() for i in small])
-        buffers = [packing.pack([tensors[i] for i in small]) for tensors in (averages, sources)]
-        gaps.update(zip(small, packing.unpack(buffers[0] - buffers[1])))
-    updates = []
-    for i, var in enumerate(averages):
-        rate = tf.cast(1 - decay, var.dtype.base_dtype)
-        apply = tf.raw_ops.ResourceApplyGradientDescent
-        updates.append(apply(var=var.handle, alpha=rate, delta=gaps[i]))
-    return updates
-
-
-def _is_small(var):
-    return var.dtype.base_dtype == tf.float32 and var.shape.num_elements() <= _SMALL

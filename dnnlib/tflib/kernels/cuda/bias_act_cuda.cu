@@ -1,5 +1,6 @@
 // bias_act.h for CUDA. Sums are made in two stages, each in a fixed order; no atomics.
 #include "cuda/bias_act_kernels.cuh"
+#include "cuda/channel_sum_kernels.cuh"
 
 namespace stylegan2 {
 namespace {
@@ -22,26 +23,28 @@ int64_t partials_of(const View& view) {
                             : view.batch * view.rows * row_chunks(view);
 }
 
+// Whether kVec columns are one access in all arrays.
 template <class T>
 bool fits(const Job<T>& job, int vec) {
   bool all = job.view.columns % vec == 0;
-  const void* const pointers[] = {job.x, job.ref, job.z_x, job.sum_x, job.y};
-  for (const void* pointer : pointers) all = all && is_aligned(pointer, vec * sizeof(T));
+  const void* const pointers[] = {job.x,    job.ref,   job.z_x,   job.sum_x, job.y,
+                                  job.bias, job.style, job.scale, job.shift};
+  for (const void* pointer : pointers) all = all && is_aligned(pointer, kVectorBytes);
   return all;
 }
 
-template <class T, int kVec, bool kSimple>
+// Whether 32 bits are enough to count an image's numbers, and one more step of a thread.
+bool is_countable(const View& view) {
+  return view.batch * view.rows * view.columns < (int64_t(1) << 31);
+}
+
+template <class T, int kVec, bool kSimple, class Index>
 void launch_elementwise(const Job<T>& job, void* stream) {
   const int64_t per_row = job.view.columns / kVec;
   const int64_t total = job.view.batch * job.view.rows * per_row;
   const unsigned blocks = static_cast<unsigned>(ceil_div(total, kThreads));
-  if (total * kVec < (int64_t(1) << 31)) {
-    SG_LAUNCH((elementwise<T, kVec, kSimple, uint32_t>), blocks, kThreads, stream, job,
-              static_cast<uint32_t>(per_row), static_cast<uint32_t>(total));
-  } else {
-    SG_LAUNCH((elementwise<T, kVec, kSimple, int64_t>), blocks, kThreads, stream, job, per_row,
-              total);
-  }
+  SG_LAUNCH((elementwise<T, kVec, kSimple, Index>), blocks, kThreads, stream, job,
+            static_cast<Index>(per_row), static_cast<Index>(total));
 }
 
 template <class T>
@@ -49,27 +52,31 @@ void launch_elementwise(const Job<T>& job, void* stream) {
   const int kVec = kVectorBytes / sizeof(T);
   const bool simple = job.spec.act <= SG_LRELU;
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;
-  if (fits(job, kVec)) {
-    simple ? launch_elementwise<T, kVec, true>(job, stream)
-           : launch_elementwise<T, kVec, false>(job, stream);
+  if (!is_countable(job.view)) {
+    simple ? launch_elementwise<T, 1, true, int64_t>(job, stream)
+           : launch_elementwise<T, 1, false, int64_t>(job, stream);
+  } else if (fits(job, kVec)) {
+    simple ? launch_elementwise<T, kVec, true, uint32_t>(job, stream)
+           : launch_elementwise<T, kVec, false, uint32_t>(job, stream);
   } else {
-    simple ? launch_elementwise<T, 1, true>(job, stream)
-           : launch_elementwise<T, 1, false>(job, stream);
+    simple ? launch_elementwise<T, 1, true, uint32_t>(job, stream)
+           : launch_elementwise<T, 1, false, uint32_t>(job, stream);
   }
 }
 
-template <class T, int kVec, bool kSimple>
+template <class T, int kVec, bool kSimple, class Index>
 void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, int64_t chunks,
                  const float* weight, float* sum_u, float* sum_ux, void* stream) {
   const View& view = job.view;
+  const Index size = static_cast<Index>(chunk), number = static_cast<Index>(chunks);
   if (over_columns) {
     const int64_t warps = view.batch * view.rows * chunks;
-    SG_LAUNCH((sum_rows<T, kVec, kSimple>), static_cast<unsigned>(ceil_div(warps, kWarps)),
-              kThreads, stream, job, chunk, chunks, weight, sum_u, sum_ux);
+    SG_LAUNCH((sum_rows<T, kVec, kSimple, Index>), static_cast<unsigned>(ceil_div(warps, kWarps)),
+              kThreads, stream, job, size, number, weight, sum_u, sum_ux);
   } else {
     const int64_t blocks = ceil_div(view.columns, kWarp * kVec) * view.batch * chunks;
-    SG_LAUNCH((sum_columns<T, kVec, kSimple>), static_cast<unsigned>(blocks), kThreads, stream, job,
-              chunk, chunks, weight, sum_u, sum_ux);
+    SG_LAUNCH((sum_columns<T, kVec, kSimple, Index>), static_cast<unsigned>(blocks), kThreads,
+              stream, job, size, number, weight, sum_u, sum_ux);
   }
 }
 
@@ -77,12 +84,51 @@ template <class T>
 void launch_sums(const Job<T>& job, bool over_columns, int64_t chunk, const float* weight,
                  float* sum_u, float* sum_ux, void* stream) {
   const int kVec = kVectorBytes / sizeof(T);
-  const bool simple = job.spec.act <= SG_LRELU, vectors = fits(job, kVec);
+  const bool simple = job.spec.act <= SG_LRELU;
   const int64_t chunks = ceil_div(over_columns ? job.view.columns : job.view.rows, chunk);
   if (job.view.batch * job.view.rows * job.view.columns == 0) return;
-  auto launch = vectors ? (simple ? launch_sums<T, kVec, true> : launch_sums<T, kVec, false>)
-                        : (simple ? launch_sums<T, 1, true> : launch_sums<T, 1, false>);
+  auto launch = simple ? launch_sums<T, 1, true, int64_t> : launch_sums<T, 1, false, int64_t>;
+  if (is_countable(job.view)) {
+    launch =
+        fits(job, kVec) && is_aligned(weight, kVectorBytes)
+            ? (simple ? launch_sums<T, kVec, true, uint32_t>
+                      : launch_sums<T, kVec, false, uint32_t>)
+            : (simple ? launch_sums<T, 1, true, uint32_t> : launch_sums<T, 1, false, uint32_t>);
+  }
   launch(job, over_columns, chunk, chunks, weight, sum_u, sum_ux, stream);
+}
+
+template <class T, int kVec, class Index>
+void launch_channel_sum(const View& view, const T* x, const float* style, float* m, void* stream) {
+  if (view.channels_last) {
+    int lanes = kWarp;
+    while (lanes > 1 && lanes / 2 * kVec >= view.columns) lanes /= 2;
+    const int64_t blocks = ceil_div(view.batch * view.rows * lanes, kThreads);
+    SG_LAUNCH((sum_channels_last<T, kVec, Index>), static_cast<unsigned>(blocks), kThreads, stream,
+              view, lanes, x, style, m);
+  } else {
+    const int64_t blocks = ceil_div(view.columns, kWarp * kVec) * view.batch;
+    SG_LAUNCH((sum_channels_first<T, kVec, Index>), static_cast<unsigned>(blocks), kThreads, stream,
+              view, x, style, m);
+  }
+}
+
+template <class T>
+int channel_sum(const sg_bias_act_spec& spec, const void* from, const float* style, float* m,
+                void* stream) {
+  const int kVec = kVectorBytes / sizeof(T);
+  const View view = view_of(spec);
+  const T* x = static_cast<const T*>(from);
+  const bool aligned = is_aligned(x, kVectorBytes) && is_aligned(style, kVectorBytes);
+  if (view.batch * view.rows * view.columns == 0) return SG_OK;
+  if (!is_countable(view)) {
+    launch_channel_sum<T, 1, int64_t>(view, x, style, m, stream);
+  } else if (aligned && view.columns % kVec == 0) {
+    launch_channel_sum<T, kVec, uint32_t>(view, x, style, m, stream);
+  } else {
+    launch_channel_sum<T, 1, uint32_t>(view, x, style, m, stream);
+  }
+  return launch_status();
 }
 
 template <class T>
@@ -200,10 +246,13 @@ int64_t sg_bias_act_workspace_cuda(const sg_bias_act_spec* spec, const sg_bias_a
 
 int sg_channel_sum_cuda(const sg_bias_act_spec* spec, const void* x, const float* style, float* m,
                         void* stream) {
-  sg_bias_act_spec linear = *spec;
-  linear.act = SG_LINEAR;
-  linear.gain = 1.0f;
-  const sg_bias_act_inputs in = {x, NULL, style, NULL, NULL};
-  const sg_bias_act_grads out = {NULL, NULL, NULL, m, NULL};
-  return sg_bias_act_backward_cuda(&linear, &in, NULL, NULL, &out, NULL, stream);
+  const int status = check_spec(*spec);
+  if (status != SG_OK) return status;
+  if (!x) return SG_BAD_ARGUMENT;
+  switch (spec->dtype) {
+    case SG_FLOAT32: return channel_sum<float>(*spec, x, style, m, stream);
+    case SG_FLOAT16: return channel_sum<__half>(*spec, x, style, m, stream);
+    case SG_BFLOAT16: return channel_sum<__nv_bfloat16>(*spec, x, style, m, stream);
+  }
+  return SG_BAD_DTYPE;
 }

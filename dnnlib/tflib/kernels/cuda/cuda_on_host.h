@@ -15,6 +15,7 @@
 
 #define __global__
 #define __device__
+#define __host__
 #define __forceinline__ inline
 #define __shared__ static  // one block at a time
 
@@ -24,6 +25,14 @@ struct dim3 {
 };
 
 static dim3 blockIdx, threadIdx;
+
+struct alignas(8) uint2 {
+  uint32_t x, y;
+};
+
+struct alignas(16) uint4 {
+  uint32_t x, y, z, w;
+};
 
 enum { cudaSuccess = 0 };
 static inline int cudaGetLastError() { return cudaSuccess; }

@@ -1,7 +1,7 @@
 // What the speed of the CUDA kernels depends on, and their results only by the order of sums.
 //
-// All are chosen, none is measured: no GPU was at hand. `bench/cuda_kernels.py` measures the
-// kernels.
+// All are chosen, none is measured: no GPU was at hand when they were. `bench/cuda_kernels.py`
+// measures the kernels.
 #ifndef STYLEGAN2_KERNELS_CUDA_CUDA_TUNING_CUH_
 #define STYLEGAN2_KERNELS_CUDA_CUDA_TUNING_CUH_
 
@@ -17,16 +17,20 @@ const int kVectorBytes = 16;  // that a thread reads or writes at once, the most
 const int64_t kRowChunk = 4096;
 const int64_t kColumnChunk = 256;
 
-// upfirdn_2d in tiles: filters of so many taps at most, in blocks so many threads wide. A thread
-// makes so many results, one above the other, of one or, with an upsampling of 2, two columns.
+// channel_sum of images with channels first: vectors that a thread reads before it adds the first.
+const int kAhead = 8;
+
+// upfirdn_2d in tiles: filters of so many taps at most, in blocks so many threads wide, or half as
+// wide for narrow images. A thread makes so many results, one above the other, of one or, with an
+// upsampling of 2, two columns; half as many for low images.
 const int kTaps = 4;
-const int kWide = 32;
+const int kTileWide = 32;
 const int kResults = 8;
 const int kResultsDown = 4;  // with a downsampling of 2
 
-// upfirdn_2d in tiles: images larger than this, in either axis; tiles of smaller ones would be
-// mostly empty.
-const int kSmallImage = kWide / 2;
+// upfirdn_2d in tiles: images of more cells than this (see there) in both axes; the smallest tiles
+// of others would be mostly empty.
+const int kSmallImage = kTileWide / 4;
 
 }  // namespace
 }  // namespace stylegan2

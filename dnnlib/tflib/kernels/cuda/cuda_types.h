@@ -3,6 +3,7 @@
 #define STYLEGAN2_KERNELS_CUDA_CUDA_TYPES_H_
 
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -18,6 +19,8 @@
 #include "parallel.h"
 
 #define SG_INLINE static __device__ __forceinline__
+#define SG_MEMBER __device__ __forceinline__
+#define SG_BOTH static __host__ __device__ inline
 
 namespace stylegan2 {
 
@@ -31,28 +34,50 @@ SG_INLINE void from_float(float value, __nv_bfloat16* result) {
   *result = __float2bfloat16_rn(value);
 }
 
-// n consecutive numbers, read and written as one.
-template <class T, int n>
-struct alignas(n * sizeof(T)) Vec {
-  T v[n];
+// So many bytes, read and written by one instruction. A struct of half floats is not: nvcc makes
+// an access of each member, or of a few.
+template <int bytes>
+struct Word;
+template <>
+struct Word<2> {
+  typedef uint16_t type;
+};
+template <>
+struct Word<4> {
+  typedef uint32_t type;
+};
+template <>
+struct Word<8> {
+  typedef uint2 type;
+};
+template <>
+struct Word<16> {
+  typedef uint4 type;
 };
 
+// n consecutive numbers, aligned to their size.
 template <class T, int n>
 SG_INLINE void load(const T* from, float* to) {
-  const Vec<T, n> vec = *reinterpret_cast<const Vec<T, n>*>(from);
+  typedef typename Word<n * sizeof(T)>::type Bits;
+  const Bits bits = *reinterpret_cast<const Bits*>(from);
+  T numbers[n];
+  memcpy(numbers, &bits, sizeof(bits));
 #pragma unroll
-  for (int i = 0; i < n; i++) to[i] = to_float(vec.v[i]);
+  for (int i = 0; i < n; i++) to[i] = to_float(numbers[i]);
 }
 
 template <class T, int n>
 SG_INLINE void store(const float* from, T* to) {
-  Vec<T, n> vec;
+  typedef typename Word<n * sizeof(T)>::type Bits;
+  T numbers[n];
 #pragma unroll
-  for (int i = 0; i < n; i++) from_float(from[i], &vec.v[i]);
-  *reinterpret_cast<Vec<T, n>*>(to) = vec;
+  for (int i = 0; i < n; i++) from_float(from[i], &numbers[i]);
+  Bits bits;
+  memcpy(&bits, numbers, sizeof(bits));
+  *reinterpret_cast<Bits*>(to) = bits;
 }
 
-inline bool is_aligned(const void* pointer, int bytes) {
+SG_BOTH bool is_aligned(const void* pointer, int bytes) {
   return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }
 
