@@ -64,7 +64,8 @@ def find(network: Optional[str], result_dir: str) -> Found:
     """The network files that --network names: one, or all snapshots of a run, the last one last.
 
     Args:
-        network: file, URL, published name or folder of a run; None: the newest run's last one.
+        network: file, URL, published name, folder of a run or its number in `result_dir`; None: the
+            newest run's last one.
 
     Raises:
         UserError: there is no such thing.
@@ -72,7 +73,7 @@ def find(network: Optional[str], result_dir: str) -> Found:
     if network is None:
         run_dir = runs.newest_run(result_dir)
         return Found([runs.last_snapshot(run_dir)], run_dir)
-    path = os.path.expanduser(network)
+    path = runs.folder(network, result_dir)
     if os.path.isdir(path):
         return Found(runs.snapshots(path), path)
     path = get_path_or_url(path)

@@ -179,7 +179,7 @@ COMMANDS = [
         'metrics.metric_plot.plot',
         'a metric against images seen (Fig. 4)',
         [
-            flag('run_dirs', 'RUN', 'training runs (default: all in --result-dir)', nargs='*'),
+            flag('run_dirs', 'RUN', 'training runs: folders or numbers (default: all)', nargs='*'),
             flag('--metric', 'NAME', 'recorded figure, such as fid50k or swd16k_avg', 'fid50k'),
             flags.RESULT_DIR,
             *flags.FIGURE,
@@ -239,7 +239,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     result_dir = options.pop('result_dir')
     cli.check_writable_dir(result_dir)
     if 'run_dirs' in options:
-        options['run_dirs'] = options['run_dirs'] or runs.training_runs(result_dir)
+        named = [runs.folder(run, result_dir) for run in options['run_dirs']]
+        options['run_dirs'] = named or runs.training_runs(result_dir)
     loading, loaded = None, {}
     if 'network' in options or 'networks' in options:
         names = options.pop('networks') if 'networks' in options else [options.pop('network')]

@@ -11,6 +11,7 @@ from dnnlib import cli, flags, util
 from dnnlib.cli import number, str_to_bool
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
+from training import runs
 from training.inversion.methods import METHODS, NUM_IMAGES, SPACES
 
 _COUNT = number(int, 1, 1000000)
@@ -159,7 +160,7 @@ COMMANDS = [
         'metrics.inversion_table.compare',
         'a picture and a table of several runs',
         [
-            flag('run_dirs', 'RUN', 'folders of projection runs', nargs='+'),
+            flag('run_dirs', 'RUN', 'projection runs: folders or numbers', nargs='+'),
             flags.RESULT_DIR,
             *flags.FIGURE,
         ],
@@ -177,7 +178,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     _, check_runs = command.loaded()
     if check_runs is not None:
-        check_runs(args.run_dirs, args.dpi)
+        options['run_dirs'] = [runs.folder(run, args.result_dir) for run in args.run_dirs]
+        check_runs(options['run_dirs'], args.dpi)
         function = 'metrics.inversion_table.compare'
         picture = dict(format=args.format, dpi=args.dpi)
         cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs, **picture)

@@ -227,8 +227,8 @@ def seeds(default: Optional[str], help: str = 'seeds of the images', name: str =
 
 def network(snapshots: str = 'its last snapshot') -> Flag:
     """The network; what the folder of a run stands for."""
-    help = 'network pickle, URL, published network, or folder of a run, for %s (default: last '
-    return flag('--network', 'PKL', help % snapshots + 'snapshot of the newest run)')
+    help = 'network pickle, URL, published network, or a run (its folder or number), for %s '
+    return flag('--network', 'PKL', help % snapshots + '(default: last snapshot of the newest run)')
 
 
 def truncation_psi(default: float) -> Flag:

@@ -51,6 +51,19 @@ def test_snapshots_come_in_the_order_of_training(tmp_path):
     ]
 
 
+def test_a_run_is_named_by_its_folder_or_its_number(tmp_path):
+    for name in ['00000-a', '00012-b', '3']:
+        (tmp_path / name).mkdir()
+    (tmp_path / '00007-c').write_text('')
+    assert runs.folder('12', str(tmp_path)) == str(tmp_path / '00012-b')
+    assert runs.folder('00000', str(tmp_path)) == str(tmp_path / '00000-a')
+    assert runs.folder('00012-b', str(tmp_path)) == '00012-b'
+    assert runs.folder(str(tmp_path / '3'), 'results') == str(tmp_path / '3')
+    for run in ['7', '3', '1']:
+        with pytest.raises(UserError, match='no run number %s in' % run):
+            runs.folder(run, str(tmp_path))
+
+
 def test_the_options_of_a_run_are_found(tmp_path):
     run = make_run(tmp_path / '00000-run', [], mirror_augment=True)
     assert runs.training_options(run) == {'mirror_augment': True}

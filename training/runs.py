@@ -39,6 +39,24 @@ def training_runs(result_dir: str) -> List[str]:
     return [path for _, path in sorted(runs)]
 
 
+def folder(run: str, result_dir: str) -> str:
+    """The folder of a run, which is named by its path, or by its number in a result folder.
+
+    Other text than a number is returned as it is, a leading ~ expanded.
+
+    Raises:
+        UserError: there is no such number.
+    """
+    path = os.path.expanduser(run)
+    if not re.match(r'[0-9]{1,9}$', run) or os.path.exists(path):
+        return path
+    pattern = os.path.join(glob.escape(os.path.expanduser(result_dir)), '[0-9]*-*')
+    for path in sorted(filter(os.path.isdir, glob.glob(pattern))):
+        if int(re.split(r'\D', os.path.basename(path))[0]) == int(run):
+            return path
+    raise UserError('there is no run number %s in %r' % (run, result_dir))
+
+
 def trained_kimg(run_dir: str) -> Optional[float]:
     """Thousands of images that a run had seen at its last tick; None if it does not tell."""
     path = os.path.join(os.path.expanduser(run_dir), 'stats.jsonl')
