@@ -53,16 +53,16 @@ COMMAND = re.compile(r'(python|make|stylegan2-\w+|for|done|\w+=\S+$|git|cd|sourc
 
 
 def commands(text):
-    """Lines of the code blocks that are shell commands, and commands in tables' cells."""
+    """Lines of the code blocks that are shell commands."""
     for block in re.findall(r'(?:^(?: {4}.*)?\n)+', text, re.MULTILINE):
-        lines = [line[4:] for line in block.replace('\\\n    ', '').splitlines() if line.strip()]
+        lines = re.sub(r'\\\n\s*', '', block).splitlines()
+        lines = [line[4:] for line in lines if line.strip()]
         if lines and COMMAND.match(lines[0]):
             yield from lines
-    yield from re.findall(r'^\|.*?`(python .*?)`', text, re.MULTILINE)
 
 
-def test_commands_are_found_in_blocks_and_lists():
-    text = 'Text:\n\n    python a.py \\\n        --x=1\n    make train\n\n    def f():\n        pass\n'
+def test_commands_are_found_in_blocks():
+    text = 'Text:\n\n    python a.py \\\n        --x=1\n    make train\n\nCode:\n\n    def f():\n        pass\n'
     assert list(commands(text)) == ['python a.py --x=1', 'make train']
 
 
