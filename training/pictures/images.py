@@ -68,10 +68,9 @@ def _thumbnail(image):
 
 
 def default_styles(num_layers: int) -> List[int]:
-    """Styles that mixing takes from the column: the share that official 0 to 6 are of 1024x1024's 18.
+    """Styles that mixing takes from the column: official 0 to 6 of 18, the same share of fewer.
 
-    At 32x32 these are 0 to 2, those of 4x4 and 8x8: mixed images are about as far from the row's as
-    from the column's.
+    At 32x32 these are 0 to 2: mixed images are about as far from the row's as from the column's.
     """
     return list(range((7 * num_layers + 9) // 18))
 
