@@ -107,7 +107,7 @@ COMMANDS = [
             flag(
                 '--col-styles',
                 parse_int_list,
-                'styles to take, from 0 at 4x4 (default: half, at most 0-6)',
+                'styles to take, from 0 at 4x4 (default: 0-6 of 18, as many of fewer)',
             ),
             noise='const',
             output=_SHEET,

@@ -49,15 +49,11 @@ def test_images_in_panels_are_enlarged_by_a_whole_number(tmp_path):
     pixels = np.asarray(PIL.Image.open(path).convert('RGB')).astype(int)
     want = np.kron(image.transpose(1, 2, 0), np.ones([16, 16, 1]))
     found = [
-        (y, x)
+        np.mean(pixels[y : y + 128 : 3, x : x + 128 : 3] == want[::3, ::3])
         for y in range(pixels.shape[0] - 127)
         for x in range(pixels.shape[1] - 127)
-        if np.array_equal(
-            pixels[y + 8 : y + 120 : 16, x + 8 : x + 120 : 16], want[8:120:16, 8:120:16]
-        )
-        and np.abs(pixels[y + 2 : y + 126, x + 2 : x + 126] - want[2:126, 2:126]).max() == 0
     ]
-    assert len(found) == 1
+    assert max(found) > 0.9  # but for the frame, and a pixel's width in old versions
 
 
 @pytest.mark.parametrize('channels', [1, 3])
