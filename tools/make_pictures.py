@@ -93,15 +93,6 @@ STEPS = [
         '--truncation-psi=1',
         {'sample-grid.png': 'figures/sample-grid.png'},
     ),
-    _metrics('config-e'),
-    _metrics('config-e-fr'),
-    _metrics('dcgan-fr'),
-    Step(
-        'plot-metric',
-        'run_generator.py plot-metric {metrics-config-e} {metrics-config-e-fr} {metrics-dcgan-fr} '
-        '--metric=swd16k_n1024_avg',
-        {'metric.png': 'figures/metric.png'},
-    ),
     Step('generated', _GENERATED + ' {search}', {'*-strip.png': 'inversion_generated.png'}),
     _projection('config-e'),
     _projection('config-e-fr', '-trained', '--optimize-alpha=false'),
@@ -117,6 +108,15 @@ STEPS = [
         'compare-photos',
         'run_projector.py compare {projection-config-e-fr-photos}',
         {'grid.png': 'inversion_photos.png'},
+    ),
+    _metrics('config-e'),
+    _metrics('config-e-fr'),
+    _metrics('dcgan-fr'),
+    Step(
+        'plot-metric',
+        'run_generator.py plot-metric {metrics-config-e} {metrics-config-e-fr} {metrics-dcgan-fr} '
+        '--metric=swd16k_n1024_avg',
+        {'metric.png': 'figures/metric.png'},
     ),
     _training('config-e', 'classes', '--cond=yes', **{'fakes0*.png': 'demo/classes.png'}),
 ]
