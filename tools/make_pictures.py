@@ -77,7 +77,7 @@ _PHOTOS = '--images=training/data/demo_data/photos --fit'
 
 STEPS = [
     _training('config-e-fr', **{'reals.png': 'demo_reals.png', 'fakes0*.png': 'demo_fakes.png'}),
-    _training('config-e'),
+    _training('config-e', **{'fakes0*.png': 'demo/config-e-fakes.png'}),
     _training('dcgan-fr'),
     _strip('config-e'),
     _strip('config-e-fr'),
@@ -92,15 +92,6 @@ STEPS = [
         'run_generator.py sample-grid --networks={config-e},{config-e-fr},{dcgan-fr} --seeds=0-8 '
         '--truncation-psi=1',
         {'sample-grid.png': 'figures/sample-grid.png'},
-    ),
-    _metrics('config-e'),
-    _metrics('config-e-fr'),
-    _metrics('dcgan-fr'),
-    Step(
-        'plot-metric',
-        'run_generator.py plot-metric {metrics-config-e} {metrics-config-e-fr} {metrics-dcgan-fr} '
-        '--metric=swd16k_n1024_avg',
-        {'metric.png': 'figures/metric.png'},
     ),
     Step('generated', _GENERATED + ' {search}', {'*-strip.png': 'inversion_generated.png'}),
     _projection('config-e'),
@@ -117,6 +108,15 @@ STEPS = [
         'compare-photos',
         'run_projector.py compare {projection-config-e-fr-photos}',
         {'grid.png': 'inversion_photos.png'},
+    ),
+    _metrics('config-e'),
+    _metrics('config-e-fr'),
+    _metrics('dcgan-fr'),
+    Step(
+        'plot-metric',
+        'run_generator.py plot-metric {metrics-config-e} {metrics-config-e-fr} {metrics-dcgan-fr} '
+        '--metric=swd16k_n1024_avg',
+        {'metric.png': 'figures/metric.png'},
     ),
     _training('config-e', 'classes', '--cond=yes', **{'fakes0*.png': 'demo/classes.png'}),
 ]
