@@ -122,7 +122,10 @@ def refuse(place, monkeypatch, capsys):
         (['sample-grid', '--networks='], ['--networks']),
         (['sample-grid', '--networks=a\0b'], ['--networks', 'NUL']),
         (['sample-grid', '--networks=rgb.pkl', '--columns=1000000'], ['--columns', '16 images']),
-        (['sample-grid', '--networks=rgb.pkl', '--seeds=0-999999'], ['1000 x 1000 images']),
+        (
+            ['sample-grid', '--networks=rgb.pkl', '--seeds=0-999999', '--scale=8'],
+            ['1000 x 1000 images'],
+        ),
         (MIXING + ['--row-seeds=0-99999'], ['1001 x 100001 images', 'fewer seeds']),
         (['fr-maps', '--seeds=0-999'], ['2002 x', 'fewer seeds']),
         (['noise-layers', '--seeds=0-9999'], ['x 10000 images', 'fewer seeds']),
@@ -253,7 +256,9 @@ def test_other_programs(refuse, program, argv, words):
     assert not os.path.exists('new')
 
 
-@pytest.mark.parametrize('program, argv', [('training', ['--dataset=tiny']), ('metrics', [])])
+@pytest.mark.parametrize(
+    'program, argv', [('training', ['--dataset=tiny']), ('metrics', ['--network=rgb.pkl'])]
+)
 def test_more_devices_than_there_are(refuse, monkeypatch, program, argv):
     monkeypatch.setattr(engine, '_local_gpus', lambda: ['one'])
     line = refuse(program, argv + ['--metrics=cond', '--num-gpus=2'])

@@ -45,7 +45,7 @@ def test_bash_completes_flags_values_and_commands(capsys):
     train = script(capsys, run_training, 'bash')
     command = ['_shtab_stylegan2_train', 'stylegan2-train']
     assert complete(train, *command, '--total') == ['--total-kimg']
-    assert complete(train, *command, '--precision', '') == ['float32', 'mixed']
+    assert complete(train, *command, '--precision', '') == ['float32', 'tf32', 'mixed']
     generate = script(capsys, run_generator, 'bash')
     command = ['_shtab_stylegan2_generate', 'stylegan2-generate']
     assert complete(generate, *command, 'generate-') == ['generate-images', 'generate-video']

@@ -19,7 +19,7 @@ _CELL_INCHES = 1.34  # with the space beside it
 _REPRODUCIBLE = {'svg.hashsalt': 'stylegan2', 'pdf.fonttype': 42}
 _UNDATED = {'pdf': {'CreationDate': None}, 'svg': {'Date': None}, 'png': {}}
 _LONGEST_SIDE = 60000  # pixels; Matplotlib takes 2^16
-_MOST_PIXELS = 1 << 28  # of a picture, which takes some GB of memory while it is made
+_MOST_PIXELS = 1 << 27  # of a picture; Pillow warns of larger ones as bombs
 
 
 class Panel(NamedTuple):
