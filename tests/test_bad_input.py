@@ -253,7 +253,9 @@ def test_other_programs(refuse, program, argv, words):
     assert not os.path.exists('new')
 
 
-@pytest.mark.parametrize('program, argv', [('training', ['--dataset=tiny']), ('metrics', [])])
+@pytest.mark.parametrize(
+    'program, argv', [('training', ['--dataset=tiny']), ('metrics', ['--network=rgb.pkl'])]
+)
 def test_more_devices_than_there_are(refuse, monkeypatch, program, argv):
     monkeypatch.setattr(engine, '_local_gpus', lambda: ['one'])
     line = refuse(program, argv + ['--metrics=cond', '--num-gpus=2'])
