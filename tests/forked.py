@@ -23,6 +23,9 @@ SECONDS = 120  # of real time, after which a child is a hang; the machine may be
 CPU_SECONDS = 20
 MEGABYTES = 600
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# What programs import when their flags are checked; here once, for all children.
+_IMPORTED_ONCE = ['dnnlib.tflib.weights', 'training.pictures.images', 'metrics.several_networks']
+_IMPORTED_ONCE += ['projector', 'training.training_loop']
 _RAN = 'RAN'  # a file that appears when anything of an input is run
 
 
@@ -118,8 +121,8 @@ def _is_of_tensorflow(line):
 
 
 def main(module, folder, *arguments):
-    import tensorflow.compat.v1  # noqa: F401  # once, for all children
-
+    for name in _IMPORTED_ONCE:
+        importlib.import_module(name)
     for name, function in importlib.import_module(module).attempts(folder, *arguments):
         outcome = _try(function, folder)
         print(json.dumps(dict(outcome, name=name)), flush=True)
