@@ -138,9 +138,10 @@ def trace(fetches: Any, feed_dict: dict) -> Trace:
     tflib.run(fetches, feed_dict, run_metadata=metadata, options=options)
     devices = metadata.step_stats.dev_stats
     names = [device.device for device in devices]
-    # Of a GPU, `stream:all` repeats what its other streams have.
+    # `/stream:all` repeats what a GPU's other streams have, `/host:CPU` what a CPU has.
     streams = [name for name in names if name.endswith('/stream:all')]
-    streams = streams or [name for name in names if '/stream:' in name] or names
+    streams = streams or [name for name in names if '/stream:' in name]
+    streams = streams or [name for name in names if not name.startswith('/host:')]
     nodes = [node for device in devices if device.device in streams for node in device.node_stats]
     in_use = [m.allocator_bytes_in_use for d in devices for n in d.node_stats for m in n.memory]
     in_use = [number for number in in_use if number]
