@@ -127,7 +127,7 @@ COMMANDS = [
 ]
 
 
-def test_commands_write_nothing_to_stderr(place):
+def test_commands_write_nothing_to_stderr_but_what_is_ours(place):
     def run_command(line):
         program, *flags = line.split()
         done = subprocess.run(
@@ -137,7 +137,8 @@ def test_commands_write_nothing_to_stderr(place):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        return done.returncode, done.stderr
+        # Where kernels are new, the first command that uses them compiles them.
+        return done.returncode, re.sub(rb'^Compiling the \w+ ops; .*\n', b'', done.stderr)
 
     with ThreadPool(2) as pool:
         ended = dict(zip(COMMANDS, pool.map(run_command, COMMANDS, 1)))
