@@ -34,8 +34,8 @@ SG_INLINE void from_float(float value, __nv_bfloat16* result) {
   *result = __float2bfloat16_rn(value);
 }
 
-// So many bytes, read and written by one instruction. A struct of half floats is not: nvcc makes
-// an access of each member, or of a few.
+// So many bytes, read and written by one instruction, which is not certain of a struct of half
+// floats.
 template <int bytes>
 struct Word;
 template <>
