@@ -97,7 +97,7 @@ def test_a_sheet_that_does_not_fit_its_classes_is_refused(tmp_path, about, words
 
 def test_the_demo_is_trained_with_its_classes(tmp_path, monkeypatch, session):
     monkeypatch.chdir(tmp_path)
-    tiny = dict(TINY, **{'total_kimg': 0.03, 'grid_args': {'size': 'screen'}})
+    tiny = dict(TINY, **{'total_kimg': 0.03, 'grid_args.size': 'screen'})
     monkeypatch.setattr(configs, 'DEMO', dict(configs.DEMO, **tiny))
     argv = ['--config=config-e-bald', '--cond=yes', '--fmap-base=64', '--metrics=none']
     assert run_cli(run_training.main, argv) == 0
