@@ -196,11 +196,12 @@ def main(argv=None):
     argv = list(map(_with_dashes, sys.argv[1:] if argv is None else argv)) or ['--help']
     command, options = flags.parse_command('dataset_tool.py', __doc__, _COMMANDS, argv)
     function, _ = command.loaded()
-    function(**options)
+    status = function(**options)
     if 'force' in options:  # it made a data set
         data_dir, name = os.path.split(os.path.normpath(options['tfrecord_dir']))
         flags_of_data = '--data-dir=' + (data_dir or '.'), '--dataset=' + name
         print(next_command('run_training.py', *flags_of_data))
+    return status
 
 
 def _with_dashes(argument):
