@@ -58,7 +58,8 @@ def without_noise() -> Iterator[None]:
         return
     stream.flush()
     console = os.dup(2)
-    own = open(console, 'w', 1, stream.encoding, stream.errors, closefd=False)
+    text = dict(encoding=stream.encoding, errors=stream.errors)
+    own = open(console, 'w', 1, closefd=False, **text)
     child = _start_sieve(console)
     sys.stderr = own
     try:
