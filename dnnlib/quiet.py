@@ -58,8 +58,8 @@ def without_noise() -> Iterator[None]:
         return
     stream.flush()
     console = os.dup(2)
-    text = dict(encoding=stream.encoding, errors=stream.errors)
-    own = open(console, 'w', 1, closefd=False, **text)
+    encoding, errors = stream.encoding, stream.errors
+    own = open(console, 'w', 1, encoding=encoding, errors=errors, closefd=False)
     child = _start_sieve(console)
     sys.stderr = own
     try:
