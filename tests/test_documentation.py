@@ -39,7 +39,7 @@ PROGRAMS = {
 SHORT = {
     'run_training.py': '--total-kimg=0 --fmap-base=64 --fmap-max=4 --num-gpus=1',
     'run_metrics.py': '--num-samples=24 --trust-network-code',
-    'generate-images': '--minibatch-size=4',
+    'create_from_images': '--resize=16',
     'generate-video': '--frames=1',
     'noise-stddev': '--num-draws=2',
     'project-real-images': '--num-images=1 --num-steps=2 --num-snapshots=1',

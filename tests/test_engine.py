@@ -13,6 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Who may look at which engine it is: the answers, what was measured, and what is said to users.
 ASKERS = {'dnnlib/tflib/engine.py', 'dnnlib/tflib/ops/decisions.py', 'doctor.py'}
+ASKERS.add('dnnlib/startup.py')  # it chooses one before there is any
 
 
 def works(function):
