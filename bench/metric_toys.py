@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.tflib import pickles
+from dnnlib.tflib import pickles, random
 
 RESOLUTION = 16
 LATENT_SIZE = 8
@@ -28,7 +28,7 @@ def _images_of(x, power, strength, randomize_noise, num_channels):
     )
     x *= tf.norm(x, axis=1, keepdims=True) ** (power - 1)
     images = tf.reshape(tf.matmul(x, matrix), [-1, num_channels, RESOLUTION, RESOLUTION])
-    fresh = tf.random_normal([tf.shape(x)[0], 1, RESOLUTION, RESOLUTION])
+    fresh = random.normal([tf.shape(x)[0], 1, RESOLUTION, RESOLUTION], 'noise')
     return images + strength * (fresh if randomize_noise else fixed)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import layout
+from dnnlib.tflib import layout, random
 from dnnlib.util import UserError
 from training import layers_stylegan2 as layers
 from training.networks_stylegan2 import NoiseInjection, noise_injection_layer
@@ -53,7 +53,7 @@ def network_shape(
 
 def get_weight(shape: Sequence[int]) -> tf.Variable:
     """A trainable weight, drawn from N(0, 0.02^2)."""
-    init = tf.initializers.random_normal(0, INIT_STDDEV)
+    init = random.normal_initializer(0, INIT_STDDEV)
     return tf.get_variable('weight', shape=shape, initializer=init)
 
 
@@ -96,7 +96,7 @@ def batch_norm(x: tf.Tensor, is_training: bool) -> tf.Tensor:
         return tf.reshape(values, layout.arrange(1, channels, 1, 1))
 
     with tf.variable_scope('BatchNorm'):
-        gamma = variable('gamma', tf.initializers.random_normal(1, INIT_STDDEV))
+        gamma = variable('gamma', random.normal_initializer(1, INIT_STDDEV))
         beta = variable('beta', tf.initializers.zeros())
         mean = variable('moving_mean', tf.initializers.zeros(), trainable=False)
         variance = variable('moving_variance', tf.initializers.ones(), trainable=False)

@@ -1,7 +1,6 @@
 """What is evaluated and how: one network, real images, devices, seed; and gathering its samples."""
 
 import contextlib
-import functools
 import gc
 import hashlib
 import json
@@ -14,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.bars import Phases
 from dnnlib.download import cache_dir
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, random
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.precision import use as use_precision
 from dnnlib.util import UserError
@@ -124,7 +123,7 @@ class Evaluation:
 
     def rng(self, name: str, index: int) -> np.random.RandomState:
         """A generator of its own for a purpose and a number."""
-        return sampling.make_rng(self.seed, name, index)
+        return random.generator(name, index, self.seed)
 
     @contextlib.contextmanager
     def graph(self) -> Iterator[None]:
@@ -253,12 +252,12 @@ class Evaluation:
             done = store.num_units * unit_size, num_samples
             print('%s: going on after %d of %d.' % (title, *done))
         sizes = num_samples, unit_size, self.num_gpus
-        rng = functools.partial(self.rng, name)
 
         def make_bar(done):
             return self.phases.bar(title, title, num_samples, ' samples', done)
 
-        sampling.collect(store, make_bar, *sizes, rng, make_inputs, make_outputs, convert)
+        draws = name, self.seed
+        sampling.collect(store, make_bar, *sizes, *draws, make_inputs, make_outputs, convert)
         return store
 
     def _open_dataset(self, **kwargs):

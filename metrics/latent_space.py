@@ -5,6 +5,7 @@ from typing import List
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.tflib import random
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
@@ -63,7 +64,7 @@ class LatentSpace:
 def _redraw_noise(net: Network) -> List[tf.Operation]:
     """Ops that give the fixed noise inputs new values from N(0, 1)."""
     variables = anatomy.noise_inputs(net)
-    return [tf.assign(var, tf.random_normal(var.shape.as_list())) for var in variables]
+    return [tf.assign(var, random.normal(var.shape.as_list(), 'noise')) for var in variables]
 
 
 def crop_face(images: tf.Tensor) -> tf.Tensor:

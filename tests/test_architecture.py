@@ -18,7 +18,7 @@ FLOORS = [
     'dnnlib.tflib',  # networks and optimizers
     'dnnlib.tflib.autosummary dnnlib.tflib.custom_ops dnnlib.tflib.engine'
     ' dnnlib.tflib.kernel_build dnnlib.tflib.layout dnnlib.tflib.op_check dnnlib.tflib.ops'
-    ' dnnlib.tflib.placement dnnlib.tflib.precision dnnlib.tflib.tfutil',
+    ' dnnlib.tflib.placement dnnlib.tflib.precision dnnlib.tflib.random dnnlib.tflib.tfutil',
     'dnnlib',
 ]
 # Arrows up that stay, since official StyleGAN2 has them, or the name of a command does.

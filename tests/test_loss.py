@@ -5,6 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.tflib import random
 from tests import golden
 from training import loss as losses
 
@@ -19,18 +20,12 @@ class Recorder:
     def __init__(self, randoms):
         self.left = list(randoms)
 
-    def normal(self, shape, dtype=tf.float32):
-        return self._next('normal', shape, dtype)
-
-    def uniform(self, shape, minval=0, maxval=None, dtype=tf.float32):
-        return self._next('integer' if dtype == tf.int32 else 'uniform', shape, dtype)
-
     def get_random_labels_tf(self, minibatch_size):
         if not self.left[0]['kind'] == 'labels':  # not recorded for networks without labels
             return tf.zeros([minibatch_size, 0])
-        return self._next('labels', [minibatch_size, self.left[0]['shape'][1]], tf.float32)
+        return self.next('labels', [minibatch_size, self.left[0]['shape'][1]], tf.float32)
 
-    def _next(self, kind, shape, dtype):
+    def next(self, kind, shape, dtype):
         recorded = self.left.pop(0)
         assert kind == recorded['kind'], recorded
         wanted = tf.constant(recorded['shape'], tf.int32)
@@ -49,12 +44,10 @@ def make_network(pair, letter):
 
 
 @pytest.mark.parametrize('case', META['cases'], ids=lambda c: '%s-%s' % (c['case'], c['function']))
-def test_losses_give_the_official_values_and_gradients(session, monkeypatch, case):
+def test_losses_give_the_official_values_and_gradients(session, case):
     pair = case['pair']
     nets = {letter: make_network(pair, letter) for letter in 'GD'}
     recorder = Recorder(case['randoms'])
-    monkeypatch.setattr(tf, 'random_normal', recorder.normal)
-    monkeypatch.setattr(tf, 'random_uniform', recorder.uniform)
     kwargs = dict(
         case['kwargs'],
         opt=None,
@@ -65,7 +58,8 @@ def test_losses_give_the_official_values_and_gradients(session, monkeypatch, cas
     if case['gradients_of'] == 'D':
         for name in ['reals', 'labels']:
             kwargs[name] = tf.constant(ARRAYS['%s.%s' % (pair, name)])
-    terms = getattr(losses, case['function'])(**kwargs)
+    with random.use(recorder.next):
+        terms = getattr(losses, case['function'])(**kwargs)
     assert not recorder.left
     assert (terms[1] is None) == (case['reg'] is None)
 

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import weakref
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from bench import metric_toys
 from dnnlib import download, tflib
-from dnnlib.tflib import autosummary, network_code, pickles
+from dnnlib.tflib import autosummary, network_code, pickles, random
 from dnnlib.util import UserError
 from metrics import linear_separability, sample_store, sliced_wasserstein
 from metrics.evaluation import Evaluation
@@ -416,6 +417,15 @@ def test_sources_written_for_tensorflow_1_run_when_trusted(session):
     got = session.run(code.func(tf.constant(images)))
     np.testing.assert_allclose(got, net.run(images), rtol=1e-6)
     assert code.source == source
+
+
+def test_a_network_whose_noise_no_seed_repeats_is_named(place, monkeypatch, capsys):
+    evaluate(['is50k'])
+    assert 'no seed repeats' not in capsys.readouterr().out
+    monkeypatch.setattr(random, 'normal', lambda shape, _purpose: tf.random_normal(shape))
+    evaluate(['is50k'])
+    told = r'Warning: op GPU0/\S+ \(RandomStandardNormal\) of the network draws'
+    assert re.search(told, capsys.readouterr().out)
 
 
 def test_work_that_was_interrupted_is_not_done_again(place, monkeypatch):

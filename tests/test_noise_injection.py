@@ -195,7 +195,7 @@ def test_no_noise_leaves_activations_and_makes_no_variable(session):
 def test_random_noise_is_one_map_per_sample_for_all_channels(session):
     with layout.use('NHWC'):
         y = networks.noise_injection_layer(tf.zeros([2, 4, 4, 3]), networks.NoiseInjection())
-    variable = tf.global_variables()[0]
+    (variable,) = tf.trainable_variables()
     tflib.run(variable.initializer)
     tflib.set_vars({variable: 1})
     first, second = tflib.run(y)

@@ -87,7 +87,7 @@ def pair():
                 for net in (G, D)
             ]
             results[value] = _losses(nets, reals, dlatents)
-        types = {v.dtype.base_dtype for v in tf.global_variables()}
+        types = {v.dtype.base_dtype for v in tf.trainable_variables()}
         yield session.run(results), types
         session.close()
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, random
 from dnnlib.tflib.ops import decisions
 from tests import golden
 from training import train_graph
@@ -30,20 +30,10 @@ class RecordedRandomness:
         self.round = tf.placeholder_with_default(0, [])
         self.left = list(variant['randoms'])
 
-    def install(self, monkeypatch):
-        """From now on; networks must have been made, as their templates are not recorded."""
-        monkeypatch.setattr(tf, 'random_normal', lambda *a, **k: self._next('normal'))
-        monkeypatch.setattr(tf, 'random_uniform', self._uniform)
-
-    def _uniform(self, *_args, **kwargs):
-        return self._next('integer' if kwargs.get('dtype') == tf.int32 else 'uniform')
-
-    def _next(self, kind):
+    def next(self, kind, _shape, dtype):
         record = self.left.pop(0)
         assert record['kind'] == kind
-        values = ARRAYS[record['key']]
-        values = tf.constant(values, tf.int32 if kind == 'integer' else tf.float32)
-        return tf.gather(values, self.round)
+        return tf.gather(tf.constant(ARRAYS[record['key']], dtype), self.round)
 
 
 class RecordedData:
@@ -141,10 +131,10 @@ def test_five_iterations_give_the_official_weights(session, variant, monkeypatch
     with tf.device(engine.device(0)):
         G, D, Gs = build_networks(variant)
     randomness = RecordedRandomness(variant)
-    randomness.install(monkeypatch)
     # What was recorded is what the networks saw.
     monkeypatch.setattr(train_graph, 'process_reals', lambda x, labels, lod, **_: (x, labels))
-    graph = build_graph(variant, G, D, Gs)
+    with random.use(randomness.next):
+        graph = build_graph(variant, G, D, Gs)
     assert not randomness.left
     for iteration in range(5):
         rounds = collections.Counter()

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.tflib import random
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
 from training import anatomy
@@ -55,7 +56,7 @@ class Health:
         self._idle_ticks = 0
         self._Gs = Gs
         self._minibatch_size = minibatch_size
-        self._latents = np.random.RandomState(0).randn(_NUM_FAKES, *Gs.input_shape[1:])
+        self._latents = random.generator('health').randn(_NUM_FAKES, *Gs.input_shape[1:])
         self._skipped_steps = self._skipped_now = 0
         self._was_too_large = False
 

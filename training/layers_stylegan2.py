@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.options import check_choice
-from dnnlib.tflib import layout
+from dnnlib.tflib import layout, random
 from dnnlib.tflib.ops import conv2d
 from dnnlib.tflib.ops.decisions import groups_samples
 from dnnlib.tflib.ops.fused_bias_act import activation_funcs, fused_bias_act
@@ -77,7 +77,7 @@ def get_unscaled_weight(
     """
     he_std = gain / np.sqrt(np.prod(shape[:-1]))
     init_std, scale = (1, he_std) if use_wscale else (he_std, 1)
-    init = tf.initializers.random_normal(0, init_std / lrmul)
+    init = random.normal_initializer(0, init_std / lrmul)
     return tf.get_variable(weight_var, shape=shape, initializer=init), scale * lrmul
 
 
@@ -265,7 +265,7 @@ def noise_inputs(
     That is noise_values if given; else, unless randomize_noise, the fixed maps [1, 1, H, W] of the
     variables noise0, noise1, ..., which are made in any case.
     """
-    normal = dict(initializer=tf.initializers.random_normal(), trainable=False)
+    normal = dict(initializer=random.normal_initializer(), trainable=False)
     variables = [
         tf.get_variable('noise%d' % index, shape=[1, 1, 2**size, 2**size], **normal)
         for index, size in enumerate(sizes_log2)
@@ -286,7 +286,7 @@ def mapping_input(
     if not label_size:
         return x
     with tf.variable_scope('LabelConcat'):
-        normal = tf.initializers.random_normal()
+        normal = random.normal_initializer()
         w = tf.get_variable('weight', shape=[label_size, latent_size], initializer=normal)
         embedded = tf.matmul(tf.cast(labels_in, dtype), tf.cast(w, dtype))
         return tf.concat([x, embedded], axis=1)  # [N, 2 * latent_size]

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
+from dnnlib.tflib import random
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import Optimizer
@@ -23,7 +24,7 @@ def _generate(
     G: Network, training_set: Dataset, minibatch_size: Size, **kwargs: Any
 ) -> Tuple[Any, tf.Tensor]:
     """Training-mode output of G for random latents and labels, and the labels."""
-    latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
+    latents = random.normal([minibatch_size] + G.input_shapes[0][1:], 'latents')
     labels = training_set.get_random_labels_tf(minibatch_size)
     return G.get_output_for(latents, labels, is_training=True, **kwargs), labels
 
@@ -45,7 +46,7 @@ def _real_and_fake_scores(
     G: Network, D: Network, minibatch_size: Size, reals: tf.Tensor, labels: tf.Tensor
 ) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Scores of reals and of fakes with the reals' labels, and the fakes."""
-    latents = tf.random_normal([minibatch_size] + G.input_shapes[0][1:])
+    latents = random.normal([minibatch_size] + G.input_shapes[0][1:], 'latents')
     fakes = G.get_output_for(latents, labels, is_training=True)
     real_scores, fake_scores = _scores(D, reals, labels), _scores(D, fakes, labels)
     real_scores = autosummary('Loss/scores/real', real_scores)
@@ -98,7 +99,7 @@ def G_logistic_ns_pathreg(
         if pl_minibatch_shrink > 1:
             size = minibatch_size // pl_minibatch_shrink
             (fakes, dlatents), _ = _generate(G, training_set, size, return_dlatents=True)
-        noise = tf.random_normal(tf.shape(fakes)) / np.sqrt(np.prod(G.output_shape[2:]))
+        noise = random.normal(tf.shape(fakes), 'path_noise') / np.sqrt(np.prod(G.output_shape[2:]))
         grads = tf.gradients(tf.reduce_sum(fakes * noise), [dlatents])[0]  # [N', num_layers, D]
         squares = tf.reduce_sum(tf.square(grads), axis=2)  # [N', num_layers]
         lengths = tf.sqrt(tf.reduce_mean(squares, axis=1))  # [N']
@@ -216,7 +217,7 @@ def D_wgan_gp(
     """
     real_scores, fake_scores, fakes = _real_and_fake_scores(G, D, minibatch_size, reals, labels)
     with tf.name_scope('GradientPenalty'):
-        factors = tf.random_uniform([minibatch_size, 1, 1, 1], 0.0, 1.0)
+        factors = random.uniform([minibatch_size, 1, 1, 1], 'factors')
         mixed = tflib.lerp(tf.cast(reals, fakes.dtype), fakes, factors)
         mixed_scores = _scores(D, mixed, labels)
         mixed_scores = autosummary('Loss/scores/mixed', mixed_scores)

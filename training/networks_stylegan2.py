@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
 from dnnlib.options import check_choice, passes_options_to, taken_by
-from dnnlib.tflib import layout
+from dnnlib.tflib import layout, random
 from dnnlib.tflib.ops.fused_bias_act import channel_sum as weighted_channel_sum
 from dnnlib.tflib.ops.fused_bias_act import fused_bias_act
 from dnnlib.tflib.ops.upfirdn_2d import upsample_2d
@@ -72,7 +72,7 @@ def semantic_identifier(mu: Demodulated) -> tf.Tensor:
 def trainable_map(name: str, s: tf.Tensor) -> tf.Tensor:
     """A trainable map of the size of maps s, with an equalized learning rate of 1 / sqrt(H)."""
     _, _, height, width = layout.sizes(s)
-    raw = tf.get_variable(name, shape=[height, width], initializer=tf.initializers.random_normal())
+    raw = tf.get_variable(name, shape=[height, width], initializer=random.normal_initializer())
     raw = tf.reshape(raw * (1 / np.sqrt(height)), layout.arrange(1, 1, height, width))
     return tf.cast(raw, s.dtype)
 
@@ -271,7 +271,7 @@ def noise_for(x: tf.Tensor, noise_values: Optional[tf.Tensor] = None) -> tf.Tens
     if noise_values is not None:
         return layout.from_nchw(tf.cast(noise_values, dtype))
     _, _, height, width = layout.sizes(x)
-    return layout.from_nchw(tf.random_normal([tf.shape(x)[0], 1, height, width], dtype=dtype))
+    return layout.from_nchw(random.normal([tf.shape(x)[0], 1, height, width], 'noise', dtype))
 
 
 def _sub_networks(options: Mapping[str, Any]) -> List[Callable]:
@@ -355,7 +355,7 @@ def G_main(
         dlatents = _track_mean(dlatents, dlatent_avg, dlatent_avg_beta)
     if is_training and style_mixing_prob > 0:
         with tf.name_scope('StyleMix'):
-            second = map_to_w(tf.random_normal(tf.shape(latents_in)))
+            second = map_to_w(random.normal(tf.shape(latents_in), 'latents'))
             dlatents = _mix_styles(dlatents, second, style_mixing_prob, num_layers, lod)
     if truncation_psi is not None:
         with tf.name_scope('Truncation'):
@@ -383,8 +383,8 @@ def _mix_styles(
 ) -> tf.Tensor:
     """Take the upper layers, from a random one, from the second w; or none of them."""
     used_layers = num_layers - tf.cast(lod, tf.int32) * 2
-    coin = tf.random_uniform([], 0.0, 1.0)
-    crossover = tf.random_uniform([], 1, used_layers, dtype=tf.int32)
+    coin = random.uniform([], 'coin')
+    crossover = random.uniform([], 'crossover', 1, used_layers, tf.int32)
     cutoff = tf.where(coin < probability, crossover, used_layers)
     is_first = tf.range(num_layers)[np.newaxis, :, np.newaxis] < cutoff  # [1, num_layers, 1]
     return tf.where(tf.broadcast_to(is_first, tf.shape(first)), first, second)
@@ -463,7 +463,7 @@ class _Blocks(NamedTuple):
 
     def first(self, minibatch_size: tf.Tensor) -> tf.Tensor:
         """Activations [N, nf(1), 4, 4] of the first layer."""
-        init = tf.initializers.random_normal()
+        init = random.normal_initializer()
         with tf.variable_scope('Const'):
             x = layers.learned_constant(self.nf(1), minibatch_size, self.w.dtype, init)
         with tf.variable_scope('Conv'):

@@ -5,8 +5,9 @@ from typing import Any, Dict, Iterator, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib, util
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, random
 from dnnlib.tflib.autosummary import autosummary
+from dnnlib.util import UserError
 from training import anatomy
 from training.data.reals import process_reals
 
@@ -72,7 +73,9 @@ class TrainGraph:
             half_life = max(G_smoothing_kimg, 1e-9) * 1000.0  # images
             Gs_beta = 0.5 ** (tf.cast(self._minibatch_size, tf.float32) / half_life)
             images, labels = training_set.get_minibatch_tf()
-            self._fetch = process_reals(images, labels, self._lod, **process_reals_args)
+            self._step = random.counter('training')
+            with random.stream('reals', self._step):
+                self._fetch = process_reals(images, labels, self._lod, **process_reals_args)
 
         self._optimizers: Dict[str, tflib.Optimizer] = {}
         for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:
@@ -106,7 +109,8 @@ class TrainGraph:
             reals = tf.split(self._reals, self.num_gpus)
             labels = tf.split(self._labels, self.num_gpus)
         for index in range(self.num_gpus):
-            with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
+            draws = random.stream('training', self._step, index)
+            with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)), draws:
                 device_G = G if index == 0 else G.clone('G_shadow')
                 device_D = D if index == 0 else D.clone('D_shadow')
                 lods = [anatomy.lod(net) for net in (device_G, device_D)]
@@ -139,6 +143,15 @@ class TrainGraph:
         """Forget the moments of both networks' optimizers."""
         for name in ['TrainG', 'TrainD']:
             self._optimizers[name].reset_optimizer_state()
+
+    def refuse_stateful_randomness(self) -> None:
+        """Raise UserError if a step draws random numbers that a resumed run could not repeat."""
+        for op in random.stateful_ops([self._fetch, self._ops, self._update_Gs]):
+            text = (
+                'op %s (%s) draws random numbers that no seed repeats after an interruption; '
+                'draw by dnnlib.tflib.random'
+            )
+            raise UserError(text % (op.name, op.type))
 
     def skipped_steps(self) -> int:
         """Steps left out so far because a gradient was not finite."""

@@ -10,7 +10,7 @@ import dnnlib
 from dnnlib import cli, tflib
 from dnnlib.bars import timed
 from dnnlib.hints import next_command
-from dnnlib.tflib import engine, precision
+from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import misc, option_groups, step_check
@@ -109,7 +109,7 @@ def training_loop(
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
     )
-    grid_latents = np.random.randn(np.prod(grid_size), *G.input_shape[1:])
+    grid_latents = random.generator('grid').randn(np.prod(grid_size), *G.input_shape[1:])
 
     def save_fakes(filename):
         fakes = Gs.run(
@@ -144,6 +144,7 @@ def training_loop(
                 drange_data=training_set.dynamic_range,
             ),
         )
+    graph.refuse_stateful_randomness()
 
     print('Initializing logs...')
     cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)

@@ -16,6 +16,7 @@ from dnnlib import util
 from dnnlib.options import named
 from dnnlib.tflib import layout, network_code, network_options, network_run, network_table, tfutil
 from dnnlib.tflib.averaging import network_updates
+from dnnlib.tflib.random import stream
 
 _import_handlers = []  # type: List[Callable[[dict], dict]]
 _restoring = []  # type: List[str]  # names of networks that are built from files by local code
@@ -98,7 +99,8 @@ class Network:
         # Never run, only looked at: so in the layout of the interfaces on every device.
         variable_scope = tfutil.absolute_variable_scope(self.scope, custom_getter=custom_getter)
         name_scope = tfutil.absolute_name_scope(self.scope)
-        with tf.control_dependencies(None), layout.use('NCHW'), variable_scope, name_scope:
+        draws = stream('template')  # so that it takes no number of another stream's
+        with tf.control_dependencies(None), layout.use('NCHW'), draws, variable_scope, name_scope:
             self.input_templates = [tf.placeholder(tf.float32, name=n) for n in self.input_names]
             outputs = self._call_build_func(self.input_templates, {}, is_template_graph=True)
         self.output_templates = _as_list(outputs)

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from dnnlib import util
 from dnnlib.options import named
-from dnnlib.tflib import engine, tfutil
+from dnnlib.tflib import engine, random, tfutil
 
 _LEGACY_KWARGS = ('out_mul', 'out_add', 'out_shrink', 'out_dtype')
 
@@ -87,7 +87,8 @@ def _graph(net, cache, input_transform, output_transform, num_gpus, assume_froze
             in_split = list(zip(*[tf.split(x, num_gpus) for x in in_exprs]))
         out_split = []
         for index in range(num_gpus):
-            with tf.device(engine.device(index)):
+            draws = random.stream('run ' + key, device=index)
+            with tf.device(engine.device(index)), draws:
                 device_net = net.clone() if assume_frozen else net
                 inputs = _transform(in_split[index], input_transform)
                 outputs = device_net.get_output_for(*inputs, return_as_list=True, **dynamic_kwargs)

@@ -221,10 +221,12 @@ class Dataset:
         """Return a tensor of labels drawn uniformly with replacement, float32 [N, label_size]."""
         import tensorflow.compat.v1 as tf
 
+        from dnnlib.tflib import random
+
         with tf.name_scope('Dataset'), tf.device('/cpu:0'):
             if not self._has_labels:
                 return tf.zeros([minibatch_size, 0], tf.float32)
-            indices = tf.random_uniform([minibatch_size], maxval=self.num_images, dtype=tf.int64)
+            indices = random.uniform([minibatch_size], 'labels', 0, self.num_images, tf.int64)
             labels = tf.py_func(self._labels_of, [indices], tf.float32, name='Labels')
             labels.set_shape([indices.shape[0], self.label_size])
             return labels

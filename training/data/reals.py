@@ -4,7 +4,7 @@ from typing import Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import tfutil
+from dnnlib.tflib import random, tfutil
 from training.misc import adjust_dynamic_range
 
 
@@ -33,7 +33,7 @@ def process_reals(
     with tf.name_scope('ProcessReals'):
         x = adjust_dynamic_range(tf.cast(x, tf.float32), drange_data, drange_net)
         if mirror_augment:
-            keep = tf.random_uniform([tf.shape(x)[0]]) < 0.5
+            keep = random.uniform([tf.shape(x)[0]], 'mirror') < 0.5
             x = tf.where(keep, x, tf.reverse(x, [3]))
         lod = tf.cast(lod, tf.float32)
         whole = tf.floor(lod)
