@@ -97,7 +97,9 @@ def run(command):
     assert words[0] == 'python', command
     if words[1] == '-m':
         words[1:3] = [words[2].replace('.', '/') + '.py']
-    argv = words[2:] + SHORT.get(words[1], '').split()
+    # The name of a figure tells how many samples it is of.
+    argv = [re.sub(r'=swd16k(_n\d+)?_avg', '=swd16k_n24_avg', word) for word in words[2:]]
+    argv += SHORT.get(words[1], '').split()
     argv += SHORT.get(argv[0], '').split() if argv else []
     with tf.Graph().as_default(), tflib.create_session().as_default() as session:
         with session:
