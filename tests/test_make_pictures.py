@@ -103,7 +103,7 @@ def test_pictures_are_made_once_and_go_on_after_a_failure(tmp_path, capsys, prog
             assert (output / name).exists()
     assert len(set(programs.called)) == len(names)
     # Of grids the last one counts; strips stand below each other.
-    grid = np.asarray(PIL.Image.open(str(output / 'demo_fakes.png')))
+    grid = np.asarray(PIL.Image.open(str(output / 'demo' / 'config-e-fakes.png')))
     strips = np.asarray(PIL.Image.open(str(output / 'inversion_generated.png')))
     assert grid.shape == (2, 4, 3) and np.all(grid == 20)
     assert strips.shape == (4, 4, 3) and list(strips[:, 0, 0]) == [10, 10, 20, 20]

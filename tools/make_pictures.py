@@ -76,7 +76,7 @@ _GENERATED = 'run_projector.py project-generated-images --network={config-e-fr} 
 _PHOTOS = '--images=training/data/demo_data/photos --fit'
 
 STEPS = [
-    _training('config-e-fr', **{'reals.png': 'demo_reals.png', 'fakes0*.png': 'demo_fakes.png'}),
+    _training('config-e-fr', **{'reals.png': 'demo_reals.png'}),
     _training('config-e', **{'fakes0*.png': 'demo/config-e-fakes.png'}),
     _training('dcgan-fr'),
     _strip('config-e'),
