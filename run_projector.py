@@ -178,11 +178,11 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     _, check_runs = command.loaded()
     if check_runs is not None:
-        options['run_dirs'] = [runs.folder(run, args.result_dir) for run in args.run_dirs]
-        check_runs(options['run_dirs'], args.dpi)
+        run_dirs = [runs.folder(run, args.result_dir) for run in args.run_dirs]
+        check_runs(run_dirs, args.dpi)
         function = 'metrics.inversion_table.compare'
         picture = dict(format=args.format, dpi=args.dpi)
-        cli.submit(args.result_dir, command.name, function, run_dirs=args.run_dirs, **picture)
+        cli.submit(args.result_dir, command.name, function, run_dirs=run_dirs, **picture)
         return
     found = pretrained_networks.find(args.network, args.result_dir)
 
