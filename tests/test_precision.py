@@ -264,4 +264,4 @@ def test_networks_compute_in_float16_as_on_gpus(session, monkeypatch, name):
     (want, want_grad), (got, got_grad) = tflib.run(pairs)
     np.testing.assert_allclose(got, want, rtol=0.01)
     error = np.linalg.norm(got_grad - want_grad) / np.linalg.norm(want_grad)
-    assert 1e-5 < error < 0.02, error
+    assert 1e-5 < error < 0.06, error  # TensorFlow 1.14 also sums in float16 here
