@@ -37,7 +37,7 @@ PROGRAMS = {
 }
 # What makes the work of a program, or of one of its commands, short.
 SHORT = {
-    'run_training.py': '--total-kimg=1 --fmap-base=64 --fmap-max=4 --num-gpus=1',
+    'run_training.py': '--total-kimg=1 --fmap-base=64 --fmap-max=4 --num-gpus=1 --metrics=none',
     'run_metrics.py': '--num-samples=24 --trust-network-code',
     'create_from_images': '--resize=16',
     'generate-video': '--frames=1',
