@@ -192,7 +192,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     metric_kwargs(args.metrics or [])  # are there such metrics?
     choice, options = args.choice, resolve_options(args)
 
-    from dnnlib.tflib import custom_ops, engine
+    from dnnlib.tflib import custom_ops, engine, precision
 
     if args.metrics is not None or 'metric_arg_list' not in options:
         metrics = default_metrics() if args.metrics is None else args.metrics
@@ -207,6 +207,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
+    precision.check(args.precision or 'float32')
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])
