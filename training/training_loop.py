@@ -1,15 +1,13 @@
 """The training loop: networks, schedule, snapshots and metrics of one run."""
 
-import os
 from typing import List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib import cli, tflib
+from dnnlib import tflib
 from dnnlib.bars import timed
-from dnnlib.hints import next_command
 from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
@@ -19,6 +17,7 @@ from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
 from training.progress import Progress
 from training.schedule import training_schedule
+from training.snapshots import Snapshots
 from training.train_graph import TrainGraph
 
 
@@ -104,7 +103,7 @@ def training_loop(
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
     print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
-    snapshots = _Snapshots(dnnlib.make_run_dir_path())
+    snapshots = Snapshots(dnnlib.make_run_dir_path())
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
@@ -228,41 +227,6 @@ def training_loop(
     print(snapshots.describe())
     for line in snapshots.next_commands():
         print(line)
-
-
-class _Snapshots:
-    """The network pickles of a run."""
-
-    def __init__(self, run_dir):
-        self._run_dir = run_dir
-        self.last = None
-
-    def check_disk(self, networks, number):
-        """Raise UserError if the disk does not hold two of `number` snapshots, warn if not all."""
-        numbers = sum(var.shape.num_elements() for net in networks for var in net.vars.values())
-        cli.check_space(self._run_dir, min(number, 2), min(number, 2) * 4 * numbers, 'snapshots')
-        try:
-            cli.check_space(self._run_dir, number, number * 4 * numbers, 'snapshots')
-        except UserError as error:
-            print('Warning: %s' % error)
-
-    def save(self, networks, filename):
-        path = os.path.join(self._run_dir, filename)
-        misc.save_pkl(networks, path)
-        self.last = path
-        return path
-
-    def next_commands(self):
-        """Lines with commands for the networks of this run."""
-        network = '--network=%s' % self.last
-        few = [] if engine.gpu_devices() else ['--num-samples=1000']
-        return [
-            next_command('run_generator.py', 'generate-images', '--seeds=0-9', network),
-            next_command('run_metrics.py', '--metrics=all-local', *few, network),
-        ]
-
-    def describe(self):
-        return 'last snapshot: %s' % self.last if self.last else 'there is no snapshot yet'
 
 
 def logical_devices(num_gpus: int) -> dict:
