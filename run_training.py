@@ -5,7 +5,7 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Set
 
 import dnnlib
 from dnnlib import cli, flags
@@ -13,7 +13,7 @@ from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
 from dnnlib.names import keys_in_source
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
-from training import configs
+from training import configs, resume, run_options
 from training.data import demo
 from training.overrides import BOUNDS, Choice
 
@@ -48,6 +48,7 @@ _SETS = {
     'minibatch_size': ['sched_args.minibatch_size_base'],
     'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
     'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
+    'checkpoint_minutes': ['checkpoint_minutes'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
 }
 
@@ -100,7 +101,7 @@ _FLAGS = (
     )
     + flags.group(
         'speed',
-        flags.NUM_GPUS,
+        flag('--num-gpus', number(int, 1, 64), 'number of devices (default: 1)'),
         flag(
             '--precision',
             flags.PRECISIONS,
@@ -109,6 +110,20 @@ _FLAGS = (
             'Ampere on (default: float32)',
         ),
         flags.REQUIRE_NATIVE_OPS,
+    )
+    + flags.group(
+        'going on',
+        flag(
+            '--resume',
+            'RUN',
+            'go on with a run: its folder or number; latest; or auto: the one of --result-dir with '
+            'the same options and data, unless it has finished, else a new one',
+        ),
+        flag(
+            '--checkpoint-minutes',
+            BOUNDS['checkpoint_minutes'],
+            'time between states, from which a run goes on exactly (default: 10)',
+        ),
     )
     + flags.group(
         'output',
@@ -130,8 +145,14 @@ _EXAMPLES = [
         '--data-dir=~/datasets --dataset=ffhq-128 --config=config-e-fr \\\n'
         '      --num-gpus=8 --mirror-augment=true',
     ),
+    ('The last run of all, from where it was stopped:', '--resume=latest'),
     ('A run again, with fewer maps:', '--config-file=results/00003-A --set G_args.fmap_max=256'),
 ]
+
+
+def metric_classes() -> Set[str]:
+    """Names of the classes of metrics, those that a file may name."""
+    return {kwargs['func_name'] for kwargs in metric_defaults.values()}
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -146,8 +167,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':
         options.update(dict.fromkeys(_MIXED, 'mixed'))
-    metrics = {kwargs['func_name'] for kwargs in metric_defaults.values()}
-    args.choice = Choice(args.config, args.config_file, args.settings or [], options, metrics)
+    args.choice = Choice(
+        args.config, args.config_file, args.settings or [], options, metric_classes()
+    )
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
 
@@ -172,6 +194,33 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     return options
 
 
+def options_of_run(args: argparse.Namespace, run: resume.Run) -> Dict[str, Any]:
+    """Options of `training_loop` that a run goes on with: its own, with flags that may differ.
+
+    Raises:
+        UserError: other flags, or names in the run's file that only the command line may give.
+    """
+    is_whole = args.config is not None or args.config_file is not None
+    stranger = resume.check_names(run, metric_classes())
+    if is_whole or stranger:
+        options = resolve_options(args)
+        try:
+            resume.check_equal(run, options)
+        except UserError as error:
+            if not stranger:
+                raise
+            text = 'in %s %s; it goes on only with the --config and flags that it began with: %s'
+            raise UserError(text % (run.run_dir, stranger, error))
+        return options
+    resume.check_given(run, args.choice.changes())
+    may_change = {
+        path: value
+        for path, value in args.choice.changes().items()
+        if path in run_options.MAY_CHANGE
+    }
+    return dict(run.options, **may_change)
+
+
 def _set_precision(choice, net_args, opt_args):
     """Options of a network and its optimizer by --precision, None if it was not given."""
     from dnnlib.tflib import engine
@@ -190,8 +239,14 @@ def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and train."""
     args = parse_args(argv)
     metric_kwargs(args.metrics or [])  # are there such metrics?
-    choice, options = args.choice, resolve_options(args)
+    if args.resume in (None, resume.AUTO):
+        run, options = None, resolve_options(args)
+    else:
+        run = resume.find(args.resume, args.result_dir)
+        options = options_of_run(args, run)
+    num_gpus = args.num_gpus or (run.num_gpus if run else 1)
 
+    from dnnlib import provenance
     from dnnlib.tflib import custom_ops, engine, precision
 
     if args.metrics is not None or 'metric_arg_list' not in options:
@@ -200,19 +255,32 @@ def main(argv: Optional[List[str]] = None) -> None:
         group.ensure_feature_nets()
         options['metric_arg_list'] = group.metric_kwarg_list
     if args.dry_run:
-        print(choice, file=sys.stderr)
-        about = dict(config=choice.config, num_gpus=args.num_gpus, version=dnnlib.full_version())
+        print(args.choice, file=sys.stderr)
+        about = dict(config=args.choice.config, num_gpus=num_gpus, version=dnnlib.full_version())
         print(json.dumps(dict(options, **about), indent=4, default=str))
         return
     cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
-    engine.check_devices(args.num_gpus)
+    engine.check_devices(num_gpus)
     precision.check(args.precision or 'float32')
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])
-    choice.check(options, args.num_gpus)
-    print(choice)
+    data = args.choice.check(options, num_gpus, is_resumed=run is not None)
+    if args.resume == resume.AUTO:
+        run = resume.find_equal(options, data, args.result_dir)
+    if run is not None and resume.is_complete(run, options['total_kimg']):
+        print('%s has finished, or was stopped by abort.txt: nothing is left to do.' % run.run_dir)
+        return
+    facts = dict(provenance.facts(num_gpus), data=data)
+    if run is not None:
+        if num_gpus != run.num_gpus:
+            text = 'Warning: %d devices in place of %d: the last bits of numbers will differ'
+            print(text % (num_gpus, run.num_gpus))
+        print('Resuming %s.' % run.run_dir)
+        dnnlib.resume_run(run.run_dir, resume.LOOP, num_gpus, facts, **options)
+        return
+    print(args.choice)
     if args.is_demo:
         print(
             'Demo: %d kimg of %s with narrow layers; for real training see --dataset, '
@@ -220,9 +288,8 @@ def main(argv: Optional[List[str]] = None) -> None:
             % (options['total_kimg'], demo.NAME)
         )
     dataset_name = os.path.basename(dataset.rstrip('/'))
-    run_desc = 'stylegan2-%.100s-%dgpu-%s' % (dataset_name, args.num_gpus, choice.config)
-    function = 'training.training_loop.training_loop'
-    cli.submit(args.result_dir, run_desc, function, args.num_gpus, **options)
+    run_desc = 'stylegan2-%.100s-%dgpu-%s' % (dataset_name, num_gpus, args.choice.config)
+    cli.submit(args.result_dir, run_desc, resume.LOOP, num_gpus, facts, **options)
 
 
 if __name__ == '__main__':

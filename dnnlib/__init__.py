@@ -22,6 +22,7 @@ from .submission.submit import (
     convert_path,
     get_path_from_template,
     make_run_dir_path,
+    resume_run,
     submit_run,
 )
 from .util import EasyDict

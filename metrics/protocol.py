@@ -1,34 +1,16 @@
 """How results are written: official StyleGAN2's line, and JSON of all that they depend on."""
 
 import datetime
-import functools
-import glob
-import hashlib
 import os
 
 import tensorflow.compat.v1 as tf
 
 import dnnlib
 from dnnlib import records
+from dnnlib.provenance import code_hash
 from dnnlib.tflib import engine
 from dnnlib.util import TEXT
 from metrics.features import colour_handling
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_PACKAGES = ('dcgan', 'dnnlib', 'metrics', 'training')
-_SOURCES = ('.py', '.cu', '.cc', '.h', '.cuh')
-
-
-@functools.lru_cache(maxsize=None)
-def code_hash() -> str:
-    """Hash of all sources that results may depend on: of metrics, networks and operations."""
-    digest = hashlib.sha256()
-    for package in _PACKAGES:
-        paths = glob.glob(os.path.join(glob.escape(_ROOT), package, '**', '*.*'), recursive=True)
-        for path in sorted(p for p in paths if p.endswith(_SOURCES)):
-            with open(path, 'rb') as file:
-                digest.update(file.read())
-    return digest.hexdigest()[:12]
 
 
 def engine_name() -> str:

@@ -60,6 +60,22 @@ class Health:
         self._skipped_steps = self._skipped_now = 0
         self._was_too_large = False
 
+    def state(self) -> Dict[str, Any]:
+        """What a run that is resumed goes on from, as plain data."""
+        return dict(
+            skipped_steps=self._skipped_steps,
+            was_too_large=self._was_too_large,
+            idle_ticks=self._idle_ticks,
+            last_weights=[x.tolist() for x in self._last_weights],
+        )
+
+    def restore(self, state: Dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._skipped_steps = state['skipped_steps']
+        self._was_too_large = state['was_too_large']
+        self._idle_ticks = state['idle_ticks']
+        self._last_weights = [np.array(x, np.float32) for x in state['last_weights']]
+
     def examine(self, skipped_steps: int) -> Optional[str]:
         """Add the figures to the autosummaries, and say what is wrong with the run, in one line.
 

@@ -28,6 +28,7 @@ _TICK_KIMG = number(float, 0, 1e6, above=True)
 # What options may be, by dotted names; of a '_dict' every value.
 BOUNDS = {
     **dict.fromkeys(['total_kimg', 'resume_kimg', 'G_smoothing_kimg'], _KIMG),
+    'checkpoint_minutes': number(float, 0, 1e6, above=True),
     'resume_time': number(float, 0, 1e12),
     **dict.fromkeys(['minibatch_repeats', 'G_repeats', 'G_reg_interval', 'D_reg_interval'], _COUNT),
     **dict.fromkeys(['image_snapshot_ticks', 'network_snapshot_ticks'], _TICKS),
@@ -151,10 +152,13 @@ class Choice:
         _check_bounds(options)
         return options
 
-    def check(self, options: Dict[str, Any], num_gpus: int) -> None:
+    def check(self, options: Dict[str, Any], num_gpus: int, is_resumed: bool = False) -> str:
         """Find what would stop a run, before it makes a folder or trains for hours.
 
-        A grid that the user has not laid out gets one class in each row, if all fit.
+        A grid that the user has not laid out gets one class in each row, if all fit, unless the run
+        is resumed.
+
+        Returns: fingerprint of the data.
         """
         from dnnlib.tflib import precision
 
@@ -165,17 +169,23 @@ class Choice:
         training_set = load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
         is_legal = partial(configs.is_legal_on_device, options)
         check_minibatches(options['sched_args'], training_set.resolution, num_gpus, is_legal)
-        if not training_set.label_size and training_set.offers_labels:
+        if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
         fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
-        if fits and not self.sets('grid_args.layout'):
+        if fits and not (is_resumed or self.sets('grid_args.layout')):
             options['grid_args']['layout'] = 'row_per_class'
+        fingerprint = training_set.fingerprint()
         training_set.close()
+        return fingerprint
+
+    def changes(self) -> Dict[str, Any]:
+        """What the user gave on the command line, by dotted names."""
+        return dict(self._changes[1], **self._changes[2])
 
     def __str__(self) -> str:
-        from_file, settings, from_flags = self._changes
-        changes = dict(settings, **from_flags).items()
+        from_file = self._changes[0]
+        changes = self.changes().items()
         changed = ['%s=%s' % (path, json.dumps(value)) for path, value in changes]
         if from_file:
             changed.insert(0, 'all of %s' % self._file)

@@ -62,19 +62,53 @@ class Progress:
         self._is_warm = False
         self._lines = TickLines()
         self._bar: Optional[Bar] = None
+        self._is_in_tick = False
+
+    def state(self) -> Dict[str, Any]:
+        """What a run that is resumed goes on from, in its figures too, as plain data."""
+        self.writer.flush()  # so that the sizes of files are those of whole records
+        now = time.time()
+        return dict(
+            tick=self._tick,
+            tick_images=self._tick_images,
+            tick_nimg=self._tick_nimg,
+            is_in_tick=self._is_in_tick,
+            tick_seconds=now - self._tick_time,
+            maintenance_seconds=self._tick_time - self._last_time,
+            total_seconds=now - self._start_time + self._resume_time,
+            training_seconds=self._training_seconds,
+            training_images=self._training_images,
+            snapshot_seconds=self._snapshot_seconds,
+        )
+
+    def restore(self, state: Dict[str, Any]) -> None:
+        """Go on from a state."""
+        now = time.time()
+        self._resume_time = state['total_seconds']
+        self._start_time = self._update_time = now
+        self._tick_time = now - state['tick_seconds']
+        self._last_time = self._tick_time - state['maintenance_seconds']
+        for name in (
+            'tick tick_images tick_nimg is_in_tick '
+            'training_seconds training_images snapshot_seconds'
+        ).split():
+            setattr(self, '_' + name, state[name])
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
         """Start a tick, with a bar, if none is running; returns its last image."""
         tick_nimg = int(tick_kimg * 1000)
-        if self._bar is None:
+        if not self._is_in_tick:
+            self._is_in_tick = True
             self._tick_nimg = cur_nimg
             self._tick_time = self._update_time = time.time()
             if self._is_snapshot(self._tick):
                 self._snapshot_seconds.append(self._tick_time - self._last_time)
-            end = cur_nimg + tick_nimg
+        if self._bar is None:
+            end = self._tick_nimg + tick_nimg
             title = 'tick %d' % (self._tick + 1)
             left_after = functools.partial(self._seconds_left, end)
-            self._bar = Bar(title, tick_nimg, ' img', left_after=left_after)
+            done = min(cur_nimg - self._tick_nimg, tick_nimg)
+            self._bar = Bar(title, tick_nimg, ' img', done, left_after)
         return self._tick_nimg + tick_nimg
 
     def update(self, num_images: int) -> None:
@@ -126,6 +160,7 @@ class Progress:
             examine: given skipped_steps, adds autosummaries and returns what is wrong, in one line.
         """
         self.close_bar()
+        self._is_in_tick = False
         now = time.time()
         maintenance_seconds = self._tick_time - self._last_time
         self._last_time = now

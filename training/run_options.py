@@ -23,6 +23,16 @@ _MODULES = {
     **dict.fromkeys(['G_opt_args.tf_optimizer', 'D_opt_args.tf_optimizer'], ('tf.train',)),
 }
 
+# Options of training that a resumed run may have other than before; and --num-gpus.
+MAY_CHANGE = (
+    'total_kimg',
+    'metric_arg_list',
+    'image_snapshot_ticks',
+    'network_snapshot_ticks',
+    'checkpoint_minutes',
+    'data_dir',
+)
+
 _LARGEST = dict(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
 _LARGEST.update(max_label_size=1 << 31, shuffle_mb=1 << 31, prefetch_mb=1 << 31, buffer_mb=1 << 31)
 
@@ -43,6 +53,11 @@ def check(train: Any) -> dict:
     if not _is_path(train.get('data_dir', '')) and train['data_dir'] is not None:
         raise ValueError('data_dir is no path')
     return train
+
+
+def fixed(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Those options of training that a resumed run must have again."""
+    return {name: value for name, value in options.items() if name not in MAY_CHANGE}
 
 
 def check_names(change: Dict[str, Any], metrics: Container[str]) -> None:

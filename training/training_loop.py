@@ -1,20 +1,24 @@
 """The training loop: networks, schedule, snapshots and metrics of one run."""
 
+import functools
+import os
 from typing import List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib import tflib
+from dnnlib import endings, tflib
 from dnnlib.bars import timed
 from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
-from training import misc, option_groups, step_check
+from training import misc, option_groups, run_options, state, step_check
+from training.checkpoints import CannotGoOn, Checkpoints, identity, prepare
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health
+from training.iterations import Iterations
 from training.progress import Progress
 from training.schedule import training_schedule
 from training.snapshots import Snapshots
@@ -52,8 +56,12 @@ def training_loop(
     resume_kimg: float = 0.0,
     resume_time: float = 0.0,
     resume_with_new_nets: bool = False,
+    checkpoint_minutes: float = 10.0,
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
+
+    Where the folder holds a state, training goes on from it, on a CPU to the last bit as if it had
+    not been interrupted.
 
     Args:
         G_args, D_args, G_loss_args, D_loss_args: dict(func_name=..., **kwargs).
@@ -72,28 +80,36 @@ def training_loop(
             and log.
         resume_with_new_nets: build new networks and copy what fits, instead of using those of the
             file.
+        checkpoint_minutes: time between states; each snapshot and the end have one, too.
 
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
-    network-final.pkl, stats.jsonl and TensorBoard events. Ctrl-C and a file abort.txt in the run
-    folder end the training.
+    network-final.pkl, state-<iterations>.bin (the last two), stats.jsonl and TensorBoard events.
+    SIGUSR1 asks for a state. Ctrl-C and SIGTERM end the training with one, a file abort.txt in the
+    run folder at the end of a tick.
 
     Raises:
         UserError: an option that no part takes, see `option_groups`; a broken data set; others.
     """
-    option_groups.check(dict(locals()))
+    options = dict(locals())
+    option_groups.check(options)
     assert dnnlib.submit_config is not None, 'training takes place in a run: dnnlib.submit_run'
     num_gpus = dnnlib.submit_config.num_gpus
+    run_dir = dnnlib.make_run_dir_path()
+    last_state = state.newest(run_dir)
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
     step_check.ensure()
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
+    about = identity(run_options.fixed(options), training_set.fingerprint())
+    prepare(run_dir, last_state, about, num_gpus)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
-    misc.save_image_grid(
-        grid_reals,
-        dnnlib.make_run_dir_path('reals.png'),
-        drange=training_set.dynamic_range,
-        grid_size=grid_size,
-        scale=None,
-    )
+    if last_state is None:
+        misc.save_image_grid(
+            grid_reals,
+            os.path.join(run_dir, 'reals.png'),
+            drange=training_set.dynamic_range,
+            grid_size=grid_size,
+            scale=None,
+        )
 
     source = '' if resume_pkl is None else ', with those of "%s"' % resume_pkl
     with tf.device(engine.device(0)), timed('Constructing networks' + source):
@@ -102,8 +118,10 @@ def training_loop(
     D.print_layers()
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
     print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
-    final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
-    snapshots = Snapshots(dnnlib.make_run_dir_path())
+    schedule = functools.partial(training_schedule, training_set=training_set, **sched_args)
+    total_nimg = int(total_kimg * 1000)
+    final_sched = schedule(total_nimg)
+    snapshots = Snapshots(run_dir)
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
@@ -114,12 +132,14 @@ def training_loop(
         fakes = Gs.run(
             grid_latents, grid_labels, is_validation=True, minibatch_size=final_sched.minibatch_gpu
         )
-        path = dnnlib.make_run_dir_path(filename)
-        misc.save_image_grid(fakes, path, drange_net, grid_size, scale=None)
+        misc.save_image_grid(
+            fakes, os.path.join(run_dir, filename), drange_net, grid_size, scale=None
+        )
         return fakes
 
-    with timed('Generating fakes_init.png'):
-        save_fakes('fakes_init.png')
+    if last_state is None:
+        with timed('Generating fakes_init.png'):
+            save_fakes('fakes_init.png')
 
     with timed('Building TensorFlow graph'):
         graph = TrainGraph(
@@ -144,81 +164,101 @@ def training_loop(
             ),
         )
     graph.refuse_stateful_randomness()
-
-    print('Initializing logs...')
-    cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
-    run_dir = dnnlib.make_run_dir_path()
-    progress = Progress(run_dir, cur_nimg, total_nimg, resume_time, network_snapshot_ticks)
-    progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, cur_nimg)
-    if save_tf_graph:
-        progress.writer.add_graph(tf.get_default_graph())
     if save_weight_histograms:
         G.setup_weight_histograms()
         D.setup_weight_histograms()
     metrics = MetricGroup(metric_arg_list)
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
+    iterations = Iterations(
+        graph, schedule, minibatch_repeats, reset_opt_for_new_lod, int(resume_kimg * 1000)
+    )
+    progress = Progress(run_dir, iterations.nimg, total_nimg, resume_time, network_snapshot_ticks)
+    checkpoints = Checkpoints(
+        run_dir,
+        checkpoint_minutes,
+        dict(iterations=iterations, progress=progress, health=health),
+        about,
+        num_gpus,
+    )
+    checkpoints.check_disk()
+    if last_state is None:
+        nimg = iterations.nimg
+        progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, nimg)
+        if save_tf_graph:
+            progress.writer.add_graph(tf.get_default_graph())
+
+    context = dnnlib.RunContext.get()
+
+    def is_due(ticks):
+        return bool(ticks) and (is_done or iterations.tick % ticks == 0)
+
+    def end_tick():
+        """Report, and save pictures and networks where they are due."""
+        nimg, skipped_steps = iterations.nimg, graph.skipped_steps()
+        progress.end_tick(iterations.tick, nimg, iterations.sched, skipped_steps, health.examine)
+        reason = health.reason_to_stop()
+        if reason:
+            raise CannotGoOn(reason)
+        if is_due(image_snapshot_ticks):
+            fakes = save_fakes('fakes%06d.png' % (nimg // 1000))
+            progress.add_images('Images/fakes', fakes, drange_net, grid_size, nimg)
+        if is_due(network_snapshot_ticks):
+            metrics.run(
+                snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (nimg // 1000)),
+                run_dir=run_dir,
+                data_dir=data_dir,
+                num_gpus=num_gpus,
+                tf_config=tf_config,
+                raise_errors=False,
+            )
+            metrics.update_autosummaries()
+            progress.add_to_tick(nimg)
+        context.update(cur_epoch=nimg / 1000, max_epoch=total_kimg)
+        iterations.tick += 1
 
     print('Training for %g kimg...\n' % total_kimg)
-    context = dnnlib.RunContext.get()
-    cur_tick, counter, is_done = 0, 0, cur_nimg >= total_nimg
-    prev_lod, prev_stream = -1.0, None
+    is_done = last_state is None and iterations.nimg >= total_nimg
+    is_run = last_state is not None  # the iteration at hand; a state is taken before what a tick ends with
     try:
         while not is_done:
-            sched = training_schedule(cur_nimg, training_set, **sched_args)
-            stream = sched.minibatch_gpu * num_gpus, int(sched.lod)
-            if stream != prev_stream:  # the order of images goes on from where it was
-                training_set.configure(*stream, position=cur_nimg)
-                prev_stream = stream
-            if reset_opt_for_new_lod and (
-                np.floor(sched.lod) != np.floor(prev_lod) or np.ceil(sched.lod) != np.ceil(prev_lod)
-            ):
-                graph.reset_optimizer_state()
-            prev_lod = sched.lod
-            tick_end = progress.ensure_tick(cur_nimg, sched.tick_kimg)
-            for _ in range(minibatch_repeats):
-                for step in graph.steps(sched, counter):
-                    tflib.run(step.op, step.feed)
-                counter += 1
-                cur_nimg += sched.minibatch_size
-                progress.update(sched.minibatch_size)
-
-            is_done = cur_nimg >= total_nimg or context.should_stop()
-            # The first tick is short, so that a user soon sees that all is well.
-            if not (is_done or cur_tick == 0 or cur_nimg >= tick_end):
-                continue
-            progress.end_tick(
-                cur_tick,
-                cur_nimg,
-                sched,
-                graph.skipped_steps(),
-                health.examine,
-            )
-            reason = health.reason_to_stop()
-            if reason:
-                raise UserError(
-                    'training cannot go on: %s after %.1f kimg; %s; choose a smaller learning rate '
-                    'or --gamma, or go on from a snapshot by --set resume_pkl=FILE'
-                    % (reason, cur_nimg / 1000, snapshots.describe())
+            with endings.deferred():
+                if not is_run:
+                    iterations.look_at_schedule()
+                tick_end = progress.ensure_tick(iterations.nimg, iterations.sched.tick_kimg)
+                if not is_run:
+                    progress.update(iterations.run())
+                ends_tick = False
+                if iterations.is_between_blocks():
+                    is_done = iterations.nimg >= total_nimg or context.should_stop()
+                    # The first tick is short, so that a user soon sees that all is well.
+                    is_first = iterations.tick == 0
+                    ends_tick = is_done or is_first or iterations.nimg >= tick_end
+                saves = ends_tick and (
+                    is_done or is_due(image_snapshot_ticks) or is_due(network_snapshot_ticks)
                 )
-            if image_snapshot_ticks and (is_done or cur_tick % image_snapshot_ticks == 0):
-                fakes = save_fakes('fakes%06d.png' % (cur_nimg // 1000))
-                progress.add_images('Images/fakes', fakes, drange_net, grid_size, cur_nimg)
-            if network_snapshot_ticks and (is_done or cur_tick % network_snapshot_ticks == 0):
-                metrics.run(
-                    snapshots.save((G, D, Gs), 'network-snapshot-%06d.pkl' % (cur_nimg // 1000)),
-                    run_dir=run_dir,
-                    data_dir=data_dir,
-                    num_gpus=num_gpus,
-                    tf_config=tf_config,
-                    raise_errors=False,
-                )
-                metrics.update_autosummaries()
-                progress.add_to_tick(cur_nimg)
-            context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
-            cur_tick += 1
-    except KeyboardInterrupt:
-        progress.close()
-        print('Interrupted after %.1f kimg; %s' % (cur_nimg / 1000, snapshots.describe()))
+                if not is_run and (saves or checkpoints.is_due()):
+                    checkpoints.take(iterations.count)
+                is_run = False
+                if ends_tick and not saves:
+                    end_tick()
+            if saves:  # may be interrupted: a resumed run does it again
+                end_tick()
+        checkpoints.wait()
+    except CannotGoOn as error:
+        text = (
+            'training cannot go on: %s after %s; %s, %s; choose a smaller '
+            'learning rate or --gamma, or begin with a snapshot by --set resume_pkl=FILE'
+        )
+        values = error, iterations, checkpoints.describe(), snapshots.describe()
+        raise UserError(text % values)
+    except BaseException as error:
+        ending = endings.ending_in(error)
+        if ending is not None:
+            progress.close()
+            checkpoints.wait()
+            word = endings.line_of(ending).rstrip('.')
+            print('%s after %s; %s' % (word, iterations, snapshots.describe()))
+            print(checkpoints.next_command())
         raise
     finally:
         progress.close()

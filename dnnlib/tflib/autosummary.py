@@ -109,6 +109,20 @@ def collect() -> Dict[str, float]:
     return figures
 
 
+def python_totals() -> Dict[str, List[float]]:
+    """What Python has counted since the last report: all state that is not in variables."""
+    return {name: a.total.tolist() for name, a in _get_state().accumulators.items()}
+
+
+def set_python_totals(totals: Dict[str, List[float]]) -> None:
+    """Put back what `python_totals` gave, names in their order; before the first report."""
+    assert _get_state().fetches is None, 'there was a report already'
+    accumulators = _get_state().accumulators
+    for name, total in totals.items():
+        accumulators.setdefault(name, _Accumulator()).total = np.array(total)
+        accumulators.move_to_end(name)
+
+
 def save_summaries(
     file_writer: tf.summary.FileWriter, global_step: Optional[int] = None
 ) -> Dict[str, float]:

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Kills small training runs at random moments, resumes them, and compares them with unbroken ones.
+
+A run of a configuration is trained in one go, and once more in a process that SIGKILL ends after a
+random time, again and again, until it has been killed so often and is let go on to its end. Each
+start is the same command, with --resume=auto. What then has to be equal: all variables of the last
+state to the last bit; stats.jsonl, TensorBoard's points and the metrics' files but for times; the
+names of all files. Nothing may be left behind.
+
+The networks are tiny, so that most of the time is spent in starting; states are written every
+second.
+"""
+
+import glob
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from dnnlib.cli import number, parse_name_list, run_cli  # first, see dnnlib/startup.py
+
+# isort: split
+
+from dnnlib import flags, quiet, records
+from dnnlib.flags import flag
+from dnnlib.util import UserError
+from training import state
+
+_PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'run_training.py')
+_DUMMY = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
+_SETTINGS = {
+    'sched_args.tick_kimg_base': 0.1,
+    'G_args.fmap_base': 64,
+    'G_args.fmap_max': 16,
+    'D_args.fmap_base': 64,
+    'D_args.fmap_max': 16,
+    'image_snapshot_ticks': 2,
+    'network_snapshot_ticks': 3,
+    'checkpoint_minutes': 0.02,
+    'grid_args.size': 'one',
+    'metric_arg_list': [_DUMMY],
+}
+# Cases by name: flags, and settings over those of all.
+_CASES = {
+    'config-e': (['--config=config-e'], {}),
+    'config-e-fr': (['--config=config-e-fr'], {}),
+    'config-a': (
+        ['--config=config-a'],
+        {'sched_args.lod_training_kimg': 0.2, 'sched_args.lod_transition_kimg': 0.2},
+    ),
+    'dcgan-fr': (['--config=dcgan-fr'], {}),
+    'cond': (['--config=config-e-fr', '--cond=yes'], {}),
+    'accumulation': (['--config=config-e-fr', '--minibatch-gpu=4'], {}),
+    'two-devices': (['--config=config-e-fr', '--num-gpus=2', '--minibatch-gpu=8'], {}),
+    'mixed': (['--config=config-e-fr', '--precision=mixed'], {}),
+}
+# Figures that differ from one run to the next.
+_TIMES = ('Timing/', 'Resources/', 'timestamp')
+_FACTS = ('seconds', 'time', 'network')
+
+_FLAGS = flags.group(
+    'what to do',
+    flag('--cases', parse_name_list, 'cases, comma-separated (default: all)'),
+    flag('--kills', number(int, 0, 10000), 'how often each is killed', 1),
+    flag(
+        '--longest',
+        number(float, 0, 1e6),
+        'longest time until a kill, in seconds (default: twice that until the first state)',
+    ),
+    flag('--kimg', number(float, 0, 1e6), 'length of a run', 0.8),
+    flags.seed('of the moments', 0),
+    flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)', 'datasets'),
+    flag('--keep', 'DIR', 'folder for the runs, which stay there (default: a temporary one)'),
+)
+
+
+def parse_args(argv=None):
+    """Parse the command line."""
+    return flags.parse('bench/kills.py', 'Kill and resume training runs.', _FLAGS, argv)
+
+
+def main(argv=None) -> int:
+    """Run all cases; status 1 if any differs."""
+    args = parse_args(argv)
+    cases = args.cases or list(_CASES)
+    for name in cases:
+        if name not in _CASES:
+            raise UserError('there is no case %r; choose from %s' % (name, ', '.join(_CASES)))
+    moments = random.Random(args.seed)
+    folder = args.keep or tempfile.mkdtemp(prefix='kills-')
+    print('%-14s %6s %7s %6s %6s  %s' % ('case', 'kills', 'starts', 'iter', 'vars', 'differences'))
+    differs = False
+    for name in cases:
+        whole, killed = (os.path.join(folder, name + each) for each in ('-whole', '-killed'))
+        command = _command(name, args)
+        longest = args.longest or 2 * _seconds_to_first_state(command, whole)
+        kills, starts = _train_and_kill(command, killed, args.kills, longest, moments)
+        problems, facts = compare(_run_in(whole), _run_in(killed))
+        print('%-14s %6d %7d %6d %6d  %s' % (name, kills, starts, *facts, '; '.join(problems) or 'none'), flush=True)
+        differs = differs or bool(problems)
+    if args.keep is None:
+        shutil.rmtree(folder)
+    return 1 if differs else 0
+
+
+def _command(case, args):
+    case_flags, settings = _CASES[case]
+    options = dict(_SETTINGS, total_kimg=args.kimg, **settings)
+    if case.startswith('dcgan'):
+        options = {k: v for k, v in options.items() if 'minibatch' not in k}
+    sets = ['--set=%s=%s' % (path, json.dumps(value)) for path, value in options.items()]
+    fixed = ['--resume=auto', '--data-dir=' + args.data_dir]
+    return [sys.executable, _PROGRAM] + case_flags + fixed + sets
+
+
+def _train(command, result_dir, seconds=None):
+    """Whether the command ended well; it is killed after so many seconds."""
+    os.makedirs(result_dir, exist_ok=True)
+    with open(os.path.join(result_dir, 'output.txt'), 'ab') as output:
+        process = subprocess.Popen(
+            command + ['--result-dir=' + result_dir], stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return False
+    if status:
+        with open(output.name, errors='replace') as file:
+            raise UserError('a run ended with status %d: ...%s' % (status, file.read()[-2000:]))
+    return True
+
+
+def _seconds_to_first_state(command, result_dir):
+    """Train in one go, and tell how long the start took."""
+    start, found = time.time(), []
+    watcher = threading.Thread(target=_wait_for_state, args=(result_dir, found))
+    watcher.start()
+    _train(command, result_dir)
+    watcher.join()
+    return found[0] - start
+
+
+def _wait_for_state(result_dir, found):
+    while not glob.glob(os.path.join(glob.escape(result_dir), '*', 'state-*')):
+        time.sleep(0.1)
+    found.append(time.time())
+
+
+def _train_and_kill(command, result_dir, num_kills, longest, moments):
+    """Train to the end; returns numbers of kills and starts."""
+    kills = 0
+    while kills < num_kills:
+        if _train(command, result_dir, moments.uniform(0, longest)):
+            return kills, kills + 1
+        kills += 1
+    _train(command, result_dir)
+    return kills, kills + 1
+
+
+def _run_in(result_dir):
+    """The one run of a folder, beside those that were killed before they said what they are."""
+    found = glob.glob(os.path.join(glob.escape(result_dir), '*', '_finished.txt'))
+    if len(found) != 1:
+        raise UserError('%d runs have finished in %s' % (len(found), result_dir))
+    return os.path.dirname(found[0])
+
+
+def compare(whole, killed):
+    """What differs between two runs, in words, and (iterations, variables)."""
+    states = [state.read(state.paths(run_dir)[0]) for run_dir in (whole, killed)]
+    arrays = [each.arrays for each in states]
+    problems = []
+    if list(arrays[0]) != list(arrays[1]):
+        problems.append('names of variables')
+    values = [{name: x.tobytes() for name, x in each.items()} for each in arrays]
+    different = [name for name, x in values[0].items() if x != values[1].get(name)]
+    if different:
+        problems.append('%d variables (%s, ...)' % (len(different), different[0]))
+    for what, read in [
+        ('stats.jsonl', _stats),
+        ('events', _points),
+        ('metrics', _metrics),
+        ('files', _names),
+    ]:
+        if read(whole) != read(killed):
+            problems.append(what)
+    return problems, (states[0].facts['parts']['iterations']['count'], len(arrays[0]))
+
+
+def _stats(run_dir):
+    lines = records.read_lines(os.path.join(run_dir, 'stats.jsonl'))
+    return [{k: v for k, v in line.items() if not k.startswith(_TIMES)} for _, line in lines]
+
+
+def _points(run_dir):
+    """What TensorBoard shows, in the order of its files."""
+    with quiet.without_noise():
+        import tensorflow.compat.v1 as tf
+    points = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'events.*'))):
+        for event in tf.train.summary_iterator(path):
+            points += [
+                (event.step, value.tag, value.SerializeToString())
+                for value in event.summary.value
+                if not value.tag.startswith(_TIMES)
+            ]
+    return points
+
+
+def _metrics(run_dir):
+    found = {}
+    for path in glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.jsonl')):
+        lines = [line for _, line in records.read_lines(path)]
+        found[os.path.basename(path)] = [
+            {k: v for k, v in line.items() if k not in _FACTS} for line in lines
+        ]
+    for path in glob.glob(os.path.join(glob.escape(run_dir), 'metric-*.txt')):
+        with open(path) as file:
+            found[os.path.basename(path)] = re.sub(r'time \S+( \d\S*)*', '', file.read())
+    return found
+
+
+def _names(run_dir):
+    return sorted(name for name in os.listdir(run_dir) if not name.startswith(('events.', 'state-')))
+
+
+if __name__ == '__main__':
+    sys.exit(run_cli(main))
