@@ -13,9 +13,10 @@ from typing import Any, Optional
 import dnnlib
 from dnnlib import pickle_reader, plain_data
 
-from ..files import UserError, atomic_write
+from ..files import UserError, atomic_write, sweep
 from ..names import plain_name
 from ..util import EasyDict
+from . import run_lock
 from .internal import local
 
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
@@ -152,6 +153,7 @@ def submit_run(
     root = get_path_from_template(config.run_dir_root)
     try:
         os.makedirs(root, exist_ok=True)
+        _sweep_runs(root)
         config.run_id, config.run_dir = _make_run_dir(root, config.run_desc)
     except OSError as error:
         text = 'Cannot make a run folder in %r: %s; choose a result folder that you may write to.'
@@ -203,6 +205,14 @@ def load_run_func_kwargs(run_dir: str) -> Any:
 def _task_user(user_name):
     """The user name with only the characters that a task name may have: not the '@' of a mail."""
     return plain_name(user_name).lstrip('_.-') or 'unknown'
+
+
+def _sweep_runs(root):
+    """Remove temporary files of dead processes, in the folders of runs that have not ended too."""
+    sweep(root)
+    for entry in os.scandir(root):
+        if os.path.exists(os.path.join(entry.path, run_lock.FILE_NAME)):
+            sweep(entry.path)
 
 
 def _make_run_dir(root, run_desc):

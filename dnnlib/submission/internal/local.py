@@ -1,6 +1,7 @@
 """Runs a submitted function in this process."""
 
 import contextlib
+import functools
 import inspect
 import os
 import time
@@ -9,6 +10,8 @@ from typing import Any
 
 import dnnlib
 
+from ... import endings
+from ...disk_errors import until_written
 from ...files import UserError, atomic_write
 from ...logger import Logger
 from ...names import get_obj_by_name
@@ -60,9 +63,13 @@ def _run_logged(submit_config):
         print('dnnlib: Stopped %s() by abort.txt after %s.' % (name, duration))
     else:
         print('dnnlib: Finished %s() in %s.' % (name, duration))
-        with atomic_write(os.path.join(submit_config.run_dir, '_finished.txt')):
-            pass  # empty
+        until_written('_finished.txt', functools.partial(_make_empty, submit_config.run_dir))
     return result
+
+
+def _make_empty(run_dir):
+    with atomic_write(os.path.join(run_dir, '_finished.txt')):
+        pass
 
 
 def _call(submit_config):
@@ -78,6 +85,7 @@ def _last_words(error):
     """How a failed run's log ends."""
     if isinstance(error, UserError):
         return 'Error: %s\n' % error
-    if isinstance(error, KeyboardInterrupt):
-        return 'Interrupted.\n'
+    ending = endings.ending_in(error)
+    if ending is not None:
+        return endings.line_of(ending) + '\n'
     return traceback.format_exc()
