@@ -14,7 +14,7 @@ import dnnlib
 from dnnlib import records
 from dnnlib.disk_errors import Expendable
 from dnnlib.tflib import engine
-from dnnlib.util import TEXT
+from dnnlib.util import TEXT, UserError
 from metrics.features import colour_handling
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
