@@ -17,12 +17,11 @@ from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence, 
 
 import dnnlib
 
-from . import plain_data, program, quiet
+from . import endings, plain_data, program, quiet
 from .files import UserError
 from .names import plain_name
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 MAX_SEED = (1 << 32) - 1  # the largest that NumPy takes
 MAX_OUTPUTS = 1000000  # of one command: images, frames, pairs
@@ -66,9 +65,10 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
 
     Returns:
         What `main` returned (0 for None); 2 after a UserError or where a package is missing, with a
-        line on stderr; 130 after Ctrl-C. Other exceptions are not caught.
+        line on stderr; 130 after Ctrl-C, 143 after SIGTERM. Other exceptions are not caught.
     """
-    with quiet.without_noise(), _printing_any_text('stdout'), _printing_any_text('stderr'):
+    texts = _printing_any_text('stdout'), _printing_any_text('stderr')
+    with quiet.without_noise(), texts[0], texts[1], endings.handling():
         try:
             return (main() if argv is None else main(argv)) or 0
         except UserError as error:
@@ -80,9 +80,12 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
                 raise
             print('Error: ' + missing, file=sys.stderr)
             return EXIT_USER_ERROR
-        except KeyboardInterrupt:
-            print('Interrupted.', file=sys.stderr)
-            return EXIT_INTERRUPTED
+        except BaseException as error:
+            ending = endings.ending_in(error)
+            if ending is None:
+                raise
+            print(endings.line_of(ending), file=sys.stderr)
+            return endings.status_of(ending)
 
 
 @contextlib.contextmanager
@@ -251,11 +254,17 @@ def setting(text: str) -> Tuple[str, Any]:
 
 
 def submit(
-    result_dir: str, run_desc: str, run_func_name: str, devices: int = 1, **run_func_kwargs: Any
+    result_dir: str,
+    run_desc: str,
+    run_func_name: str,
+    devices: int = 1,
+    facts: Any = None,
+    **run_func_kwargs: Any,
 ) -> None:
-    """Run a function in a new folder of `result_dir`; see `submit_run`."""
+    """Run a function in a new folder of `result_dir`; see `submit_run`, `SubmitConfig`."""
     config = dnnlib.SubmitConfig()
     config.num_gpus = devices
     config.run_dir_root = dnnlib.submission.submit.get_template_from_path(result_dir)
     config.run_desc = plain_name(run_desc)[:_LONGEST_DESC]
+    config.facts = facts
     dnnlib.submit_run(config, run_func_name, **run_func_kwargs)

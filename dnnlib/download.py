@@ -20,7 +20,7 @@ import requests
 from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
-from .files import UserError, atomic_write, reason_of
+from .files import UserError, atomic_write, reason_of, sweep
 from .names import plain_name
 
 CACHE_VARIABLE = 'STYLEGAN2_CACHE_DIR'
@@ -130,6 +130,7 @@ def open_url(
         try:
             if problem:
                 raise UserError(problem)
+            sweep(cache_dir)
             with atomic_write(path_in(cache_dir, name)) as file:
                 file.write(body)
         except (UserError, OSError) as error:

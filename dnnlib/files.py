@@ -10,6 +10,13 @@ import shutil
 import stat
 from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 
+from .temporary import (  # noqa: F401
+    make_temporary_folder,
+    sweep,
+    temporary_folder,
+    temporary_path,
+)
+
 # How text is written: names of files may be bytes that are no text, which Python has as surrogates.
 TEXT: Dict[str, Any] = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
 _LONGEST_REASON = 300  # characters of an error's own text
@@ -80,7 +87,8 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     """Open `path` for writing so that it appears complete or stays as it was.
 
     The body writes to a temporary file of the same folder, which takes the place of `path` when the
-    body ends well and vanishes when it does not. Of a link, the file that it leads to is replaced.
+    body ends well and vanishes when it does not; `sweep` removes those of processes that were
+    killed. Of a link, the file that it leads to is replaced.
 
     Args:
         path: file to write; its folder must exist.
@@ -94,11 +102,10 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     if os.path.exists(path) and not os.path.isfile(path):
         reason = 'Is a directory' if os.path.isdir(path) else 'it is no regular file'
         raise UserError('Cannot write %r: %s; choose another place.' % (path, reason))
-    folder, name = os.path.split(path)
-    temp_path = os.path.join(folder, '.%s.%d.tmp' % (name, os.getpid()))
+    temp_path = temporary_path(path)
     try:
         try:
-            with open(temp_path, mode, **({} if 'b' in mode else TEXT)) as file:
+            with open(temp_path, mode.replace('w', 'x'), **({} if 'b' in mode else TEXT)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import IO, Any, Optional
 
-from .files import TEXT, UserError
+from .files import TEXT, UserError, reason_of
 
 _CURSOR_UP = '\x1b[A'  # what tqdm writes, beside line ends, to move between several bars
 
@@ -67,8 +67,8 @@ class Logger:
         should_flush: let every piece of text through at once.
 
     Raises:
-        UserError: the file cannot be opened. A file that cannot be written later on (disk full) is
-            given up with one line on stderr; the process goes on.
+        UserError: the file cannot be opened. While it cannot be written later on (disk full), its
+            lines are lost; stderr says so, and the file how many, once it can be written again.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Logger:
     ):
         self.should_flush = should_flush
         self.lock = threading.RLock()
-        self._file = None if file_name is None else _open(file_name, file_mode)
         self._saved = sys.stdout, sys.stderr
+        self._file = None if file_name is None else _LogFile(file_name, file_mode, sys.stderr)
         self._out = _Tee(sys.stdout, self, bars_to_log=True)
         self._err = _Tee(sys.stderr, self, bars_to_log=False)
         sys.stdout, sys.stderr = self, self._err
@@ -99,10 +99,7 @@ class Logger:
         """Write to the file alone."""
         with self.lock:
             if self._file is not None and text:
-                with self._giving_up_on_error(self._file):
-                    self._file.write(text)
-                    if self.should_flush:
-                        self._file.flush()
+                self._file.write(text)
 
     def write_last_words(self, text: str) -> None:
         """Write lines to the file alone, after all that was printed."""
@@ -111,13 +108,9 @@ class Logger:
         self.write_to_file(text)
 
     def flush(self) -> None:
-        """Flush console and file."""
+        """Flush the console."""
         self._out.flush()
         self._err.flush()
-        with self.lock:
-            if self._file is not None:
-                with self._giving_up_on_error(self._file):
-                    self._file.flush()
 
     def close(self) -> None:
         """Put the console's streams back, unless others have replaced them, and close the file."""
@@ -129,24 +122,45 @@ class Logger:
             sys.stderr = self._saved[1]
         with self.lock:
             if self._file is not None:
-                with self._giving_up_on_error(self._file):
-                    self._file.close()
+                self._file.close()
                 self._file = None
 
-    @contextlib.contextmanager
-    def _giving_up_on_error(self, file):
+
+class _LogFile:
+    """The file; nothing waits in a buffer, so that it is known what a full disk has not taken."""
+
+    def __init__(self, path, mode, console):
+        self._path, self._console = path, console
+        self._lost, self._reason = 0, ''  # lines since it could be written; why
         try:
-            yield
+            self._file = open(path, mode + 'b', buffering=0)
         except OSError as error:
-            self._file = None
+            text = 'Cannot write the log %r: %s.' % (path, error.strerror)
+            raise UserError(text) from error
+
+    def write(self, text):
+        try:
+            if self._file is None:
+                self._file = open(self._path, 'ab', buffering=0)
+            if self._lost:
+                note = '\nWarning: %d lines are missing here: %s\n' % (self._lost, self._reason)
+                self._write_all(note)
+                self._lost = 0
+            self._write_all(text)
+        except OSError as error:
+            self.close()
+            if not self._lost:
+                line = 'Warning: lines are missing in %s: %s\n'
+                self._console.write(line % (self._path, reason_of(error)))
+            self._lost, self._reason = self._lost + max(text.count('\n'), 1), reason_of(error)
+
+    def _write_all(self, text):
+        data = text.encode(TEXT['encoding'], TEXT['errors'])
+        while data:
+            data = data[self._file.write(data) :]
+
+    def close(self):
+        if self._file is not None:
             with contextlib.suppress(OSError):
-                file.close()
-            text = 'Warning: no more lines go into %s: %s\n'
-            self._saved[1].write(text % (file.name, error.strerror))
-
-
-def _open(path, mode):
-    try:
-        return open(path, mode, **TEXT)
-    except OSError as error:
-        raise UserError('Cannot write the log %r: %s.' % (path, error.strerror)) from error
+                self._file.close()
+        self._file = None

@@ -2,9 +2,9 @@
 
 A build happens in a temporary folder and takes its place in the cache by being renamed, under a
 name that says all it depends on. So processes need not wait for each other, nothing is ever out of
-date, and a build that was interrupted leaves nothing behind that matters. At the end of each file
-stands a digest of the rest, so that a damaged one is built again instead of ending every program
-that loads it.
+date, and what a build that was killed leaves behind is removed by the next one. At the end of each
+file stands a digest of the rest, so that a damaged one is built again instead of ending every
+program that loads it.
 """
 
 import atexit
@@ -15,17 +15,18 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
+from dnnlib.files import make_temporary_folder, sweep, temporary_folder
 from dnnlib.util import UserError, atomic_write
 
 CACHE_VARIABLE = 'STYLEGAN2_OPS_CACHE'
 
 _SHOWN_LINES = 5  # of a compiler's output
+_TEMPORARY = 'stylegan2-ops'  # folders of builds
 
 
 class Recipe(NamedTuple):
@@ -56,7 +57,7 @@ def build(recipe: Recipe) -> str:
         cached = os.path.join(cache_dir(), '%s-%s.so' % (recipe.name, key_of(recipe)))
         if _is_whole(cached):
             return cached
-        with tempfile.TemporaryDirectory(prefix='stylegan2-ops-') as folder:
+        with temporary_folder(_TEMPORARY) as folder:
             return _keep(_compile(recipe, folder), cached)
     except OSError as error:
         raise BuildError('a file is missing or cannot be written: %s' % error)
@@ -88,15 +89,41 @@ def processor_of(compiler: str) -> str:
     return output_of([compiler, '-###', '-march=native', '-E', '-x', 'c++', os.devnull])
 
 
-def output_of(command: List[str]) -> str:
-    """What a command prints; raises BuildError if it fails."""
+class _Children:
+    """Processes that end together."""
+
+    def __init__(self) -> None:
+        self._processes: List[subprocess.Popen] = []
+        self._are_unwanted = False
+
+    def add(self, process: subprocess.Popen) -> None:
+        self._processes.append(process)
+        if self._are_unwanted:
+            process.kill()
+
+    def kill(self) -> None:
+        """End them, and those that other threads start from now on."""
+        self._are_unwanted = True
+        for process in self._processes:
+            process.kill()
+
+
+def output_of(command: List[str], children: Optional[_Children] = None) -> str:
+    """What a command prints; raises BuildError if it fails.
+
+    Args:
+        children: its process is added to these.
+    """
     env = dict(os.environ, LC_ALL='C')
     try:
-        done = subprocess.run(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=env)
+        process = subprocess.Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=env)
     except OSError as error:
         raise BuildError('%s cannot be run: %s' % (command[0], error))
-    text = done.stdout.decode('utf-8', 'replace')
-    if done.returncode:
+    if children is not None:
+        children.add(process)
+    with process:
+        text = process.communicate()[0].decode('utf-8', 'replace')
+    if process.returncode:
         raise BuildError('%s failed: %s' % (command[0], first_lines(text)))
     return text
 
@@ -115,10 +142,16 @@ def _compile(recipe, folder):
 
     def compile_one(name):
         source = os.path.join(recipe.folder, name)
-        output_of(recipe.compile[name] + ['-I' + recipe.folder, source, '-o', objects[name]])
+        command = recipe.compile[name] + ['-I' + recipe.folder, source, '-o', objects[name]]
+        output_of(command, children)
 
+    children = _Children()
     with ThreadPoolExecutor(max_workers=min(len(objects), os.cpu_count() or 1)) as pool:
-        list(pool.map(compile_one, objects))
+        try:
+            list(pool.map(compile_one, objects))
+        except BaseException:  # SIGTERM or an error: the pool would wait for the others
+            children.kill()
+            raise
     output_of(recipe.link + ['-o', library] + list(objects.values()) + recipe.libraries)
     return library
 
@@ -136,6 +169,7 @@ def _keep(library, cached):
     """Copy a build into the cache; where that is impossible, to where it stays until the end."""
     try:
         os.makedirs(os.path.dirname(cached), exist_ok=True)
+        sweep(os.path.dirname(cached))
         with open(library, 'rb') as source, atomic_write(cached) as target:
             content = source.read()
             target.write(content + hashlib.sha256(content).digest())
@@ -146,6 +180,6 @@ def _keep(library, cached):
             'again; set %s to a folder that you may write to'
         ) % (os.path.dirname(cached), error, CACHE_VARIABLE)
         warnings.warn(text, RuntimeWarning, stacklevel=2)
-    folder = tempfile.mkdtemp(prefix='stylegan2-ops-')
+    folder = make_temporary_folder(_TEMPORARY)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return shutil.copy(library, folder)

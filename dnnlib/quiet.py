@@ -36,6 +36,8 @@ NOISE = [
     _LOG_LINE % 'W' + r'computation placer already registered\.',
 ]
 _NOISE = re.compile('|'.join(NOISE).encode())
+# What terminals and schedulers send to all processes of a program.
+_SIGNALS = [getattr(signal, 'SIG' + name) for name in 'INT TERM HUP QUIT USR1 USR2'.split()]
 _PATIENCE = 0.1  # seconds until half a line is passed on
 _LAST_WORDS = 1.0  # seconds that the end of a program waits for its child
 
@@ -85,15 +87,17 @@ def _start_sieve(console):
     with warnings.catch_warnings():
         # The threads that there are belong to NumPy; the child does not need them.
         warnings.simplefilter('ignore', DeprecationWarning)
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child ignores them
         child = os.fork()
     if child == 0:
         try:
             os.close(sink)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            for number in _SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # the end of the pipe is its end
             sieve(source, console)
         finally:
             os._exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, former)
     os.close(source)
     os.dup2(sink, 2)
     os.close(sink)

@@ -8,7 +8,7 @@ in `cli.run_cli`. Nothing happens in a user's script, a notebook or a test.
 import os
 import sys
 
-from . import program
+from . import endings, program
 
 _GUARD = 'STYLEGAN2_WENT_ON_IN'  # set for the process that goes on, so that it does so once
 
@@ -45,14 +45,12 @@ def _end_quietly(kind, error, trace):
     if missing:
         sys.stderr.write('Error: %s\n' % missing)
         sys.exit(2)
-    cause = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__  # compiled modules turn it into an ImportError
-    if cause is None:
+    ending = endings.ending_in(error)  # compiled modules turn it into an ImportError
+    if ending is None:
         sys.__excepthook__(kind, error, trace)
         return
-    sys.stderr.write('Interrupted.\n')
-    sys.exit(130)
+    sys.stderr.write(endings.line_of(ending) + '\n')
+    sys.exit(endings.status_of(ending))
 
 
 if program.PATH:

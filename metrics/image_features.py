@@ -10,6 +10,7 @@ import numpy as np
 
 from dnnlib import tflib
 from dnnlib.download import cache_dir
+from dnnlib.files import sweep
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
 from metrics.features import FAKES_TITLE, copies_on_devices, reals_title
@@ -200,6 +201,7 @@ def _load(path):
 def _save(path, samples):
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        sweep(os.path.dirname(path))
         with atomic_write(path) as file:
             np.savez(file, **{name: samples.read(name) for name in samples.names()})
     except (OSError, UserError) as error:

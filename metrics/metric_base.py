@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional
 from dnnlib import util
 from dnnlib.bars import Phases
 from dnnlib.util import UserError
+from metrics import protocol
 from metrics.base import DummyMetric, FeatureMetric, MetricBase  # noqa: F401 - official names
 from metrics.evaluation import Evaluation
 from metrics.features import FAKES_TITLE
@@ -126,6 +127,8 @@ class MetricGroup:
                 self.image_shape = evaluation.generator.get('shape')
             if reasons:
                 raise UserError(told(reasons))
+            if raise_errors:
+                protocol.check()
         except Exception as error:
             if raise_errors:
                 raise

@@ -1,15 +1,18 @@
 """How results are written: official StyleGAN2's line, and JSON of all that they depend on."""
 
 import datetime
+import errno
 import os
+from typing import Dict
 
 import tensorflow.compat.v1 as tf
 
 import dnnlib
 from dnnlib import records
+from dnnlib.disk_errors import Expendable
 from dnnlib.provenance import code_hash
 from dnnlib.tflib import engine
-from dnnlib.util import TEXT
+from dnnlib.util import TEXT, UserError
 from metrics.features import colour_handling
 
 
@@ -63,8 +66,45 @@ def record(metric, seconds: float, evaluation) -> dict:
 
 
 def append(run_dir: str, name: str, line: str, facts: dict) -> None:
-    """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
+    """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder.
+
+    What the disk does not take, which costs a warning, waits for the next result; see `check`.
+    """
     path = os.path.join(run_dir, 'metric-%s.' % name)
     for extension, text in [('txt', line), ('jsonl', records.to_json(facts, path + 'jsonl'))]:
-        with open(path + extension, 'a', **TEXT) as file:
-            file.write(text + '\n')
+        full = os.path.abspath(path + extension)
+        file = _files.setdefault(full, _File(full))
+        file.append((text + '\n').encode(TEXT['encoding'], TEXT['errors']))
+
+
+def check() -> None:
+    """Raise UserError if a result is in no file, as the disk has not taken it."""
+    missing = [path for path, file in _files.items() if file.is_failing()]
+    if missing:
+        text = 'results are missing in %s; they stand above; free some space and evaluate again'
+        raise UserError(text % ', '.join(missing))
+
+
+class _File:
+    """Lines of a file to which other processes may append, too."""
+
+    def __init__(self, path):
+        self._path = path
+        self._disk = Expendable(path)
+        self._waiting = b''
+
+    def is_failing(self):
+        return bool(self._waiting)
+
+    def append(self, line):
+        self._waiting += line
+        with self._disk.writing(), open(self._path, 'ab', buffering=0) as file:
+            start = file.tell()
+            if file.write(self._waiting) == len(self._waiting):
+                self._waiting = b''
+            else:
+                file.truncate(start)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+_files: Dict[str, _File] = {}

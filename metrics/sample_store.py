@@ -12,6 +12,7 @@ from typing import IO, Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
+from dnnlib.files import sweep
 from dnnlib.util import UserError, atomic_write
 
 SECONDS_BETWEEN_SAVES = 20.0
@@ -154,6 +155,7 @@ def _take_folder(folder: str) -> Tuple[str, IO]:
         path = folder + ('-%d' % number if number > 1 else '')
         lock = _try_lock(path)
         if lock:
+            sweep(path)
             return path, lock
     raise AssertionError
 

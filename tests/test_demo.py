@@ -12,12 +12,14 @@ import PIL.Image
 import pytest
 
 import run_training
+from dnnlib import owner
 from dnnlib.cli import run_cli
 from dnnlib.util import UserError
 from tests.test_training_loop import TINY
 from tools import make_demo_sheet
 from training import configs
 from training.data import demo
+from training.data.opening import load_dataset
 from training.data.tfrecord_dataset import TFRecordDataset
 from training.inversion import targets
 
@@ -65,6 +67,14 @@ def test_the_demo_can_be_asked_for_twice_at_once(tmp_path):
         assert pool.map(demo.ensure_demo_dataset, [str(tmp_path)] * 3) == ['demo-people-32'] * 3
     assert sorted(os.listdir(str(tmp_path))) == ['.demo-people-32.dataset.json', 'demo-people-32']
     assert TFRecordDataset(str(tmp_path / 'demo-people-32')).num_images == 1127
+
+
+def test_what_a_killed_process_left_of_the_demo_is_removed_when_it_is_used(people):
+    folder = os.path.dirname(people.tfrecord_dir)
+    left = '.demo-people-32.of-%s.0.tmp' % owner.current()._replace(pid=1 << 30).text()
+    os.mkdir(os.path.join(folder, left))
+    load_dataset(data_dir=folder, tfrecord_dir='demo-people-32').close()
+    assert left not in os.listdir(folder)
 
 
 def test_nothing_is_left_of_a_demo_that_was_interrupted(tmp_path, monkeypatch):

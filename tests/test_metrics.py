@@ -207,6 +207,21 @@ def test_results_are_written_with_all_they_depend_on(place):
     assert record['space'] == 'w' and record['truncation_psi'] is None
 
 
+def test_results_that_a_disk_did_not_take_are_written_with_the_next(place, capsys):
+    group = MetricGroup([dict(func_name='metrics.metric_base.DummyMetric', name='x')])
+    options = dict(network_pkl='toy.pkl', run_dir='run', dataset_args={}, mirror_augment=False)
+    metric_toys.save_generator('toy.pkl')
+    group.run(raise_errors=False, **options)  # in training
+    with pytest.raises(UserError, match='results are missing in .*metric-x.txt.*free some space'):
+        group.run(**options)
+    os.makedirs('run')
+    group.run(**options)
+    assert [len(open('run/metric-x.' + kind).readlines()) for kind in ('txt', 'jsonl')] == [3, 3]
+    out = capsys.readouterr().out
+    assert out.count('metric-x.txt cannot be written (No such file or directory)') == 1
+    assert out.count('metric-x.txt can be written again') == 1
+
+
 def test_the_truncation_that_took_place_is_told(place):
     metric_toys.save_generator('toy.pkl', truncation_psi_val=0.7, truncation_psi=0.5)
     os.makedirs('run')

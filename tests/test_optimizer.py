@@ -323,6 +323,20 @@ def test_a_nonfinite_round_skips_its_whole_step_and_is_counted(session, bad, bad
     assert collect()['Test/overflow_frequency'] == 0.25  # of steps, not of rounds
 
 
+@pytest.mark.parametrize('rounds', [None, 2])
+def test_steps_skipped_in_a_row_are_counted_until_one_is_taken(session, rounds):
+    problem = Problem(minibatch_multiplier=rounds)
+    counts = []
+    for factor in [np.nan, 1, np.inf, np.nan, 1]:
+        for number in range(rounds or 1):
+            if number:
+                assert problem.opt.get_skipped_steps(in_row=True) == sum(counts[-1:])
+            problem.step(INPUTS * (factor if number == 0 else 1))
+        counts.append(problem.opt.get_skipped_steps(in_row=True))
+    assert counts == [1, 0, 1, 2, 0]
+    assert problem.opt.get_skipped_steps() == 3
+
+
 def test_reset_forgets_moments_but_neither_weights_nor_the_count_of_skipped_steps(session):
     problem = Problem()
     problem.step(INPUTS * np.nan)

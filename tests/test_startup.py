@@ -76,6 +76,13 @@ def test_without_tensorflow_a_program_goes_on_in_the_environment(tree, command, 
     assert err.count('\n') == 1 and 'has no TensorFlow: going on in .venv-tf2' in err
 
 
+def test_what_goes_on_is_the_process_that_a_scheduler_knows(tree):
+    add_environment(tree, 'tf2', '#!/bin/sh\necho $$\n')
+    code = 'import os, sys; print(os.getpid(), flush=True); os.execv(%r, [%r, "-S", "doctor.py"])'
+    before, after = run(tree, '-c', code % (sys.executable, sys.executable))[1].split()
+    assert before == after
+
+
 def test_a_program_is_found_from_any_folder_and_through_a_link(tree, tmp_path):
     python = add_environment(tree, 'tf2')
     (tmp_path / 'train').symlink_to(tree / 'run_training.py')

@@ -12,7 +12,8 @@ import threading
 import pytest
 
 import dnnlib
-from dnnlib.submission import run_context, submit
+from dnnlib import endings, owner
+from dnnlib.submission import run_context, run_lock, submit
 from dnnlib.util import EasyDict, UserError
 
 ME = __name__
@@ -201,6 +202,34 @@ def test_mistakes_and_ctrl_c_log_one_line(config, error, line):
     assert content(run_dir, 'log.txt').splitlines()[1:] == ['so far', line]
     assert not os.path.exists(os.path.join(run_dir, '_finished.txt'))
     assert_nothing_is_left_open(streams)
+
+
+def test_sigterm_is_a_line_of_the_log(config):
+    with pytest.raises(endings.Terminated):
+        submit_here(config, 'fail', error=endings.Terminated())
+    path = os.path.join(config.run_dir_root, '00000-demo-1gpu', 'log.txt')
+    assert content(path).endswith('so far\nTerminated.\n')
+
+
+def test_a_start_removes_what_killed_runs_have_left(config):
+    left = '.x.of-%s.0.tmp' % owner.current()._replace(pid=1 << 30).text()
+    folders = [os.path.join(config.run_dir_root, name) for name in ('', '00003-a', '00004-b')]
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+        open(os.path.join(folder, left), 'w').close()
+    open(os.path.join(folders[1], run_lock.FILE_NAME), 'w').close()  # it has not ended
+    submit_here(config, 'without_config', text='y')
+    assert [os.path.exists(os.path.join(folder, left)) for folder in folders] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_run_goes_on_without_the_file_that_describes_it(config, tmp_path, capsys):
+    config.update(run_dir=str(tmp_path / 'away'), task_name='me-00000-x')
+    dnnlib.RunContext(config).close()
+    assert capsys.readouterr().out.count('run.txt cannot be written (No such file') == 1
 
 
 def test_a_run_of_an_unknown_function_leaves_nothing_open(config):

@@ -13,8 +13,8 @@ import tensorflow.compat.v1 as tf
 
 import dnnlib
 from dnnlib import cli
-from dnnlib.tflib import tfutil
 from dnnlib.util import Logger, atomic_write
+from training.event_file import EventFile
 from training.inversion import targets
 from training.pictures import sheets
 
@@ -69,10 +69,7 @@ def test_results_of_images_in_any_script_have_names_of_their_own(tmp_path):
 def test_tensorboard_events_are_written_to_folders_of_any_name(tmp_path, name):
     path = os.path.join(str(tmp_path), os.fsdecode(name))
     os.mkdir(path)
-    with tf.Graph().as_default():
-        writer = tf.summary.FileWriter(tfutil.folder_name(path))
-        writer.add_summary(tf.Summary(), 1)
-        writer.close()
+    EventFile(path).add_summary(tf.Summary(), 1)
     assert [file for file in os.listdir(path) if file.startswith('events')]
 
 

@@ -173,3 +173,4 @@ def test_five_iterations_give_the_official_weights(session, variant, monkeypatch
         powers = tflib.run(list(adam._get_beta_accumulators()))
         golden.assert_close(powers, ARRAYS['%s.%s.adam_beta_powers.after5' % (key, name)], 1e-5)
     assert graph.skipped_steps() == 0
+    assert set(graph.steps_skipped_in_row().values()) == {0}

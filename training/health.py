@@ -20,8 +20,9 @@ from training import anatomy
 SMALLEST_STDDEV = 0.001
 # No images in [-1, 1] differ by more. A network that has just begun may be above for a while.
 LARGEST_STDDEV = 1.0
-# Ticks without a step before a run is given up. In mixed precision the first steps are left out.
-IDLE_TICKS = 3
+# Steps in a row without a finite gradient before a run is given up. In mixed precision the first
+# steps are left out, each with half the loss scale of the one before.
+MOST_SKIPPED = 100
 _NUM_FAKES = 8
 
 
@@ -51,30 +52,20 @@ class Health:
     def __init__(self, G: Network, D: Network, Gs: Network, minibatch_size: int):
         self._scalars = noise_scalars(G)
         self._sums = {name: _sums(net.vars) for name, net in [('G', G), ('D', D), ('Gs', Gs)]}
-        self._in_training = [_sums(net.trainables) for net in (G, D)]
-        self._last_weights: List[np.ndarray] = []
-        self._idle_ticks = 0
         self._Gs = Gs
         self._minibatch_size = minibatch_size
         self._latents = random.generator('health').randn(_NUM_FAKES, *Gs.input_shape[1:])
-        self._skipped_steps = self._skipped_now = 0
+        self._skipped_steps = 0
         self._was_too_large = False
 
     def state(self) -> Dict[str, Any]:
         """What a run that is resumed goes on from, as plain data."""
-        return dict(
-            skipped_steps=self._skipped_steps,
-            was_too_large=self._was_too_large,
-            idle_ticks=self._idle_ticks,
-            last_weights=[x.tolist() for x in self._last_weights],
-        )
+        return dict(skipped_steps=self._skipped_steps, was_too_large=self._was_too_large)
 
     def restore(self, state: Dict[str, Any]) -> None:
         """Go on from a state."""
         self._skipped_steps = state['skipped_steps']
         self._was_too_large = state['was_too_large']
-        self._idle_ticks = state['idle_ticks']
-        self._last_weights = [np.array(x, np.float32) for x in state['last_weights']]
 
     def examine(self, skipped_steps: int) -> Optional[str]:
         """Add the figures to the autosummaries, and say what is wrong with the run, in one line.
@@ -90,7 +81,7 @@ class Health:
         stddev = stddev_of_fakes(fakes)
         autosummary('Progress/fakes_stddev', stddev)
         is_too_large = stddev > LARGEST_STDDEV
-        self._skipped_now = skipped_steps - self._skipped_steps
+        skipped_now = skipped_steps - self._skipped_steps
         self._skipped_steps = skipped_steps
 
         problems = []
@@ -102,23 +93,29 @@ class Health:
             figures = 'standard deviation %.2g, at most %g in [-1, 1]' % (stddev, LARGEST_STDDEV)
             problems.append('fakes are far outside the range of images (%s)' % figures)
         self._was_too_large = is_too_large
-        if self._skipped_now:
+        if skipped_now:
             text = '%d more steps skipped, as gradients were not finite'
-            problems.append(text % self._skipped_now)
+            problems.append(text % skipped_now)
         return 'Warning: %s' % '; '.join(problems) if problems else None
 
     def reason_to_stop(self) -> Optional[str]:
-        """Why the networks will never learn again, None if they may; after each `examine`."""
+        """Why the networks cannot learn again, None if they may: weights that are not finite."""
         for name, sums in tflib.run(self._sums).items():
             if not np.isfinite(sums).all():
                 return 'the weights of %s are not finite' % name
-        weights = tflib.run(self._in_training)
-        is_idle = bool(self._last_weights) and all(map(np.array_equal, weights, self._last_weights))
-        self._last_weights = weights
-        self._idle_ticks = self._idle_ticks + 1 if is_idle and self._skipped_now else 0
-        if self._idle_ticks >= IDLE_TICKS:
-            return 'no gradient was finite for %d ticks' % self._idle_ticks
         return None
+
+
+def reason_without_gradients(skipped_in_row: Mapping[str, int]) -> Optional[str]:
+    """Why a run is given up whose gradients are not finite for MOST_SKIPPED steps, else None.
+
+    Args:
+        skipped_in_row: see `TrainGraph.steps_skipped_in_row`.
+    """
+    for name, number in skipped_in_row.items():
+        if number >= MOST_SKIPPED:
+            return 'no gradient of %s was finite for %d steps in a row' % (name, number)
+    return None
 
 
 def _sums(variables):

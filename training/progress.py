@@ -1,5 +1,6 @@
 """What a user sees of training: lines of ticks, progress bars, stats.jsonl and TensorBoard."""
 
+import base64
 import functools
 import math
 import os
@@ -8,10 +9,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import psutil
-import tensorflow.compat.v1 as tf
 
 from dnnlib import records, util
 from dnnlib.bars import Bar
+from dnnlib.disk_errors import Expendable
+from dnnlib.growing_file import GrowingFile
 from dnnlib.tflib import engine, tfutil
 from dnnlib.tflib.autosummary import (
     autosummary,
@@ -21,6 +23,7 @@ from dnnlib.tflib.autosummary import (
     write_scalars,
 )
 from training import misc
+from training.event_file import EventFile
 from training.tick_lines import Tick, TickLines
 
 _TENSORBOARD_PIXELS = 1024  # a side; event files of long runs hold thousands of pictures
@@ -44,13 +47,13 @@ class Progress:
         resume_time: float = 0.0,
         snapshot_ticks: Optional[int] = None,
     ):
+        self._run_dir = run_dir
         self._total_nimg = total_nimg
         self._resume_time = resume_time
-        self._stats_path = os.path.join(run_dir, 'stats.jsonl')
         self._stats: Dict[str, Any] = {}  # of the last tick
-        self._stats_start = 0  # where its line begins
-        open(self._stats_path, 'ab').close()
-        self.writer = tf.summary.FileWriter(tfutil.folder_name(run_dir))
+        self._lines_file = GrowingFile(os.path.join(run_dir, 'stats.jsonl'), 'stats.jsonl')
+        self.writer = EventFile(run_dir)
+        self._pictures = Expendable('pictures')
         self._peak_memory = engine.peak_gpu_memory(engine.device(0))
         self._start_time = self._tick_time = self._last_time = self._update_time = time.time()
         self._tick_nimg = start_nimg
@@ -66,7 +69,9 @@ class Progress:
 
     def state(self) -> Dict[str, Any]:
         """What a run that is resumed goes on from, in its figures too, as plain data."""
-        self.writer.flush()  # so that the sizes of files are those of whole records
+        self.writer.flush()
+        self._lines_file.retry()
+        waiting = [self._lines_file.waiting, self.writer.waiting]
         now = time.time()
         return dict(
             tick=self._tick,
@@ -79,6 +84,7 @@ class Progress:
             training_seconds=self._training_seconds,
             training_images=self._training_images,
             snapshot_seconds=self._snapshot_seconds,
+            waiting=[base64.b64encode(pieces).decode('ascii') for pieces in waiting],
         )
 
     def restore(self, state: Dict[str, Any]) -> None:
@@ -93,6 +99,11 @@ class Progress:
             'training_seconds training_images snapshot_seconds'
         ).split():
             setattr(self, '_' + name, state[name])
+        lines, records = map(base64.b64decode, state['waiting'])
+        if lines:
+            self._lines_file.append(lines)
+        if records:
+            self.writer.add_records(records)
 
     def ensure_tick(self, cur_nimg: int, tick_kimg: float) -> int:
         """Start a tick, with a bar, if none is running; returns its last image."""
@@ -186,10 +197,8 @@ class Progress:
         autosummary('Resources/process_mem_gb', psutil.Process().memory_info().rss / 2**30)
         autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2**30)
         stats = save_summaries(self.writer, cur_nimg)
-        self.writer.flush()
         self._stats = dict(stats, timestamp=now)
-        self._stats_start = os.path.getsize(self._stats_path)
-        self._write_line()
+        self._lines_file.append(self._stats_line())
         share = min(cur_nimg / max(self._total_nimg, 1), 1.0)
         print('\n'.join(self._lines.lines(Tick(stats, share, self._seconds_left(cur_nimg)))))
         if problem:
@@ -202,9 +211,8 @@ class Progress:
         """
         figures = collect()
         write_scalars(self.writer, figures, cur_nimg)
-        self.writer.flush()
         self._stats.update(figures)
-        self._write_line()
+        self._lines_file.replace_last(self._stats_line())
 
     def add_images(
         self,
@@ -218,15 +226,25 @@ class Progress:
         few, size = misc.grid_corner(images, grid_size, _TENSORBOARD_PIXELS)
         scale = misc.automatic_scale(few.shape[-1], *size, page=_TENSORBOARD_PIXELS)
         write_picture(self.writer, tag, misc.grid_picture(few, drange, size, scale), cur_nimg)
-        self.writer.flush()
 
-    def _write_line(self):
-        """Write the last tick's line of stats.jsonl, in place of the one before with less in it."""
-        with open(self._stats_path, 'r+b') as file:
-            file.seek(self._stats_start)
-            file.write((records.to_json(self._stats, self._stats_path) + '\n').encode('utf-8'))
+    def save_grid(
+        self,
+        filename: str,
+        images: np.ndarray,
+        drange: Sequence[float],
+        grid_size: Tuple[int, int],
+    ) -> None:
+        """Save images [N, C, H, W] of a grid in the run's folder; a full disk costs a warning."""
+        with self._pictures.writing():
+            path = os.path.join(self._run_dir, filename)
+            misc.save_image_grid(images, path, drange, grid_size, scale=None)
+
+    def _stats_line(self):
+        """The last tick's line of stats.jsonl."""
+        return (records.to_json(self._stats, self._lines_file.path) + '\n').encode('utf-8')
 
     def close(self) -> None:
-        """Finish the event file."""
+        """Write what a full disk has not taken before, if it does now."""
         self.close_bar()
+        self._lines_file.retry()
         self.writer.close()

@@ -17,12 +17,14 @@ from training import misc, option_groups, run_options, state, step_check
 from training.checkpoints import CannotGoOn, Checkpoints, identity, prepare
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
-from training.health import Health
+from training.health import Health, reason_without_gradients
 from training.iterations import Iterations
 from training.progress import Progress
 from training.schedule import training_schedule
 from training.snapshots import Snapshots
 from training.train_graph import TrainGraph
+
+_ITERATIONS_PER_LOOK = 20  # at the number of steps that were skipped
 
 
 def training_loop(
@@ -192,6 +194,11 @@ def training_loop(
     def is_due(ticks):
         return bool(ticks) and (is_done or iterations.tick % ticks == 0)
 
+    def look_at_gradients():
+        reason = reason_without_gradients(graph.steps_skipped_in_row())
+        if reason:
+            raise CannotGoOn(reason)
+
     def end_tick():
         """Report, and save pictures and networks where they are due."""
         nimg, skipped_steps = iterations.nimg, graph.skipped_steps()
@@ -227,6 +234,8 @@ def training_loop(
                 tick_end = progress.ensure_tick(iterations.nimg, iterations.sched.tick_kimg)
                 if not is_run:
                     progress.update(iterations.run())
+                    if iterations.count % _ITERATIONS_PER_LOOK == 0:
+                        look_at_gradients()
                 ends_tick = False
                 if iterations.is_between_blocks():
                     is_done = iterations.nimg >= total_nimg or context.should_stop()

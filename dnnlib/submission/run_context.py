@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import dnnlib
 
+from ..disk_errors import Expendable
 from ..files import atomic_write
 
 
@@ -34,6 +35,7 @@ class RunContext:
         self._last_update_time = self._start_time
         self._last_update_interval = 0.0
         self._stop = False
+        self._disk = Expendable('run.txt')
         self._description = {name: submit_config[name] for name in ('host_name', 'task_name')}
         self._description['start_time'] = _local_time()
         self._write_description()
@@ -80,7 +82,8 @@ class RunContext:
         return self._last_update_interval
 
     def _write_description(self):
-        with atomic_write(os.path.join(self._run_dir, 'run.txt'), 'w') as file:
+        path = os.path.join(self._run_dir, 'run.txt')
+        with self._disk.writing(), atomic_write(path, 'w') as file:
             pprint.pprint(self._description, stream=file)
 
 

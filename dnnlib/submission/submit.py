@@ -1,5 +1,6 @@
 """Submitting a run: its configuration, its numbered folder, and the start of its function."""
 
+import contextlib
 import copy
 import enum
 import os
@@ -8,20 +9,23 @@ import pickle
 import platform
 import pprint
 import re
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import dnnlib
 from dnnlib import pickle_reader, plain_data
 
-from ..files import UserError, atomic_write
+from ..files import UserError, atomic_write, sweep
 from ..names import plain_name
 from ..util import EasyDict
+from . import run_lock
 from .internal import local
 
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
 _PICKLE_PROTOCOL = 4  # the newest one that Python 3.6 reads
 _JSON_NAME = 'submit_config.json'
 _LONGEST_JSON = 16 << 20
+# What a resumed run keeps of its configuration.
+_KEPT = 'run_desc datasets run_id user_name task_name facts resumed'.split()
 
 _RUN_DIR_IGNORE = '__pycache__ *.pyproj *.sln *.suo .cache .idea .vs .vscode _cudacache'
 _user_name_override: Optional[str] = None
@@ -66,6 +70,8 @@ class SubmitConfig(EasyDict):
         run_func_name, run_func_kwargs: dotted name of the function and its arguments.
         user_name, task_name: who runs it, '<user>-<run_name>'.
         version: of this program, see `dnnlib.full_version`; not in runs before it had one.
+        facts: what else the caller notes about the run, plain data. resumed: facts of each later
+            start.
     """
 
     def __init__(self):
@@ -83,8 +89,8 @@ class SubmitConfig(EasyDict):
             host_name='localhost',
             platform_extras=PlatformExtras(),
         )
-        later = 'run_id run_name run_dir run_func_name run_func_kwargs user_name task_name'
-        self.update(dict.fromkeys(later.split()))
+        later = 'run_id run_name run_dir run_func_name run_func_kwargs user_name task_name facts'
+        self.update(dict.fromkeys(later.split()), resumed=[])
 
 
 def get_user_name() -> str:
@@ -152,6 +158,7 @@ def submit_run(
     root = get_path_from_template(config.run_dir_root)
     try:
         os.makedirs(root, exist_ok=True)
+        _sweep_runs(root)
         config.run_id, config.run_dir = _make_run_dir(root, config.run_desc)
     except OSError as error:
         text = 'Cannot make a run folder in %r: %s; choose a result folder that you may write to.'
@@ -159,21 +166,67 @@ def submit_run(
     config.run_name = os.path.basename(config.run_dir)
     config.task_name = '%s-%s' % (_task_user(config.user_name), config.run_name)
 
+    print('Local submit - run_dir: %s' % config.run_dir)
+    with run_lock.RunLock(config.run_dir):
+        _write_config(config)
+        local.run(config)
+    return config
+
+
+def resume_run(
+    run_dir: str, run_func_name: str, num_gpus: int, facts: Any = None, **run_func_kwargs: Any
+) -> SubmitConfig:
+    """Run a function once more in the folder of an earlier run; it goes on if it can do that.
+
+    Args:
+        run_dir: the folder.
+        run_func_name: as that of the earlier run. num_gpus: number of devices to run on.
+        facts: about this start, for `SubmitConfig.resumed`.
+        **run_func_kwargs: all arguments of the function.
+
+    Raises:
+        UserError: the folder is of another function's run, or another process is writing it.
+        FileNotFoundError: it is no run's folder.
+    """
+    with run_lock.RunLock(run_dir):
+        stored = load_config(run_dir)
+        if stored.get('run_func_name') != run_func_name:  # which a file never chooses
+            raise UserError('%s is no run of %s; choose another one' % (run_dir, run_func_name))
+        config = SubmitConfig()
+        config.update((name, stored[name]) for name in _KEPT if name in stored)
+        config.run_func_name = run_func_name
+        config.run_dir, config.run_name = run_dir, os.path.basename(os.path.abspath(run_dir))
+        config.run_dir_root = os.path.dirname(os.path.abspath(run_dir))
+        config.num_gpus, config.run_func_kwargs = num_gpus, dict(run_func_kwargs)
+        config.version = dnnlib.full_version()
+        config.resumed = list(config.resumed) + [facts]
+        sweep(run_dir)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(run_dir, local.FINISHED))
+        _write_config(config)
+        print('Local submit - run_dir: %s' % config.run_dir)
+        local.run(config, is_resumed=True)
+    return config
+
+
+def _write_config(config):
     with atomic_write(os.path.join(config.run_dir, _JSON_NAME), 'w') as file:
         file.write(plain_data.to_json(config))
     with atomic_write(os.path.join(config.run_dir, 'submit_config.pkl')) as file:
         pickle.dump(config, file, protocol=_PICKLE_PROTOCOL)
     with atomic_write(os.path.join(config.run_dir, 'submit_config.txt'), 'w') as file:
         pprint.pprint(config, stream=file, indent=4, width=200, compact=False)
-    print('Local submit - run_dir: %s' % config.run_dir)
-    local.run(config)
-    return config
 
 
 def load_run_func_kwargs(run_dir: str) -> Any:
-    """The arguments that the function of an earlier run got, as plain data.
+    """The arguments that the function of an earlier run got; see `load_config`."""
+    return load_config(run_dir)['run_func_kwargs']
 
-    They are read from submit_config.json, in folders without it (official StyleGAN2's, older ones)
+
+def load_config(run_dir: str) -> Dict[str, Any]:
+    """The configuration of an earlier run, as plain data; it has run_func_kwargs at least.
+
+    It is read from submit_config.json, in folders without it (official StyleGAN2's, older ones)
     from submit_config.pkl; nothing that the files name is imported or called.
 
     Raises:
@@ -197,12 +250,20 @@ def load_run_func_kwargs(run_dir: str) -> Any:
             config = config.items
     if type(config) is not dict or 'run_func_kwargs' not in config:
         raise UserError('%s holds no configuration of a run' % path)
-    return config['run_func_kwargs']
+    return config
 
 
 def _task_user(user_name):
     """The user name with only the characters that a task name may have: not the '@' of a mail."""
     return plain_name(user_name).lstrip('_.-') or 'unknown'
+
+
+def _sweep_runs(root):
+    """Remove temporary files of dead processes, in the folders of runs that have not ended too."""
+    sweep(root)
+    for entry in os.scandir(root):
+        if os.path.exists(os.path.join(entry.path, run_lock.FILE_NAME)):
+            sweep(entry.path)
 
 
 def _make_run_dir(root, run_desc):

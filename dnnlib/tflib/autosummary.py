@@ -123,13 +123,11 @@ def set_python_totals(totals: Dict[str, List[float]]) -> None:
         accumulators.move_to_end(name)
 
 
-def save_summaries(
-    file_writer: tf.summary.FileWriter, global_step: Optional[int] = None
-) -> Dict[str, float]:
+def save_summaries(file_writer: Any, global_step: Optional[int] = None) -> Dict[str, float]:
     """Report to TensorBoard: the figures of `collect`, and the graph's own summaries (histograms).
 
     Returns the figures, so that the caller can print and log the same. The graph's own summaries
-    are those that exist at the first call.
+    are those that exist at the first call. A writer is a tf.summary.FileWriter or has its methods.
     """
     figures = collect()
     write_scalars(file_writer, figures, global_step)
@@ -142,16 +140,14 @@ def save_summaries(
     return figures
 
 
-def write_scalars(
-    file_writer: tf.summary.FileWriter, figures: Dict[str, float], global_step: Optional[int]
-) -> None:
+def write_scalars(file_writer: Any, figures: Dict[str, float], global_step: Optional[int]) -> None:
     """Write figures, such as `collect` gives, to TensorBoard."""
     scalars = [tf.Summary.Value(tag=tag, simple_value=x) for tag, x in figures.items()]
     file_writer.add_summary(tf.Summary(value=scalars), global_step)
 
 
 def write_picture(
-    file_writer: tf.summary.FileWriter,
+    file_writer: Any,
     tag: str,
     picture: PIL.Image.Image,
     global_step: Optional[int],

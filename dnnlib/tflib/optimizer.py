@@ -79,7 +79,7 @@ class Optimizer:
         self._losses: List[tf.Tensor] = []
         # device -> (variable, its value at the start of a run)
         self._loss_scales: Dict[str, Tuple[tf.Variable, tf.Tensor]] = OrderedDict()
-        self._skipped_steps: Optional[tf.Variable] = None
+        self._skipped_steps: Optional[tf.Variable] = None  # since the start, and in a row
         self._own_state: List[tf.Variable] = []  # not that of the underlying optimizers
         self._packing = Packing([], False)  # of the gradients of a device; set by the first
         self._updates_applied = False
@@ -167,8 +167,7 @@ class Optimizer:
     def state_variables(self) -> Dict[str, tf.Variable]:
         """All that a resumed run needs besides the network, by names that are the same in any run.
 
-        Moments and step counts (of sharing optimizers the same), sums of unfinished steps, loss
-        scales, counters.
+        Moments and step counts, shared ones too, sums of unfinished steps, loss scales, counters.
         """
         state = [v for o in self._optimizers.values() for v in o.variables()] + self._own_state
         return OrderedDict((var.op.name, var) for var in state)
@@ -177,9 +176,10 @@ class Optimizer:
         """Set the underlying state (Adam's moments, step count), shared or not, to its start."""
         tfutil.run([v.initializer for o in self._optimizers.values() for v in o.variables()])
 
-    def get_skipped_steps(self) -> int:
-        """Number of steps that were skipped because a gradient was not finite, since the start."""
-        return 0 if self._skipped_steps is None else int(tfutil.run(self._skipped_steps))
+    def get_skipped_steps(self, in_row: bool = False) -> int:
+        """Number of steps skipped as not finite since the start, or since the last one taken."""
+        counts = [0, 0] if self._skipped_steps is None else tfutil.run(self._skipped_steps)
+        return int(counts[1 if in_row else 0])
 
     def apply_loss_scaling(self, value: tf.Tensor) -> tf.Tensor:
         """Multiply by the loss scale of the value's device; unchanged without loss scaling."""
@@ -226,8 +226,7 @@ class Optimizer:
         for index, (device, gradients) in enumerate(self._devices.items()):
             with tf.name_scope('Mean%d' % index), exactly_on(device):
                 means.append(self._mean_on_device(gradients))
-        first_device = next(iter(self._devices))
-        with tf.name_scope('AllSum'), exactly_on(first_device):
+        with tf.name_scope('AllSum'), exactly_on(next(iter(self._devices))):
             sums = [engine.all_sum(list(replicas)) for replicas in zip(*means)]
         return OrderedDict(zip(self._devices, (list(device) for device in zip(*sums))))
 
@@ -311,10 +310,12 @@ class Optimizer:
     def _report(self, is_last_round, is_finite):
         """Count skipped steps; report them, the learning rate and the loss scale."""
         is_skipped = tf.logical_and(is_last_round, tf.logical_not(is_finite))
-        count = make_state_variable(self.scope, 'skipped_steps', '/cpu:0', dtype=tf.int64)
+        count = make_state_variable(self.scope, 'skipped_steps', '/cpu:0', [2], tf.int64)
         self._skipped_steps = count
         with exactly_on('/cpu:0'):
-            updates = [count.assign_add(tf.cast(is_skipped, tf.int64))]
+            total, in_row = tf.unstack(count.read_value() + tf.cast(is_skipped, tf.int64))
+            in_row *= 1 - tf.cast(tf.logical_and(is_last_round, is_finite), tf.int64)
+            updates = [count.assign([total, in_row])]
         last_device = next(reversed(self._devices))
         with exactly_on(last_device):
             rate = tf.convert_to_tensor(self.learning_rate)

@@ -184,14 +184,6 @@ def check_config(what: str, config_dict: Dict[str, Any]) -> None:
             raise UserError(text % (what, key, value, error))
 
 
-def folder_name(path: str) -> str:
-    """The path of a folder as TensorFlow takes it, which knows names in UTF-8 alone."""
-    try:
-        return os.fsencode(path).decode('utf-8')
-    except UnicodeDecodeError:
-        return '/proc/self/fd/%d' % os.open(path, os.O_RDONLY)
-
-
 def init_uninitialized_vars(target_vars: Optional[List[tf.Variable]] = None) -> None:
     """Run the initializers of those variables (default: all global ones) that have no value yet."""
     assert_tf_initialized()

@@ -4,6 +4,7 @@ import glob
 import os
 from typing import Any, Dict, Iterable, Optional
 
+from dnnlib.files import sweep
 from dnnlib.options import accepted, check_names, function_of, named
 from dnnlib.util import UserError, get_obj_by_name
 from training.data.base import Dataset
@@ -29,6 +30,8 @@ def load_dataset(
         UserError: the class does not take one of them.
     """
     class_name, kwargs = _locate(class_name, data_dir, **kwargs)
+    if data_dir:
+        sweep(os.path.expanduser(data_dir))
     check_options('dataset_args', dict(kwargs, class_name=class_name))
     if verbose:
         print('Streaming data using %s...' % class_name)

@@ -6,13 +6,13 @@ The folder appears complete under its name or not at all.
 import contextlib
 import os
 import shutil
-import uuid
 from typing import BinaryIO, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
 from dnnlib import cli
 from dnnlib.bars import Bar
+from dnnlib.files import sweep, temporary_path
 from dnnlib.util import UserError
 from training.data.labels import OneHotLabels
 from training.data.side_file import update_side_file
@@ -59,7 +59,8 @@ class TFRecordExporter:
         self._writers: List[BinaryIO] = []  # by level of detail
         self._labels: Union[np.ndarray, OneHotLabels, None] = None
         check_target(self.tfrecord_dir, force)
-        self._temp_dir = self._hidden_name('tmp')
+        sweep(os.path.dirname(self.tfrecord_dir))
+        self._temp_dir = temporary_path(self.tfrecord_dir)
         with _writing_errors(self.tfrecord_dir):
             os.makedirs(self._temp_dir)
         if print_progress:
@@ -151,7 +152,7 @@ class TFRecordExporter:
         """Move the finished folder to its place; an old data set leaves only then."""
         check_target(self.tfrecord_dir, self._force)
         with _writing_errors(self.tfrecord_dir):
-            old = self._hidden_name('old')
+            old = temporary_path(self.tfrecord_dir, 'old')
             if os.path.isdir(self.tfrecord_dir) and os.listdir(self.tfrecord_dir):
                 os.rename(self.tfrecord_dir, old)
             os.rename(self._temp_dir, self.tfrecord_dir)
@@ -164,11 +165,6 @@ class TFRecordExporter:
         with RecordFile(os.path.join(self.tfrecord_dir, name)) as records:
             noted = {records.first_checksum(): self.cur_images}
             update_side_file(self.tfrecord_dir, num_images=noted)
-
-    def _hidden_name(self, suffix):
-        """A new name beside the data set."""
-        name = '.%s.%s.%s' % (self._name, uuid.uuid4().hex[:12], suffix)
-        return os.path.join(os.path.dirname(self.tfrecord_dir), name)
 
 
 def check_target(tfrecord_dir: str, force: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Runs a submitted function in this process."""
 
 import contextlib
+import functools
 import inspect
 import os
 import time
@@ -9,11 +10,15 @@ from typing import Any
 
 import dnnlib
 
+from ... import endings
+from ...disk_errors import until_written
 from ...files import UserError, atomic_write
 from ...logger import Logger
 from ...names import get_obj_by_name
 from ...util import format_time
 from ..run_context import RunContext
+
+FINISHED = '_finished.txt'
 
 
 class TargetOptions:
@@ -23,16 +28,18 @@ class TargetOptions:
         self.do_not_copy_source_files = True
 
 
-def run(submit_config: 'dnnlib.SubmitConfig') -> Any:
+def run(submit_config: 'dnnlib.SubmitConfig', is_resumed: bool = False) -> Any:
     """Call the function that the configuration names and return its result.
 
     What it prints also goes into `log.txt` of the run folder. `_finished.txt` appears there if the
     function ends by itself, neither failed nor stopped by `abort.txt`. Exceptions pass through
-    after their traceback (for a UserError: its line) has been added to the log.
+    after their traceback (for a UserError: its line) has been added to the log, which goes on where
+    the run is resumed.
     """
     dnnlib.submit_config = submit_config
+    mode = 'a' if is_resumed else 'w'
     try:
-        with Logger(os.path.join(submit_config.run_dir, 'log.txt')) as logger:
+        with Logger(os.path.join(submit_config.run_dir, 'log.txt'), mode) as logger:
             try:
                 return _run_logged(submit_config)
             except BaseException as error:
@@ -60,9 +67,13 @@ def _run_logged(submit_config):
         print('dnnlib: Stopped %s() by abort.txt after %s.' % (name, duration))
     else:
         print('dnnlib: Finished %s() in %s.' % (name, duration))
-        with atomic_write(os.path.join(submit_config.run_dir, '_finished.txt')):
-            pass  # empty
+        until_written(FINISHED, functools.partial(_make_empty, submit_config.run_dir))
     return result
+
+
+def _make_empty(run_dir):
+    with atomic_write(os.path.join(run_dir, FINISHED)):
+        pass
 
 
 def _call(submit_config):
@@ -78,6 +89,7 @@ def _last_words(error):
     """How a failed run's log ends."""
     if isinstance(error, UserError):
         return 'Error: %s\n' % error
-    if isinstance(error, KeyboardInterrupt):
-        return 'Interrupted.\n'
+    ending = endings.ending_in(error)
+    if ending is not None:
+        return endings.line_of(ending) + '\n'
     return traceback.format_exc()
