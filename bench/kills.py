@@ -34,7 +34,9 @@ from dnnlib.flags import flag
 from dnnlib.util import UserError
 from training import state
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'run_training.py')
+_PROGRAM = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'run_training.py'
+)
 _DUMMY = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
 _SETTINGS = {
     'sched_args.tick_kimg_base': 0.1,
@@ -73,9 +75,9 @@ _FLAGS = flags.group(
     flag(
         '--longest',
         number(float, 0, 1e6),
-        'longest time until a kill, in seconds (default: twice that until the first state)',
+        'longest time until a kill, in seconds (default: 1.5 times that until the first state)',
     ),
-    flag('--kimg', number(float, 0, 1e6), 'length of a run', 0.8),
+    flag('--kimg', number(float, 0, 1e6), 'length of a run', 2.0),
     flags.seed('of the moments', 0),
     flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)', 'datasets'),
     flag('--keep', 'DIR', 'folder for the runs, which stay there (default: a temporary one)'),
@@ -101,10 +103,14 @@ def main(argv=None) -> int:
     for name in cases:
         whole, killed = (os.path.join(folder, name + each) for each in ('-whole', '-killed'))
         command = _command(name, args)
-        longest = args.longest or 2 * _seconds_to_first_state(command, whole)
+        longest = args.longest or 1.5 * _seconds_to_first_state(command, whole)
         kills, starts = _train_and_kill(command, killed, args.kills, longest, moments)
         problems, facts = compare(_run_in(whole), _run_in(killed))
-        print('%-14s %6d %7d %6d %6d  %s' % (name, kills, starts, *facts, '; '.join(problems) or 'none'), flush=True)
+        print(
+            '%-14s %6d %7d %6d %6d  %s'
+            % (name, kills, starts, *facts, '; '.join(problems) or 'none'),
+            flush=True,
+        )
         differs = differs or bool(problems)
     if args.keep is None:
         shutil.rmtree(folder)
@@ -206,6 +212,7 @@ def _points(run_dir):
     """What TensorBoard shows, in the order of its files."""
     with quiet.without_noise():
         import tensorflow.compat.v1 as tf
+    tf.logging.set_verbosity(tf.logging.ERROR)
     points = []
     for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'events.*'))):
         for event in tf.train.summary_iterator(path):
@@ -231,7 +238,9 @@ def _metrics(run_dir):
 
 
 def _names(run_dir):
-    return sorted(name for name in os.listdir(run_dir) if not name.startswith(('events.', 'state-')))
+    return sorted(
+        name for name in os.listdir(run_dir) if not name.startswith(('events.', 'state-'))
+    )
 
 
 if __name__ == '__main__':

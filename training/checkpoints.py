@@ -44,9 +44,7 @@ def identity(options: Dict[str, Any], fingerprint: str) -> Dict[str, str]:
     return dict(options=hashlib.sha256(text.encode('utf-8')).hexdigest(), data=fingerprint)
 
 
-def prepare(
-    run_dir: str, found: Optional[State], identity: Dict[str, str], num_gpus: int
-) -> None:
+def prepare(run_dir: str, found: Optional[State], identity: Dict[str, str], num_gpus: int) -> None:
     """Cut the files of a run back to a state from which it is to go on, None: to nothing.
 
     A line tells what is other than it was and may change the last bits of numbers.

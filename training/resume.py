@@ -35,7 +35,9 @@ def find(name: str, result_dir: str) -> Run:
     if name == LATEST:
         run = next(_all(result_dir), None)
         if run is None:
-            raise UserError('there is no training run in %r; begin one without --resume' % result_dir)
+            raise UserError(
+                'there is no training run in %r; begin one without --resume' % result_dir
+            )
     else:
         run = _read(runs.folder(name, result_dir))
         if run is None:

@@ -225,7 +225,9 @@ def training_loop(
 
     print('Training for %g kimg...\n' % total_kimg)
     is_done = last_state is None and iterations.nimg >= total_nimg
-    is_run = last_state is not None  # the iteration at hand; a state is taken before what a tick ends with
+    is_run = (
+        last_state is not None
+    )  # the iteration at hand; a state is taken before what a tick ends with
     try:
         while not is_done:
             with endings.deferred():
