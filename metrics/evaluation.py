@@ -80,8 +80,7 @@ class Evaluation:
         self.precision = precision
         self._reals = reals
         self.generator: dict = {}
-        with misc.open_file_or_url(network_pkl) as file:
-            self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
+        self.network_sha256 = misc.file_sha256(network_pkl)
         self._trust_network_code = trust_network_code
         self._feature_nets_dir = feature_nets_dir
         self._data_dir = data_dir

@@ -12,6 +12,7 @@ import dnnlib
 from dnnlib import records
 from dnnlib.tflib import engine
 from dnnlib.util import TEXT
+from metrics import recorded
 from metrics.features import colour_handling
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -82,7 +83,8 @@ def record(metric, seconds: float, evaluation) -> dict:
 
 def append(run_dir: str, name: str, line: str, facts: dict) -> None:
     """Add a result to metric-<name>.txt and metric-<name>.jsonl of a run folder."""
-    path = os.path.join(run_dir, 'metric-%s.' % name)
-    for extension, text in [('txt', line), ('jsonl', records.to_json(facts, path + 'jsonl'))]:
-        with open(path + extension, 'a', **TEXT) as file:
-            file.write(text + '\n')
+    path = recorded.path_of(run_dir, name)
+    text = records.to_json(facts, path)
+    with recorded.appending(path) as file, open(path[: -len('jsonl')] + 'txt', 'ab') as lines:
+        file.write((text + '\n').encode(**TEXT))
+        lines.write((line + '\n').encode(**TEXT))

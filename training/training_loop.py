@@ -46,6 +46,8 @@ def training_loop(
     drange_net=(-1, 1),
     image_snapshot_ticks: Optional[int] = 50,
     network_snapshot_ticks: Optional[int] = 50,
+    keep_snapshots: Optional[int] = None,
+    best: Optional[str] = None,
     save_tf_graph: bool = False,
     save_weight_histograms: bool = False,
     resume_pkl: Optional[str] = None,
@@ -68,14 +70,16 @@ def training_loop(
         total_kimg: length of the training, in thousands of real images shown to the discriminator.
         image_snapshot_ticks, network_snapshot_ticks: ticks between snapshots; None: none but the
             last.
+        keep_snapshots: network snapshots that are kept, beside the last and the best; None: all.
+        best: metric, or result of one, by which network-best.pkl is chosen; None: the first one's.
         resume_pkl: networks to go on from; resume_kimg, resume_time: where they were, for schedule
             and log.
         resume_with_new_nets: build new networks and copy what fits, instead of using those of the
             file.
 
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
-    network-final.pkl, stats.jsonl and TensorBoard events. Ctrl-C and a file abort.txt in the run
-    folder end the training.
+    network-final.pkl, network-best.pkl, best.json, metric-*, stats.jsonl and TensorBoard events.
+    Ctrl-C and a file abort.txt in the run folder end the training.
 
     Raises:
         UserError: an option that no part takes, see `option_groups`; a broken data set; others.
@@ -103,7 +107,8 @@ def training_loop(
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
     print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
-    snapshots = Snapshots(dnnlib.make_run_dir_path())
+    metrics, run_dir = MetricGroup(metric_arg_list), dnnlib.make_run_dir_path()
+    snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
@@ -147,7 +152,6 @@ def training_loop(
 
     print('Initializing logs...')
     cur_nimg, total_nimg = int(resume_kimg * 1000), int(total_kimg * 1000)
-    run_dir = dnnlib.make_run_dir_path()
     progress = Progress(run_dir, cur_nimg, total_nimg, resume_time, network_snapshot_ticks)
     progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, cur_nimg)
     if save_tf_graph:
@@ -155,7 +159,6 @@ def training_loop(
     if save_weight_histograms:
         G.setup_weight_histograms()
         D.setup_weight_histograms()
-    metrics = MetricGroup(metric_arg_list)
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
 
     print('Training for %g kimg...\n' % total_kimg)
@@ -212,6 +215,7 @@ def training_loop(
                     tf_config=tf_config,
                     raise_errors=False,
                 )
+                snapshots.settle()
                 metrics.update_autosummaries()
                 progress.add_to_tick(cur_nimg)
             context.update(cur_epoch=cur_nimg / 1000, max_epoch=total_kimg)
