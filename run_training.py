@@ -56,6 +56,8 @@ _SETS = {
 
 
 def _how_many(text):
+    if text != 'all' and not text.isdecimal():
+        raise argparse.ArgumentTypeError('%r is neither a number nor all' % text)
     return text if text == 'all' else _COUNT(text)
 
 

@@ -49,6 +49,7 @@ def record(metric, seconds: float, evaluation) -> dict:
         results=metric.get_results(),
         network=evaluation.network_pkl,
         network_sha256=evaluation.network_sha256,
+        network_mtime_ns=evaluation.network_mtime_ns,
         seed=evaluation.seed,
         class_index=evaluation.class_index,
         feature_networks=evaluation.feature_net_hashes(metric.feature_nets),

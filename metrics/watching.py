@@ -80,30 +80,25 @@ class _Watcher:
     def _look(self):
         """(path, metrics without a result) of each snapshot that has some, oldest first."""
         done = {metric.name: self._recorded(metric.name) for metric in self._metrics}
-        todo, hashes = [], set()
+        todo = []
         for path in runs.network_files(self._run_dir):
-            sha256 = recorded.network_sha256(path)
             name = os.path.basename(path)
             missing = [
                 metric
                 for metric in self._metrics
-                if sha256 not in done[metric.name] and (metric.name, name) not in self.failed
+                if (metric.name, name) not in self.failed and not _is_in(done[metric.name], path)
             ]
-            if sha256 is not None and missing and sha256 not in hashes:  # the final is the last one
+            if missing:
                 todo.append((path, missing))
-                hashes.add(sha256)
-        waiting = {os.path.basename(path) for path, _ in todo}
         there = {os.path.basename(path) for path in runs.network_files(self._run_dir)}
         for name in sorted(self._waiting - there):
             print('%s was removed before it was evaluated.' % name)
-        self._waiting = waiting
+        self._waiting = {os.path.basename(path) for path, _ in todo} & there
         return todo
 
     def _recorded(self, metric):
-        """Hashes of the networks that have a result."""
         path = recorded.path_of(self._run_dir, metric)
-        found = recorded.read_records(path) if os.path.exists(path) else []
-        return {record.get('network_sha256') for record in found}
+        return recorded.read_records(path) if os.path.exists(path) else []
 
     def _evaluate(self, path, metrics, rounds):
         name = os.path.basename(path)
@@ -136,3 +131,19 @@ class _Watcher:
         if text != self._told:
             print(text)
             self._told = text
+
+
+def _is_in(records, path):
+    """Whether there is a result of a network file, or the file is gone; it is read if need be."""
+    name = os.path.basename(path)
+    named = [record for record in records if os.path.basename(record['network']) == name]
+    try:
+        mtime = os.stat(path).st_mtime_ns
+    except OSError:
+        return True
+    if any(record.get('network_mtime_ns') == mtime for record in named):
+        return True
+    if not named and name != runs.FINAL:  # which is the last snapshot once more
+        return False
+    sha256 = recorded.network_sha256(path)
+    return sha256 is None or any(record.get('network_sha256') == sha256 for record in records)

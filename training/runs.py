@@ -9,7 +9,7 @@ from dnnlib import records
 from dnnlib.util import UserError
 from training.misc import parse_config_for_previous_run
 
-_FINAL = 'network-final.pkl'
+FINAL = 'network-final.pkl'
 
 
 def newest_run(result_dir: str) -> str:
@@ -88,7 +88,7 @@ def network_files(run_dir: str) -> List[str]:
     paths = glob.glob(os.path.join(glob.escape(run_dir), 'network-snapshot-*.pkl'))
     numbered = [p for p in paths if re.match(r'network-snapshot-\d+\.pkl$', os.path.basename(p))]
     numbered.sort(key=lambda p: int(re.findall(r'\d+', os.path.basename(p))[-1]))
-    final = os.path.join(run_dir, _FINAL)
+    final = os.path.join(run_dir, FINAL)
     return numbered + ([final] if os.path.isfile(final) else [])
 
 

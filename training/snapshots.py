@@ -9,8 +9,7 @@ from dnnlib.hints import next_command
 from dnnlib.tflib import engine
 from dnnlib.util import UserError, reason_of
 from training import misc
-
-FINAL = 'network-final.pkl'
+from training.runs import FINAL
 
 
 class Snapshots:

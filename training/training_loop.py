@@ -89,6 +89,8 @@ def training_loop(
     num_gpus = dnnlib.submit_config.num_gpus
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
     step_check.ensure()
+    metrics, run_dir = MetricGroup(metric_arg_list), dnnlib.make_run_dir_path()
+    snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
     misc.save_image_grid(
@@ -107,8 +109,6 @@ def training_loop(
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
     print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
     final_sched = training_schedule(int(total_kimg * 1000), training_set, **sched_args)
-    metrics, run_dir = MetricGroup(metric_arg_list), dnnlib.make_run_dir_path()
-    snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
