@@ -19,6 +19,18 @@ _FLAGS = (
         'what to evaluate',
         flag('--metrics', cli.parse_name_list, 'metrics, comma-separated, see below', 'fid50k'),
         flags.network('all its snapshots'),
+        flag(
+            '--watch',
+            'RUN',
+            'a training run (its folder or number): evaluate snapshots as they appear, into the '
+            "run's own folder, until it has finished",
+        ),
+        flag(
+            '--best',
+            'METRIC',
+            'of --watch: metric, or result of one, by which network-best.pkl is chosen (default: '
+            'the first of --metrics)',
+        ),
         flags.TRUST_NETWORK_CODE,
         flags.CLASS,
         flag('--num-samples', number(int, 1, 10**7), "in place of each metric's number of images"),
@@ -54,6 +66,7 @@ _FLAGS = (
 _EXAMPLES = [
     ('The last network of the newest run, on its data set:', '--metrics=fid50k,ppl_wend,cond'),
     ('The same where no pretrained network can be had:', '--metrics=all-local'),
+    ('Snapshots of run 3 as they appear, on a GPU of its own:', '--watch=3 --metrics=fid50k'),
     ('All snapshots of a run, quickly:', '--network=results/00003-A --num-samples=5000'),
 ]
 
@@ -70,17 +83,40 @@ def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
     found = pretrained_networks.find(args.network, args.result_dir)
     is_needed = args.dataset is None
     options = (runs.training_options(found.run_dir, is_needed) if found.run_dir else None) or {}
+    return dict(_data(args, options), networks=found.paths)
+
+
+def _data(args, options):
+    """Real images, by flags and the options of a training run."""
     dataset_args = options.get('dataset_args')
     if args.dataset is not None:
         dataset_args = dict(tfrecord_dir=args.dataset)
     if args.mirror_augment is None:
         args.mirror_augment = options.get('mirror_augment', False)
     return dict(
-        networks=found.paths,
         dataset_args=dict(dataset_args, shuffle_mb=0) if dataset_args else None,
         mirror_augment=args.mirror_augment,
         data_dir=args.data_dir or options.get('data_dir') or 'datasets',
     )
+
+
+def find_run(args: argparse.Namespace, metric_kwargs: List[dict]) -> Dict[str, Any]:
+    """What to watch; arguments of `metrics.watching.watch`, and no networks to begin with."""
+    if args.network is not None:
+        raise UserError('--watch takes the networks of a run; leave --network out')
+    run_dir = runs.folder(args.watch, args.result_dir)
+    options = runs.training_options(run_dir) or {}
+    if 'G_args' not in options:
+        raise UserError('there is no training run in --watch=%s' % args.watch)
+    cli.check_writable_dir(run_dir)
+    choice = metric_names.choose(args.best, [kwargs['name'] for kwargs in metric_kwargs])
+    own = [str(kwargs.get('name')) for kwargs in options.get('metric_arg_list') or []]
+    its = metric_names.choose(options.get('best'), own)
+    if its and args.best and its != choice:
+        text = '--best=%s: the run finds its best network itself, by %s; leave --best out'
+        raise UserError(text % (args.best, its.result))
+    which = dict(best=args.best, chooses_best=its in (None, choice))
+    return dict(_data(args, options), networks=[], run_dir=run_dir, **which)
 
 
 def run(**options: Any) -> None:
@@ -100,8 +136,10 @@ def main(argv: Optional[List[str]] = None) -> None:
         cli.check_writable_dir(args.cache_dir)
         os.environ[download.CACHE_VARIABLE] = args.cache_dir
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
+    if args.best is not None and args.watch is None:
+        raise UserError('--best=%s goes with --watch; leave it out' % args.best)
     work = dict(
-        find_networks(args),
+        find_networks(args) if args.watch is None else find_run(args, metric_kwargs),
         metric_kwargs=metric_kwargs,
         feature_nets_dir=args.feature_nets_dir,
         reals=args.reals,
@@ -129,6 +167,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     if reasons:
         print('Without %s' % told(reasons))
         work.update(metric_kwargs=group.metric_kwarg_list, problems=[told(reasons)])
+    if args.watch is not None:
+        from metrics import watching
+
+        del work['networks']
+        watching.watch(**work)
+        return
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)
 
 

@@ -11,7 +11,7 @@ from dnnlib import cli, flags, util
 from dnnlib.cli import number, str_to_bool
 from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
-from training import runs
+from training import misc, runs
 from training.inversion.methods import METHODS, NUM_IMAGES, SPACES
 
 _COUNT = number(int, 1, 1000000)
@@ -115,7 +115,6 @@ def project(
     """
     from metrics import inversion_table
     from projector import make_projector
-    from training.inversion import results
     from training.inversion.loop import projection_loop
     from training.inversion.targets import find_targets
 
@@ -124,8 +123,8 @@ def project(
     if source['kind'] == 'dataset':
         print('Loading images from "%s"...' % source['dataset_args']['tfrecord_dir'])
     targets = find_targets(Gs, **source)
-    facts = dict(network=network, network_sha256=results.file_sha256(network), seed=seed)
-    facts['vgg16_sha256'] = vgg16_weights and results.file_sha256(vgg16_weights)
+    facts = dict(network=network, network_sha256=misc.file_sha256(network), seed=seed)
+    facts['vgg16_sha256'] = vgg16_weights and misc.file_sha256(vgg16_weights)
     projector = make_projector(method, attributes, vgg16_weights)
     found = projection_loop(Gs, projector, targets, facts, num_snapshots, minibatch_size)
     if found:

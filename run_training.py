@@ -12,6 +12,8 @@ from dnnlib import cli, flags
 from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
 from dnnlib.names import keys_in_source
+from dnnlib.util import UserError
+from metrics import metric_names
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
 from training import configs, resume, run_options
 from training.data import demo
@@ -49,8 +51,16 @@ _SETS = {
     'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
     'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
     'checkpoint_minutes': ['checkpoint_minutes'],
+    'keep_snapshots': ['keep_snapshots'],
+    'best': ['best'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
 }
+
+
+def _how_many(text):
+    if text != 'all' and not text.isdecimal():
+        raise argparse.ArgumentTypeError('%r is neither a number nor all' % text)
+    return text if text == 'all' else _COUNT(text)
 
 
 def _label_size(text):
@@ -134,6 +144,19 @@ _FLAGS = (
             'metrics of snapshots, or none (default: fid50k if possible)',
         ),
         flag('--snapshot-ticks', _COUNT, 'ticks between snapshots of images and networks'),
+        flag(
+            '--keep-snapshots',
+            _how_many,
+            'networks of the last N snapshots are kept, beside the last and the best one; or all '
+            '(default: all)',
+            metavar='N|all',
+        ),
+        flag(
+            '--best',
+            'METRIC',
+            'metric, or result of one, by which network-best.pkl is chosen (default: the first of '
+            '--metrics)',
+        ),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )
 )
@@ -163,6 +186,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
+    if args.keep_snapshots == 'all':
+        options['keep_snapshots'] = None
     if args.precision is not None:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':
@@ -235,10 +260,17 @@ def _set_precision(choice, net_args, opt_args):
             opt_args.setdefault('loss_scaling_init', _LOSS_SCALING_INIT)
 
 
+def _check_best(best, metrics):
+    """Raise UserError if the best network cannot be chosen by these metrics."""
+    metric_names.choose(best, [str(kwargs.get('name')) for kwargs in metrics])
+
+
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and train."""
     args = parse_args(argv)
-    metric_kwargs(args.metrics or [])  # are there such metrics?
+    metrics_given = metric_kwargs(args.metrics or [])  # are there such metrics?
+    if args.metrics is not None:
+        _check_best(args.best, metrics_given)
     if args.resume in (None, resume.AUTO):
         run, options = None, resolve_options(args)
     else:
@@ -254,6 +286,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         group = make_group(metrics)
         group.ensure_feature_nets()
         options['metric_arg_list'] = group.metric_kwarg_list
+    _check_best(options.get('best'), options['metric_arg_list'])
     if args.dry_run:
         print(args.choice, file=sys.stderr)
         about = dict(config=args.choice.config, num_gpus=num_gpus, version=dnnlib.full_version())

@@ -46,7 +46,8 @@ class Evaluation:
 
     Attributes:
         phases: bars of the work; how long each takes is told by `MetricGroup.run`.
-        network_sha256: hash of the network file.
+        network_sha256: hash of the network file. network_mtime_ns: when it was written; None of a
+            URL.
         generator: facts about it, once it was loaded: shape, latent and label size, truncation.
         images: features of real and generated images.
     """
@@ -80,8 +81,9 @@ class Evaluation:
         self.precision = precision
         self._reals = reals
         self.generator: dict = {}
-        with misc.open_file_or_url(network_pkl) as file:
-            self.network_sha256 = hashlib.sha256(file.read()).hexdigest()
+        path = os.path.expanduser(network_pkl)
+        self.network_mtime_ns = os.stat(path).st_mtime_ns if os.path.isfile(path) else None
+        self.network_sha256 = misc.file_sha256(network_pkl)
         self._trust_network_code = trust_network_code
         self._feature_nets_dir = feature_nets_dir
         self._data_dir = data_dir

@@ -6,8 +6,9 @@ from typing import Any, Dict, List, Optional
 from dnnlib import util
 from dnnlib.bars import Phases
 from dnnlib.util import UserError
-from metrics import protocol
+from metrics import metric_names, protocol
 from metrics.base import DummyMetric, FeatureMetric, MetricBase  # noqa: F401 - official names
+from metrics.best import Best
 from metrics.evaluation import Evaluation
 from metrics.features import FAKES_TITLE
 from training import misc
@@ -36,6 +37,20 @@ class MetricGroup:
         self.image_shape: Optional[List[int]] = None
         self.phases = Phases()
         self.rounds = 1
+
+    def best(
+        self, run_dir: str, best: Optional[str] = None, takes_over: bool = True
+    ) -> Optional[Best]:
+        """What finds the best network of a run; None if no metric tells.
+
+        Args:
+            best: name of a metric or result, see `metric_names.choose`. takes_over: see `Best`.
+
+        Raises:
+            UserError: the metrics have no such result.
+        """
+        choice = metric_names.choose(best, [metric.name for metric in self.metrics])
+        return Best(run_dir, choice, takes_over) if choice else None
 
     def needing_reals(self) -> List[FeatureMetric]:
         """The metrics that look at real images."""

@@ -2,7 +2,9 @@
 
 import re
 from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from dnnlib.util import UserError
 
 LOWER, HIGHER = 'lower', 'higher'
 
@@ -184,3 +186,48 @@ def explanations(results: Sequence[str]) -> List[str]:
         better = '; %s is better' % figure.better if figure.better else ''
         lines.append('%s: %s (%s%s)' % (text, figure.title, figure.scale, better))
     return lines
+
+
+class Choice(NamedTuple):
+    """The result by which the best network of a run is found."""
+
+    metric: str  # which has it, as its files are called: swd16k_n1000
+    result: str  # swd16k_n1000_avg
+    better: str  # LOWER or HIGHER
+
+
+def choose(best: Optional[str], metrics: Sequence[str]) -> Optional[Choice]:
+    """The result that says which network is the best; None if no metric has one.
+
+    Args:
+        best: what --best says, a metric or one of its results; parts such as _n1000 may be left
+            out. None: the first metric's. A metric stands for the first of its figures that has a
+            better way and is there at any resolution: fid50k, pr50k3_precision, swd16k_avg.
+        metrics: names of the metrics that are evaluated.
+
+    Raises:
+        UserError: they have no such result.
+    """
+    found = [choice for metric in metrics for choice in _choices(metric)]
+    if best is None:
+        return found[0] if found else None
+    for choice in found:
+        names = [choice.metric, choice.result]
+        if best in names + [_without_labels(name) for name in names]:
+            return choice
+    if not metrics:
+        raise UserError('--best=%s: there are no metrics; choose some by --metrics' % best)
+    there = ', '.join(choice.result for choice in found) or 'none; leave --best out'
+    raise UserError('--best=%s is no result of --metrics; there are: %s' % (best, there))
+
+
+def _choices(metric: str) -> Iterator[Choice]:
+    known = METRICS.get(_without_labels(metric))
+    for suffix, figure in known.figures.items() if known else ():
+        if figure.better and suffix != '_R':
+            yield Choice(metric, metric + suffix, figure.better)
+
+
+def _without_labels(name):
+    parts = parse(name)
+    return parts.metric + parts.suffix

@@ -15,7 +15,7 @@ from dnnlib import records
 from dnnlib.util import UserError
 from metrics import metric_names, run_titles
 from metrics.paper_tables import config_of_run
-from training import runs
+from metrics.recorded import kimg_of, read_records
 from training.pictures import plotting
 
 _COMPARED = {  # entries of records, and what they are called
@@ -52,9 +52,9 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     run_dir = os.path.abspath(os.path.expanduser(run_dir))
     found: Dict[str, Dict[float, Point]] = {}
     for record in _records(run_dir):
-        kimg = _kimg_of(record['network'], _trained_in(run_dir, record))
-        for name, value in record['results'].items() if kimg is not None else ():
-            if value is not None and math.isfinite(value):
+        kimg = kimg_of(record['network'], _trained_in(run_dir, record))
+        for name, value in record['results'].items():
+            if kimg is not None and value is not None and math.isfinite(value):
                 found.setdefault(name, {})[kimg] = Point(kimg, value, record)
     return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
 
@@ -148,31 +148,15 @@ def _trained_in(run_dir, record):
 def _records(run_dir):
     """Records with the path of their network, oldest first."""
     own = os.path.join(glob.escape(run_dir), 'metric-*.')
-    found = [record for path in sorted(glob.glob(own + 'jsonl')) for record in _read_jsonl(path)]
+    found = [record for path in sorted(glob.glob(own + 'jsonl')) for record in read_records(path)]
     if not found:  # as official StyleGAN2 leaves it
         found = [record for path in sorted(glob.glob(own + 'txt')) for record in _read_txt(path)]
     parent, name = os.path.split(run_dir)
     for path in sorted(glob.glob(glob.escape(parent) + '/*-run-metrics/metric-*.jsonl')):
         # Paths may be relative to the folder in which run_metrics.py was started.
-        named = [(os.path.dirname(record['network']), record) for record in _read_jsonl(path)]
+        named = [(os.path.dirname(record['network']), record) for record in read_records(path)]
         found += [record for folder, record in named if os.path.basename(folder) == name]
     return sorted(found, key=lambda record: record.get('time', ''))
-
-
-def _read_jsonl(path):
-    found = records.read_lines(path)
-    for number, record in found:
-        network = record.get('network')
-        if not isinstance(network, str) or '\0' in network:
-            raise records.broken_line(path, number, 'it names no network')
-        results = record.get('results')
-        if not isinstance(results, dict) or not all(
-            value is None or records.is_figure(value) for value in results.values()
-        ):
-            raise records.broken_line(path, number, 'its results are no figures by name')
-        if not isinstance(record.get('time', ''), str):
-            raise records.broken_line(path, number, 'its time is no text')
-    return [record for _, record in found]
 
 
 def _read_txt(path):
@@ -188,11 +172,3 @@ def _read_txt(path):
                 raise records.broken_line(path, number, 'a figure is no number')
             found.append(dict(network=network + '.pkl', results=figures))
     return found
-
-
-def _kimg_of(network, run_dir):
-    """Thousands of images that a snapshot had seen; None if its name does not tell."""
-    match = re.search(r'network-snapshot-(\d{1,12})(?:\.pkl)?$', network)
-    if match:
-        return float(match.group(1))
-    return runs.trained_kimg(run_dir) if re.search(r'network-final(?:\.pkl)?$', network) else None

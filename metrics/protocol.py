@@ -13,6 +13,7 @@ from dnnlib.disk_errors import Expendable
 from dnnlib.provenance import code_hash
 from dnnlib.tflib import engine
 from dnnlib.util import TEXT, UserError
+from metrics import recorded
 from metrics.features import colour_handling
 
 
@@ -70,11 +71,12 @@ def append(run_dir: str, name: str, line: str, facts: dict) -> None:
 
     What the disk does not take, which costs a warning, waits for the next result; see `check`.
     """
-    path = os.path.join(run_dir, 'metric-%s.' % name)
-    for extension, text in [('txt', line), ('jsonl', records.to_json(facts, path + 'jsonl'))]:
-        full = os.path.abspath(path + extension)
+    path = recorded.path_of(run_dir, name)
+    texts = {path[: -len('jsonl')] + 'txt': line, path: records.to_json(facts, path)}
+    for each, text in texts.items():
+        full = os.path.abspath(each)
         file = _files.setdefault(full, _File(full))
-        file.append((text + '\n').encode(TEXT['encoding'], TEXT['errors']))
+        file.append((text + '\n').encode(**TEXT))
 
 
 def check() -> None:
@@ -98,7 +100,7 @@ class _File:
 
     def append(self, line):
         self._waiting += line
-        with self._disk.writing(), open(self._path, 'ab', buffering=0) as file:
+        with self._disk.writing(), recorded.appending(self._path) as file:
             start = file.tell()
             if file.write(self._waiting) == len(self._waiting):
                 self._waiting = b''

@@ -1,7 +1,6 @@
 """Several networks evaluated one after the other: what run_metrics.py does."""
 
 import contextlib
-import hashlib
 import os
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Sequence
@@ -20,7 +19,7 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     """Find out about missing data and classes before any work starts.
 
     Args:
-        group: the metrics. work: arguments of `run`.
+        group: the metrics. work: arguments of `run`; of networks there may be none yet.
     """
     need_reals = group.needing_reals()
     if work['dataset_args'] is not None:
@@ -30,7 +29,7 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     elif need_reals:
         text = '%s needs real images, and no training run tells which; name a data set by --dataset'
         raise UserError(text % need_reals[0].name)
-    if work['class_index'] is None:
+    if work['class_index'] is None or not work['networks']:
         return
     names = ('data_dir', 'dataset_args', 'class_index', 'trust_network_code')
     options = {name: work[name] for name in names}
@@ -72,8 +71,7 @@ def run(
     seen, rows, problems = set(), [], list(problems)
     for number, network in enumerate(networks):
         group.rounds = len(networks) - number
-        with misc.open_file_or_url(network) as file:
-            digest = hashlib.sha256(file.read()).digest()
+        digest = misc.file_sha256(network)
         if digest in seen:
             print('"%s" is the same as a network before.' % network)
             continue

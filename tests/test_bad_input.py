@@ -22,7 +22,6 @@ from dnnlib.tflib import engine
 from tests.test_run_generator import SIZES
 from training import misc
 from training.data.tfrecord_exporter import TFRecordExporter
-from training.inversion import results
 from training.networks_stylegan2 import G_main
 
 PROGRAMS = {
@@ -64,7 +63,7 @@ def save_results(path):
         optimize_alpha=False,
         optimize_noise=False,
     )
-    sha256 = results.file_sha256(settings['network'])
+    sha256 = misc.file_sha256(settings['network'])
     arrays = dict(latents=np.zeros([4, 8]), target=np.zeros([3, 8, 8]))
     for name, change in {
         'list': {'settings': '[]'},

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from dnnlib.util import UserError
 from metrics.metric_defaults import metric_defaults
-from metrics.metric_names import METRICS, SUMMARIES, explanations, figure_of, parse
+from metrics.metric_names import METRICS, SUMMARIES, choose, explanations, figure_of, parse
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,40 @@ def test_results_are_explained_with_all_resolutions_in_one_line():
 def test_all_metrics_are_in_the_table():
     assert set(METRICS) == set(metric_defaults)
     assert all(SUMMARIES[name].endswith(' is better') for name in METRICS)
+
+
+@pytest.mark.parametrize(
+    'best, metrics, want',
+    [
+        (None, ['fid50k', 'is50k'], ('fid50k', 'fid50k', 'lower')),
+        (None, ['my_own', 'is50k'], ('is50k', 'is50k_mean', 'higher')),
+        (None, ['my_own'], None),
+        (None, [], None),
+        ('swd16k', ['fid50k', 'swd16k'], ('swd16k', 'swd16k_avg', 'lower')),
+        ('pr50k3_recall', ['pr50k3'], ('pr50k3', 'pr50k3_recall', 'higher')),
+        ('pr50k3', ['pr50k3'], ('pr50k3', 'pr50k3_precision', 'higher')),
+        ('cond_max', ['cond_w', 'cond_n9'], ('cond_n9', 'cond_n9_max', 'lower')),
+        ('cond_w_n9_mc', ['cond_w_n9'], ('cond_w_n9', 'cond_w_n9_mc', 'lower')),
+        ('fid50k', ['fid50k_class2_n9'], ('fid50k_class2_n9', 'fid50k_class2_n9', 'lower')),
+    ],
+)
+def test_the_best_is_chosen_by_a_metric_or_one_of_its_results(best, metrics, want):
+    assert choose(best, metrics) == want
+
+
+@pytest.mark.parametrize(
+    'best, metrics, words',
+    [
+        ('fid50k', [], ['--best=fid50k', '--metrics']),
+        ('fid50k', ['swd16k', 'kid50k'], ['there are: swd16k_avg, kid50k$']),
+        ('kid50k_std', ['kid50k'], ['there are: kid50k$']),  # no way of it is better
+        ('my_own', ['my_own'], ['leave --best out']),
+    ],
+)
+def test_a_result_that_there_is_not_is_one_line_with_those_that_there_are(best, metrics, words):
+    for word in words:
+        with pytest.raises(UserError, match=word):
+            choose(best, metrics)
 
 
 def test_names_are_known_without_tensorflow():

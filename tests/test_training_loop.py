@@ -137,11 +137,39 @@ def test_a_run_leaves_pictures_pickles_and_figures(train, capsys):
 
 def test_the_figures_of_a_snapshot_are_in_its_own_tick_the_last_one_too(train):
     metric = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
-    stats = read_stats(
-        train(metric_arg_list=[metric], network_snapshot_ticks=2, image_snapshot_ticks=None)
-    )
+    run_dir = train(metric_arg_list=[metric], network_snapshot_ticks=2, image_snapshot_ticks=None)
+    stats = read_stats(run_dir)
     assert len(stats) == 4
     assert ['Metrics/dummy' in line for line in stats] == [True, False, True, True]
+    assert not glob.glob(os.path.join(run_dir, '*best*'))  # nobody knows which way is better
+
+
+def test_the_last_snapshots_and_the_best_network_are_kept(train, capsys):
+    metrics = [
+        dict(func_name='metrics.metric_base.DummyMetric', name=name) for name in ('swd16k', 'is50k')
+    ]
+    with pytest.raises(UserError, match='--best=fid50k is no result .* swd16k_avg, is50k_mean'):
+        train(metric_arg_list=metrics, best='fid50k', total_kimg=0.03)
+    metrics[0]['name'] = 'fid50k'
+    run_dir = train(
+        metric_arg_list=metrics,
+        keep_snapshots=1,
+        total_kimg=1.1,
+        sched_args__minibatch_size_base=64,
+        sched_args__minibatch_gpu_base=64,
+        sched_args__tick_kimg_base=1,
+    )
+    assert sorted(os.path.basename(path) for path in glob.glob(run_dir + '/network*.pkl')) == [
+        'network-best.pkl',
+        'network-final.pkl',
+        'network-snapshot-000001.pkl',
+    ]
+    # All figures are 0: the first snapshot, of the first short tick, is the best.
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith('new best')]
+    assert lines == ['new best: fid50k 0, network-best.pkl']
+    with open(os.path.join(run_dir, 'best.json')) as file:
+        assert json.load(file)['snapshot'] == 'network-snapshot-000000.pkl'
+    assert len(misc.load_pkl(os.path.join(run_dir, 'network-best.pkl'))) == 3
 
 
 def test_dcgan_is_trained_with_two_generator_steps_for_each_of_the_discriminator(

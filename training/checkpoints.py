@@ -15,6 +15,7 @@ from dnnlib.hints import next_command
 from dnnlib.tflib import autosummary, random
 from dnnlib.util import UserError
 from training import state
+from training.iterations import Iterations
 from training.state import State
 
 # Files that grow with a run; what was added after a state was taken is cut off again.
@@ -79,6 +80,9 @@ class Checkpoints:
         parts: what has a state beside the variables of the graph, by name: objects with `state()`,
             plain data, and `restore(data)`.
         identity: see `identity`. num_gpus: number of devices.
+
+    Attributes:
+        oldest_nimg: images seen at the oldest state that is kept.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Checkpoints:
         identity: Dict[str, str],
         num_gpus: int,
     ):
+        self.oldest_nimg = self._last_nimg = 0
         self._run_dir = run_dir
         self._seconds = minutes * 60
         self._parts = parts
@@ -108,7 +113,7 @@ class Checkpoints:
             return True
         return time.time() - self._last_time >= self._seconds and not self._writer.is_busy()
 
-    def take(self, iteration: int) -> None:
+    def take(self, iterations: Iterations) -> None:
         """Copy all that the run needs to go on; a thread writes it.
 
         Raises:
@@ -124,10 +129,12 @@ class Checkpoints:
             counters=list(random.counters()),
             totals=autosummary.python_totals(),
             files=_sizes(self._run_dir),
+            nimg_before=self._last_nimg,
             parts={name: part.state() for name, part in self._parts.items()},
         )
         is_first = not state.paths(self._run_dir)
-        self._writer.save(iteration, State(facts, arrays))
+        self._writer.save(iterations.count, State(facts, arrays))
+        self.oldest_nimg, self._last_nimg = self._last_nimg, iterations.nimg
         if is_first:  # no network is ever saved before there is a state
             self._writer.wait()
         self._last_time = time.time()
@@ -154,6 +161,8 @@ class Checkpoints:
         autosummary.set_python_totals(facts['totals'])
         for name, part in self._parts.items():
             part.restore(facts['parts'][name])
+        self.oldest_nimg = facts['nimg_before']
+        self._last_nimg = facts['parts']['iterations']['nimg']
         self._last_time = time.time()
 
     def _assign(self, arrays, num_gpus):

@@ -1,5 +1,6 @@
 """Network files, image grids and other small things around training."""
 
+import hashlib
 import os
 from typing import List, Optional, Sequence, Tuple
 
@@ -37,6 +38,15 @@ def load_pkl(file_or_url: str, trust_network_code: bool = False):
 
     with open_file_or_url(file_or_url, trust_network_code) as file:
         return pickles.load(file, trust_network_code)
+
+
+def file_sha256(file_or_url: str) -> str:
+    """Hash of a file's content."""
+    digest = hashlib.sha256()
+    with open_file_or_url(file_or_url) as file:
+        for part in iter(lambda: file.read(1 << 20), b''):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def save_pkl(obj, filename: str) -> None:

@@ -32,6 +32,7 @@ BOUNDS = {
     'resume_time': number(float, 0, 1e12),
     **dict.fromkeys(['minibatch_repeats', 'G_repeats', 'G_reg_interval', 'D_reg_interval'], _COUNT),
     **dict.fromkeys(['image_snapshot_ticks', 'network_snapshot_ticks'], _TICKS),
+    'keep_snapshots': _COUNT,
     **dict.fromkeys(['G_args.fmap_base', 'D_args.fmap_base'], _COUNT),
     **dict.fromkeys(['G_args.fmap_max', 'D_args.fmap_max'], _WIDTH),
     **dict.fromkeys(['G_args.latent_size', 'G_args.dlatent_size', 'G_args.mapping_fmaps'], _WIDTH),

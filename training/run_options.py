@@ -30,6 +30,8 @@ MAY_CHANGE = (
     'image_snapshot_ticks',
     'network_snapshot_ticks',
     'checkpoint_minutes',
+    'keep_snapshots',
+    'best',
     'data_dir',
 )
 

@@ -9,7 +9,7 @@ from dnnlib import records
 from dnnlib.util import UserError
 from training.misc import parse_config_for_previous_run
 
-_FINAL = 'network-final.pkl'
+FINAL = 'network-final.pkl'
 
 
 def newest_run(result_dir: str) -> str:
@@ -30,7 +30,7 @@ def training_runs(result_dir: str) -> List[str]:
     result_dir = os.path.expanduser(result_dir)
     runs = []
     for path in glob.glob(os.path.join(glob.escape(result_dir), '[0-9]*-*')):
-        if _network_files(path):
+        if network_files(path):
             number = re.split(r'\D', os.path.basename(path))[0]
             runs.append((int(number), path))
     if not runs:
@@ -76,11 +76,29 @@ def snapshots(run_dir: str) -> List[str]:
     Raises:
         UserError: there is none.
     """
-    paths = _network_files(os.path.expanduser(run_dir))
+    paths = network_files(os.path.expanduser(run_dir))
     if not paths:
         text = 'there is no network-*.pkl in %r; choose the folder of a training run'
         raise UserError(text % run_dir)
     return paths
+
+
+def network_files(run_dir: str) -> List[str]:
+    """Snapshots by number, then the final network; none where there is none yet."""
+    paths = glob.glob(os.path.join(glob.escape(run_dir), 'network-snapshot-*.pkl'))
+    numbered = [p for p in paths if re.match(r'network-snapshot-\d+\.pkl$', os.path.basename(p))]
+    numbered.sort(key=lambda p: int(re.findall(r'\d+', os.path.basename(p))[-1]))
+    final = os.path.join(run_dir, FINAL)
+    return numbered + ([final] if os.path.isfile(final) else [])
+
+
+def has_stopped(run_dir: str) -> bool:
+    """Whether a run has ended, or was interrupted, without finishing."""
+    path = os.path.join(run_dir, 'run.txt')
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return "'stop_time'" in file.read()
 
 
 def last_snapshot(run_dir: str) -> str:
@@ -102,12 +120,3 @@ def training_options(run_dir: str, is_needed: bool = True) -> Optional[dict]:
         if not is_needed:
             return None
         raise UserError('%s; name the data set by --dataset' % error)
-
-
-def _network_files(run_dir):
-    """Snapshots by number, then the final network."""
-    paths = glob.glob(os.path.join(glob.escape(run_dir), 'network-snapshot-*.pkl'))
-    numbered = [p for p in paths if re.match(r'network-snapshot-\d+\.pkl$', os.path.basename(p))]
-    numbered.sort(key=lambda p: int(re.findall(r'\d+', os.path.basename(p))[-1]))
-    final = os.path.join(run_dir, _FINAL)
-    return numbered + ([final] if os.path.isfile(final) else [])

@@ -59,6 +59,8 @@ def training_loop(
     resume_time: float = 0.0,
     resume_with_new_nets: bool = False,
     checkpoint_minutes: float = 10.0,
+    keep_snapshots: Optional[int] = None,
+    best: Optional[str] = None,
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
 
@@ -85,9 +87,9 @@ def training_loop(
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
 
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
-    network-final.pkl, state-<iterations>.bin (the last two), stats.jsonl and TensorBoard events.
-    SIGUSR1 asks for a state. Ctrl-C and SIGTERM end the training with one, a file abort.txt in the
-    run folder at the end of a tick.
+    network-final.pkl, network-best.pkl, best.json, metric-*, state-<iterations>.bin (the last two),
+    stats.jsonl and TensorBoard events. SIGUSR1 asks for a state. Ctrl-C and SIGTERM end the training
+    with one, a file abort.txt in the run folder at the end of a tick.
 
     Raises:
         UserError: an option that no part takes, see `option_groups`; a broken data set; others.
@@ -100,6 +102,8 @@ def training_loop(
     last_state = state.newest(run_dir)
     tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
     step_check.ensure()
+    metrics = MetricGroup(metric_arg_list)
+    snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
     about = identity(run_options.fixed(options), training_set.fingerprint())
     prepare(run_dir, last_state, about, num_gpus)
@@ -123,7 +127,6 @@ def training_loop(
     schedule = functools.partial(training_schedule, training_set=training_set, **sched_args)
     total_nimg = int(total_kimg * 1000)
     final_sched = schedule(total_nimg)
-    snapshots = Snapshots(run_dir)
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
     snapshots.check_disk(
         (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
@@ -169,7 +172,6 @@ def training_loop(
     if save_weight_histograms:
         G.setup_weight_histograms()
         D.setup_weight_histograms()
-    metrics = MetricGroup(metric_arg_list)
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
     iterations = Iterations(
         graph, schedule, minibatch_repeats, reset_opt_for_new_lod, int(resume_kimg * 1000)
@@ -178,7 +180,7 @@ def training_loop(
     checkpoints = Checkpoints(
         run_dir,
         checkpoint_minutes,
-        dict(iterations=iterations, progress=progress, health=health),
+        dict(iterations=iterations, progress=progress, health=health, snapshots=snapshots),
         about,
         num_gpus,
     )
@@ -218,6 +220,8 @@ def training_loop(
                 tf_config=tf_config,
                 raise_errors=False,
             )
+            snapshots.oldest_state_kimg = checkpoints.oldest_nimg / 1000
+            snapshots.settle()
             metrics.update_autosummaries()
             progress.add_to_tick(nimg)
         context.update(cur_epoch=nimg / 1000, max_epoch=total_kimg)
@@ -248,7 +252,7 @@ def training_loop(
                     is_done or is_due(image_snapshot_ticks) or is_due(network_snapshot_ticks)
                 )
                 if not is_run and (saves or checkpoints.is_due()):
-                    checkpoints.take(iterations.count)
+                    checkpoints.take(iterations)
                 is_run = False
                 if ends_tick and not saves:
                     end_tick()

@@ -4,7 +4,6 @@ Beside it lie pictures: <name>-target.png, -step*.png, -projected.png and -strip
 """
 
 import glob
-import hashlib
 import json
 import os
 import re
@@ -152,12 +151,6 @@ def hard_cases(run_dir: str) -> List[str]:
     return names
 
 
-def file_sha256(path_or_url: str) -> str:
-    """Hash of a file's content."""
-    with misc.open_file_or_url(path_or_url) as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 def network_of(result: EasyDict, network: Optional[str] = None) -> str:
     """Path or URL of the network of a projection.
 
@@ -171,7 +164,7 @@ def network_of(result: EasyDict, network: Optional[str] = None) -> str:
     if network is None and not util.is_url(path) and not os.path.isfile(path):
         text = 'the network of %s is no longer at %s; name it by --network'
         raise UserError(text % (result.name, path))
-    if file_sha256(path) != result.settings['network_sha256']:
+    if misc.file_sha256(path) != result.settings['network_sha256']:
         text = '%s is not the network that %s was projected into (%s then)'
         raise UserError(text % (path, result.name, result.settings['network']))
     return path
