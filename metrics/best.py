@@ -13,7 +13,8 @@ import shutil
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from dnnlib import plain_data, records
-from dnnlib.util import atomic_write, open_regular, reading, temporary_path
+from dnnlib.files import temporary_path
+from dnnlib.util import atomic_write, open_regular, reading
 from metrics import recorded
 from metrics.metric_names import HIGHER, Choice
 

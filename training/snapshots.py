@@ -5,6 +5,7 @@ import os
 from typing import Any, List, Optional
 
 from dnnlib import cli
+from dnnlib.disk_errors import until_written
 from dnnlib.hints import next_command
 from dnnlib.tflib import engine
 from dnnlib.util import UserError, reason_of
@@ -46,9 +47,9 @@ class Snapshots:
             print('Warning: %s' % error)
 
     def save(self, networks, filename: str) -> str:
-        """Write networks; returns the path."""
+        """Write networks, once the disk takes them; returns the path."""
         path = os.path.join(self._run_dir, filename)
-        misc.save_pkl(networks, path)
+        until_written(filename, lambda: misc.save_pkl(networks, path))
         self.last = path
         if filename != FINAL:
             self._written = [name for name in self._written if name != filename] + [filename]

@@ -85,10 +85,12 @@ def training_loop(
         resume_with_new_nets: build new networks and copy what fits, instead of using those of the
             file.
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
+        keep_snapshots: how many of the last snapshots are kept; None: all.
+        best: metric or result by which network-best.pkl is chosen; None: the first one.
 
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
     network-final.pkl, network-best.pkl, best.json, metric-*, state-<iterations>.bin (the last two),
-    stats.jsonl and TensorBoard events. SIGUSR1 asks for a state. Ctrl-C and SIGTERM end the training
+    stats.jsonl and TensorBoard events. SIGUSR1 asks for a state; Ctrl-C and SIGTERM end training
     with one, a file abort.txt in the run folder at the end of a tick.
 
     Raises:
@@ -133,18 +135,14 @@ def training_loop(
     )
     grid_latents = random.generator('grid').randn(np.prod(grid_size), *G.input_shape[1:])
 
-    def save_fakes(filename):
-        fakes = Gs.run(
-            grid_latents, grid_labels, is_validation=True, minibatch_size=final_sched.minibatch_gpu
-        )
-        misc.save_image_grid(
-            fakes, os.path.join(run_dir, filename), drange_net, grid_size, scale=None
-        )
-        return fakes
+    def make_fakes():
+        options = dict(is_validation=True, minibatch_size=final_sched.minibatch_gpu)
+        return Gs.run(grid_latents, grid_labels, **options)
 
     if last_state is None:
         with timed('Generating fakes_init.png'):
-            save_fakes('fakes_init.png')
+            path = os.path.join(run_dir, 'fakes_init.png')
+            misc.save_image_grid(make_fakes(), path, drange_net, grid_size, scale=None)
 
     with timed('Building TensorFlow graph'):
         graph = TrainGraph(
@@ -209,7 +207,8 @@ def training_loop(
         if reason:
             raise CannotGoOn(reason)
         if is_due(image_snapshot_ticks):
-            fakes = save_fakes('fakes%06d.png' % (nimg // 1000))
+            fakes = make_fakes()
+            progress.save_grid('fakes%06d.png' % (nimg // 1000), fakes, drange_net, grid_size)
             progress.add_images('Images/fakes', fakes, drange_net, grid_size, nimg)
         if is_due(network_snapshot_ticks):
             metrics.run(
