@@ -59,6 +59,12 @@ def handling() -> Iterator[None]:
         _requests.__init__()  # type: ignore[misc]
 
 
+def begin() -> None:
+    """Let SIGTERM raise Terminated from now on, unless something else was made of it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _handle)
+
+
 class deferred:
     """Context manager whose body is not interrupted; what came meanwhile is raised at its end.
 
