@@ -80,6 +80,7 @@ def test_while_a_program_ends_more_requests_do_not_stop_it_from_cleaning_up():
         except Terminated:
             send('TERM')
             send('INT')
+            time.sleep(2 * endings._REMINDER)
             with endings.deferred():
                 done.append('state')
             done.append('last words')
@@ -94,6 +95,12 @@ def test_a_request_that_a_library_swallowed_is_raised_again():
             pass
         with pytest.raises(Terminated), endings.deferred():
             pass
+    with endings.handling(), pytest.raises(KeyboardInterrupt):
+        try:
+            send('INT')
+        except BaseException:
+            pass
+        time.sleep(60)
 
 
 def test_an_error_goes_before_a_request():
