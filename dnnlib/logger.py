@@ -1,6 +1,7 @@
 """Console output that also goes into a log file."""
 
 import contextlib
+import io
 import sys
 import threading
 from typing import IO, Any, Optional
@@ -133,7 +134,7 @@ class _LogFile:
         self._path, self._console = path, console
         self._lost, self._reason = 0, ''  # lines since it could be written; why
         try:
-            self._file = open(path, mode + 'b', buffering=0)
+            self._file = io.FileIO(path, mode)
         except OSError as error:
             text = 'Cannot write the log %r: %s.' % (path, error.strerror)
             raise UserError(text) from error
@@ -141,7 +142,7 @@ class _LogFile:
     def write(self, text):
         try:
             if self._file is None:
-                self._file = open(self._path, 'ab', buffering=0)
+                self._file = io.FileIO(self._path, 'a')
             if self._lost:
                 note = '\nWarning: %d lines are missing here: %s\n' % (self._lost, self._reason)
                 self._write_all(note)
