@@ -84,6 +84,7 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
             ending = endings.ending_in(error)
             if ending is None:
                 raise
+            endings.say_last_words()
             print(endings.line_of(ending), file=sys.stderr)
             return endings.status_of(ending)
 

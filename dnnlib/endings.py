@@ -1,9 +1,10 @@
 """How a process is asked to end: Ctrl-C and SIGTERM as exceptions, at moments that suit it.
 
 Within `handling()`, Ctrl-C raises KeyboardInterrupt and SIGTERM raises Terminated, at once, or
-within `deferred()` at its end. That happens once; then only another Ctrl-C, after the first, is
-heard: it raises at once anywhere. SIGUSR1 asks for a state, see `state_wanted`. All of it takes
-place in the main thread; C code holds it up until it returns.
+within `deferred()` at its end. While that exception ends the process, only another Ctrl-C after the
+first is heard: it raises at once anywhere. Where it got lost it is raised again: libraries, and
+TensorFlow 1.14 while it is imported, have places that drop any exception. SIGUSR1 asks for a state,
+see `state_wanted`. All of it takes place in the main thread; C code holds it up until it returns.
 """
 
 import contextlib
@@ -11,7 +12,12 @@ import os
 import signal
 import sys
 import threading
+import time
+from _thread import start_new_thread
 from typing import Any, Iterator, Optional, Type
+
+_REMINDER_SIGNAL = signal.SIGURG  # which does no harm where it is not handled
+_REMINDER = 0.5  # seconds until a request that got lost is raised again
 
 
 class Terminated(BaseException):
@@ -22,6 +28,10 @@ class _Requests:
     """What this process was asked for."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.pid = os.getpid()
         self.is_handling = False
         self.depth = 0  # of blocks that are not to be interrupted
@@ -44,7 +54,9 @@ def handling() -> Iterator[None]:
         yield
         return
     former = {}
-    _requests.__init__()  # type: ignore[misc]  # in place, since handlers may look at any moment
+    if _requests.ending is not None:  # got lost after `begin`
+        raise _requests.ending()
+    _requests.forget()
     _requests.is_handling = True
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -56,7 +68,13 @@ def handling() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        _requests.__init__()  # type: ignore[misc]
+        _requests.forget()
+
+
+def begin() -> None:
+    """Let SIGTERM raise Terminated from now on, unless something else was made of it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _handle)
 
 
 class deferred:
@@ -73,7 +91,6 @@ class deferred:
 
     def __exit__(self, kind: Any, *rest: Any) -> None:
         _requests.depth -= self._counts
-        # That it was raised before need not mean much: some libraries drop any exception.
         ending = _requests.ending if self._counts and not _requests.depth else None
         if ending is not None and kind is None and not _is_ending():
             raise ending()
@@ -95,6 +112,11 @@ def ending_in(error: Optional[BaseException]) -> Optional[BaseException]:
     while error is not None and not isinstance(error, (KeyboardInterrupt, Terminated)):
         error = error.__cause__
     return error
+
+
+def say_last_words() -> None:
+    """Let nothing but a second Ctrl-C interrupt what still comes, until `handling` ends."""
+    _requests.depth += 1
 
 
 def line_of(ending: BaseException) -> str:
@@ -134,5 +156,21 @@ def _handle(number, frame):
     is_first = _requests.ending is None
     if is_first or is_insisting:
         _requests.ending = ending
-        if is_insisting or not _requests.depth:
-            raise ending()
+    if is_first:
+        signal.signal(_REMINDER_SIGNAL, _handle_reminder)
+        start_new_thread(_remind, (threading.get_ident(),))  # threading's locks may be held here
+    if is_insisting or (is_first and not _requests.depth):
+        raise ending()
+    _handle_reminder(number, frame)
+
+
+def _handle_reminder(number, frame):
+    if _requests.ending is not None and not (_requests.depth or _is_ending()):
+        raise _requests.ending()
+
+
+def _remind(main_thread):
+    time.sleep(_REMINDER)
+    while _requests.ending is not None:
+        signal.pthread_kill(main_thread, _REMINDER_SIGNAL)
+        time.sleep(_REMINDER)

@@ -1,6 +1,7 @@
 """Console output that also goes into a log file."""
 
 import contextlib
+import io
 import sys
 import threading
 from typing import IO, Any, Optional
@@ -133,7 +134,7 @@ class _LogFile:
         self._path, self._console = path, console
         self._lost, self._reason = 0, ''  # lines since it could be written; why
         try:
-            self._file = open(path, mode + 'b', buffering=0)
+            self._file: Optional[io.FileIO] = io.FileIO(path, mode)
         except OSError as error:
             text = 'Cannot write the log %r: %s.' % (path, error.strerror)
             raise UserError(text) from error
@@ -141,12 +142,12 @@ class _LogFile:
     def write(self, text):
         try:
             if self._file is None:
-                self._file = open(self._path, 'ab', buffering=0)
+                self._file = io.FileIO(self._path, 'a')
             if self._lost:
                 note = '\nWarning: %d lines are missing here: %s\n' % (self._lost, self._reason)
-                self._write_all(note)
+                _write_all(self._file, note)
                 self._lost = 0
-            self._write_all(text)
+            _write_all(self._file, text)
         except OSError as error:
             self.close()
             if not self._lost:
@@ -154,13 +155,14 @@ class _LogFile:
                 self._console.write(line % (self._path, reason_of(error)))
             self._lost, self._reason = self._lost + max(text.count('\n'), 1), reason_of(error)
 
-    def _write_all(self, text):
-        data = text.encode(TEXT['encoding'], TEXT['errors'])
-        while data:
-            data = data[self._file.write(data) :]
-
     def close(self):
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
         self._file = None
+
+
+def _write_all(file, text):
+    data = text.encode(TEXT['encoding'], TEXT['errors'])
+    while data:
+        data = data[file.write(data) :]

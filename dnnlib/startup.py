@@ -1,8 +1,8 @@
 """What happens before one of our programs imports a package: the first import of `dnnlib`.
 
 Where there is no TensorFlow, the program goes on in the environment that `make env` made, the one
-that `make` would take. Ctrl-C and a missing package while modules are imported end in one line, as
-in `cli.run_cli`. Nothing happens in a user's script, a notebook or a test.
+that `make` would take. Ctrl-C, SIGTERM and a missing package while modules are imported end in one
+line, as in `cli.run_cli`. Nothing happens in a user's script, a notebook or a test.
 """
 
 import os
@@ -55,4 +55,5 @@ def _end_quietly(kind, error, trace):
 
 if program.PATH:
     sys.excepthook = _end_quietly
+    endings.begin()
     _go_on_in_environment()

@@ -89,6 +89,44 @@ def test_metrics_of_a_snapshot_stand_at_its_own_tick(session, tmp_path):
     assert (steps['Metrics/10.0'], steps['Metrics/11.0']) == (2000, 4000)
 
 
+def test_a_disk_that_is_away_for_a_while_costs_pictures_alone(session, tmp_path, capsys):
+    sched = EasyDict(lod=0.0, minibatch_size=8, tick_kimg=2)
+    run_dir, away = tmp_path / 'run', tmp_path / 'away'
+    run_dir.mkdir()
+    progress = Progress(str(run_dir), start_nimg=0, total_nimg=6000)
+    images = np.zeros([1, 3, 8, 8], np.uint8)
+    for tick in range(3):
+        if tick == 1:
+            run_dir.rename(away)
+        progress.ensure_tick(2000 * tick, tick_kimg=2)
+        progress.end_tick(tick, 2000 * (tick + 1), sched, 0, lambda skipped: None)
+        progress.add_images('Images/fakes', images, [0, 255], (1, 1), 2000 * (tick + 1))
+        progress.save_grid('fakes%d.png' % tick, images, [0, 255], (1, 1))
+        autosummary.autosummary('Metrics/x', tick)
+        progress.add_to_tick(2000 * (tick + 1))
+        if tick == 1:
+            away.rename(run_dir)
+    progress.close()
+    stats = [json.loads(line) for line in open(str(run_dir / 'stats.jsonl'))]
+    assert [(line['Progress/tick'], line['Metrics/x']) for line in stats] == [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+    ]
+    assert sorted(path.name for path in run_dir.glob('*.png')) == ['fakes0.png', 'fakes2.png']
+    (path,) = glob.glob(str(run_dir / 'events.out.tfevents*'))
+    values = [
+        (value.tag, event.step)
+        for event in tf.train.summary_iterator(path)
+        for value in event.summary.value
+    ]
+    for tag, steps in [('Metrics/x', [2000, 4000, 6000]), ('Progress/tick', [2000, 4000, 6000])]:
+        assert [step for name, step in values if name == tag] == steps
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if 'written' in line]
+    assert len(told) == 6 and all('No such file or directory' in line for line in told[:3])
+
+
 @pytest.mark.parametrize(
     'channels, side, size', [(3, 8, (960, 512)), (1, 8, (960, 512)), (3, 400, (800, 800))]
 )

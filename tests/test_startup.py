@@ -124,6 +124,20 @@ def test_another_missing_package_is_one_line_with_the_command_that_installs_it(t
         assert '-m pip install numpy`' in err and '`make env` in %s' % tree in err
 
 
+@pytest.mark.parametrize('name, status', [('TERM', 143), ('INT', 130)])
+def test_a_program_that_imports_its_packages_ends_in_one_line_when_asked_to(
+    tree, tmp_path, name, status
+):
+    (tmp_path / 'tensorflow.py').write_text('')
+    (tmp_path / 'numpy.py').write_text(
+        'import os, signal, time\n'
+        'signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background\n'
+        'os.kill(os.getpid(), signal.SIG%s)\ntime.sleep(60)\n' % name
+    )
+    line = {'TERM': 'Terminated.\n', 'INT': 'Interrupted.\n'}[name]
+    assert run(tree, 'doctor.py', packages=tmp_path) == (status, '', line)
+
+
 def test_what_a_library_itself_lacks_is_no_missing_package_of_ours(tree, tmp_path):
     (tmp_path / 'tensorflow.py').write_text('')
     (tmp_path / 'numpy.py').write_text('import psutil')

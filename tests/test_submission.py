@@ -13,7 +13,7 @@ import pytest
 
 import dnnlib
 from dnnlib import endings, owner
-from dnnlib.submission import run_context, run_lock, submit
+from dnnlib.submission import run_context, submit
 from dnnlib.util import EasyDict, UserError
 
 ME = __name__
@@ -217,7 +217,7 @@ def test_a_start_removes_what_killed_runs_have_left(config):
     for folder in folders:
         os.makedirs(folder, exist_ok=True)
         open(os.path.join(folder, left), 'w').close()
-    open(os.path.join(folders[1], run_lock.FILE_NAME), 'w').close()  # it has not ended
+    open(os.path.join(folders[2], '_finished.txt'), 'w').close()
     submit_here(config, 'without_config', text='y')
     assert [os.path.exists(os.path.join(folder, left)) for folder in folders] == [
         False,

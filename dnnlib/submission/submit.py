@@ -17,7 +17,6 @@ from dnnlib import pickle_reader, plain_data
 from ..files import UserError, atomic_write, sweep
 from ..names import plain_name
 from ..util import EasyDict
-from . import run_lock
 from .internal import local
 
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
@@ -259,10 +258,11 @@ def _task_user(user_name):
 
 
 def _sweep_runs(root):
-    """Remove temporary files of dead processes, in the folders of runs that have not ended too."""
+    """Remove temporary files of dead processes, in the folders of unfinished runs too."""
     sweep(root)
     for entry in os.scandir(root):
-        if os.path.exists(os.path.join(entry.path, run_lock.FILE_NAME)):
+        is_run = re.match(r'[0-9]+-', entry.name)
+        if is_run and not os.path.exists(os.path.join(entry.path, '_finished.txt')):
             sweep(entry.path)
 
 
