@@ -142,6 +142,8 @@ class number:
     def problem(self, value: float, text: str = '') -> str:
         """What is wrong with a value, as the user wrote it, '' if nothing is."""
         low, high, above = self._range
+        if self._kind is int and isinstance(value, float) and not value.is_integer():
+            return 'is %.40s; it must be a whole number' % (text or value)
         if low <= value <= high and not (above and value == low):  # nan is neither
             return ''
         least = 'greater than' if above else 'at least'

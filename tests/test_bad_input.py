@@ -176,6 +176,7 @@ def test_run_generator(refuse, argv, words):
         (['--set=sched_args.minibatch_size_dict={"16": 0}'], ['minibatch_size_dict is 0']),
         (['--set=sched_args.minibatch_gpu_base=0'], ['minibatch_gpu_base is 0']),
         (['--set=minibatch_repeats=0'], ['minibatch_repeats is 0']),
+        (['--set=keep_snapshots=2.5'], ['keep_snapshots is 2.5; it must be a whole number']),
         (['--set=D_reg_interval=0'], ['D_reg_interval is 0']),
         (['--minibatch-size=5', '--minibatch-gpu=5'], ['--minibatch-size, such as 6']),
         (['--minibatch-size=1', '--minibatch-gpu=1'], ['--minibatch-size, such as 2']),

@@ -152,6 +152,7 @@ def test_the_last_snapshots_and_the_best_network_are_kept(train, capsys):
         train(metric_arg_list=metrics, best='fid50k', total_kimg=0.03)
     metrics[0]['name'] = 'fid50k'
     run_dir = train(
+        'dcgan',
         metric_arg_list=metrics,
         keep_snapshots=1,
         total_kimg=1.1,

@@ -29,7 +29,7 @@ class Snapshots:
 
     def __init__(self, run_dir: str, keep: Optional[int] = None, best: Any = None):
         self._run_dir = run_dir
-        self._keep = keep
+        self._keep = keep and int(keep)  # JSON may have 2.0
         self._best = best
         self._written: List[str] = []
         self.last: Optional[str] = None
