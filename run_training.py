@@ -8,7 +8,8 @@ import sys
 from typing import Any, Dict, List, Optional
 
 import dnnlib
-from dnnlib import cli, flags
+import pretrained_networks
+from dnnlib import cli, flags, util
 from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
 from dnnlib.names import keys_in_source
@@ -48,6 +49,8 @@ _SETS = {
     'minibatch_size': ['sched_args.minibatch_size_base'],
     'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
     'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
+    'init_from': ['init_from'],
+    'freeze_d': ['freeze_d'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
 }
 
@@ -78,6 +81,20 @@ _FLAGS = (
         flag('--fmap-base', BOUNDS['G_args.fmap_base'], 'feature maps at 2^r: N / 2^(r-1)'),
         flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
         flag('--gamma', BOUNDS['D_loss_args.gamma'], 'weight of R1 (default: by --config)'),
+    )
+    + flags.group(
+        'weights to start from',
+        flag(
+            '--init-from',
+            'NETWORK',
+            'file, run folder or number, URL or published name, of whose G, D and Gs the weights '
+            'are taken that fit; the networks themselves are those of --config',
+        ),
+        flag(
+            '--freeze-d',
+            BOUNDS['freeze_d'],
+            'hold the first N layers of D, those next to the image (default: 0)',
+        ),
     )
     + flags.group(
         'data',
@@ -130,6 +147,10 @@ _EXAMPLES = [
         '--data-dir=~/datasets --dataset=ffhq-128 --config=config-e-fr \\\n'
         '      --num-gpus=8 --mirror-augment=true',
     ),
+    (
+        "Another data set, from a run's weights:",
+        '--init-from=results/00003-A --config=config-e --dataset=mine --freeze-d=4',
+    ),
     ('A run again, with fewer maps:', '--config-file=results/00003-A --set G_args.fmap_max=256'),
 ]
 
@@ -142,6 +163,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
+    if args.init_from is not None:
+        path = pretrained_networks.find(args.init_from, args.result_dir).paths[-1]
+        options['init_from'] = path if util.is_url(path) else os.path.abspath(path)
     if args.precision is not None:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':
