@@ -74,7 +74,8 @@ def test_another_resolution_shares_the_layers_of_equal_size(session):
         '  G   taken    4x4/Const, 4x4/Conv, ..., mapping/Dense1 (8 layers)',
         '  G   new      16x16/Conv0_up, 16x16/Conv1, 16x16/ToRGB: not in the source',
         '  D   taken    8x8/Conv0, 8x8/Conv1_down, ..., Output (6 layers)',
-        '  D   new      16x16/FromRGB, 16x16/Conv0, 16x16/Conv1_down, 16x16/Skip: not in the source',
+        '  D   new      16x16/FromRGB, 16x16/Conv0, 16x16/Conv1_down, 16x16/Skip: '
+        'not in the source',
         '  D   left     8x8/FromRGB: has no place here',
         '  Gs  as G',
     ]
@@ -152,10 +153,9 @@ def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
         want, quiet = images_with_fixed_noise(source), source.clone()
         np.testing.assert_allclose(images_with_fixed_noise(target), want, atol=1e-5)
         layers = [var for name, var in quiet.vars.items() if 'noise_strength' in name]
-        tflib.set_vars({var: 0 for var in layers})
+        tflib.set_vars(dict.fromkeys(layers, 0))
         assert np.abs(images_with_fixed_noise(quiet) - want).max() > 0.01  # noise matters
-    for layer, values in anatomy.fr_values(targets[0]).items():
-        values = tflib.run(values)
+    for values in map(tflib.run, anatomy.fr_values(targets[0]).values()):
         assert not values['A'].any() and np.allclose(values['b'], 1)
 
 
