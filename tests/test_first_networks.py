@@ -149,10 +149,14 @@ def test_no_code_of_a_file_runs(session, files, tmp_path):
         (['--init-from=text.pkl'], ['text.pkl']),
         (['--init-from=one.pkl', '--config=config-e'], ['one.pkl', '(G, D, Gs)']),
         (['--init-from=e.pkl'], ['default configuration', 'fmap_base is 16384, in the source 64']),
-        (['--init-from=e.pkl', '--config=dcgan'], ['no weight of G', 'G_main there']),
+        (['--init-from=e.pkl', '--config=dcgan'], ['nothing of G fits', 'G_main']),
         (['--set=init_from=3'], ['init_from is 3; it must be text']),
         (['--freeze-d=1'], ['--freeze-d', '--init-from']),
         (['--freeze-d=-1'], ['--freeze-d', 'at least 0']),
+        (
+            ['--init-from=e.pkl', '--freeze-d=2', '--config-file=tiny.json', '--config=config-e'],
+            ['--freeze-d=2', 'new in the discriminator', ': 16x16/FromRGB, 16x16/Conv0'],
+        ),
         (
             ['--init-from=e.pkl', '--freeze-d=10', '--config-file=tiny.json', '--config=config-e'],
             ['--freeze-d is 10', '10 layers (16x16/FromRGB, '],

@@ -28,7 +28,7 @@ def check(
     Raises:
         UserError: the file cannot be read, nothing of it fits, or the user, who named no
             configuration, would train networks of another structure by accident; freeze_d holds
-            all layers, or such as have learned nothing.
+            all layers, or such as are new.
     """
     init_from, freeze_d = options.get('init_from'), options.get('freeze_d') or 0
     resume_pkl = options.get('resume_pkl')
@@ -49,8 +49,13 @@ def check(
     # On a CPU: a session on GPUs would settle their options before the run's own does.
     with tf.Graph().as_default(), tflib.create_session({'device_count.GPU': 0}):
         nets = new_networks(training_set, *all_args)
-        transfer.plan(records, nets)
-        anatomy.first_layers(nets[1], freeze_d)
+        rows = transfer.plan(records, nets)
+        held = anatomy.first_layers(nets[1], freeze_d)
+        taken = {row.variable for row in rows if (row.network, row.action) == ('D', transfer.TAKEN)}
+        new = [layer for layer, variables in held.items() if not taken.issuperset(variables)]
+    if new:
+        text = '--freeze-d=%d would hold what is new in the discriminator and learns nothing: %s'
+        raise UserError(text % (freeze_d, ', '.join(new)))
 
 
 def new_networks(training_set, G_args: Dict[str, Any], D_args: Dict[str, Any]) -> Networks:

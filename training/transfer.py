@@ -73,7 +73,7 @@ def load(file_or_url: str) -> Tuple[NetworkRecord, NetworkRecord, NetworkRecord]
         raise UserError('%s does not hold (G, D, Gs), which training begins with' % file_or_url)
 
 
-def _record(source):
+def _record(source: Source) -> NetworkRecord:
     """A network as a file would describe it."""
     if isinstance(source, NetworkRecord):
         return source
@@ -102,10 +102,18 @@ def plan(sources: Sequence[Source], targets: Sequence[Network]) -> List[Row]:
     rows: List[Row] = []
     for role, source, target in zip(_ROLES, map(_record, sources), targets):
         own = _plan_network(role, values_of(source), target)
-        # Single numbers and biases fit by chance.
-        is_useful = any(r.action == TAKEN and r.value.ndim > 1 and r.target.trainable for r in own)
-        if role != 'Gs' and not is_useful:
-            text = 'no weight of %s has the name and shape of one in the source, %s there'
+        weights_taken = [
+            row.variable
+            for row in own
+            if row.action == TAKEN
+            and row.variable in target.trainables
+            and np.ndim(row.value) > 1  # single numbers and biases fit by chance
+        ]
+        if role != 'Gs' and not weights_taken:
+            text = (
+                "nothing of %s fits: the source's, %s, has no weight of the same name and shape; "
+                'choose a --config like that of the source'
+            )
             raise UserError(text % (role, source.build_func_name))
         rows += own
     return rows
@@ -116,9 +124,9 @@ def _plan_network(role, source, target):
     there = anatomy.places(source)
     rows, used = [], set(scaled_noise)
     for place, name in anatomy.places(target.vars).items():
-        found = there.get(place)
+        found, var = there.get(place), target.vars[name]
         used.add(found)
-        row = Row(role, name, NEW, _NOT_THERE, target=target.vars[name])
+        row = Row(role, name, NEW, _NOT_THERE, target=var)
         if name in starts:
             reason, value = starts[name]
             row = row._replace(action=STARTED, reason=reason, value=value)
@@ -127,7 +135,7 @@ def _plan_network(role, source, target):
         elif found is not None:
             value = source[found]
             row = row._replace(reason=_ANOTHER_SHAPE)
-            if value.shape == tuple(row.target.shape.as_list()):
+            if value.shape == tuple(var.shape.as_list()):
                 row = row._replace(action=TAKEN, reason='', value=value)
         rows.append(row)
     rows += [Row(role, x, LEFT, _NO_PLACE) for x in source if x not in used]
@@ -173,7 +181,7 @@ def share_taken(rows: Iterable[Row], role: str) -> float:
     """Which part of the weights that 'G', 'D' or 'Gs' has is taken, without what is STARTED."""
     sizes = {TAKEN: 0, NEW: 0, STARTED: 0}
     for row in rows:
-        if row.network == role and row.action != LEFT and row.target.trainable:
+        if row.network == role and row.target is not None and row.target.trainable:
             sizes[row.action] += row.target.shape.num_elements()
     return sizes[TAKEN] / max(sizes[TAKEN] + sizes[NEW], 1)
 
@@ -235,12 +243,12 @@ def differences(source: Source, args: Dict[str, Any]) -> Dict[str, str]:
     Args:
         args: dict(func_name=..., **kwargs) of the new one, with its shape.
     """
-    source, func = _record(source), args['func_name']
+    record, func = _record(source), args['func_name']
     func = func if callable(func) else function_of('func_name', func)
-    if source.build_func_name != func.__name__:
-        return {'func_name': '%s, in the source %s' % (func.__name__, source.build_func_name)}
-    module = network_code.local_namesake(source.source, source.build_func_name)
-    old = _structure(getattr(module, func.__name__, None), source.static_kwargs)
+    if record.build_func_name != func.__name__:
+        return {'func_name': '%s, in the source %s' % (func.__name__, record.build_func_name)}
+    module = network_code.local_namesake(record.source, record.build_func_name)
+    old = _structure(getattr(module, func.__name__, None), record.static_kwargs)
     new = _structure(func, args)
     return OrderedDict(
         (name, '%s is %s, in the source %s' % (name, new[name], old[name]))
