@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import List, NamedTuple, Optional
+import tempfile
+from typing import Dict, List, NamedTuple, Optional
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -24,20 +25,18 @@ from PIL import Image
 
 from dnnlib.flags import flag
 from dnnlib.util import UserError, atomic_write
-from metrics.metric_defaults import metric_kwargs
 from training.data import demo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PICTURE = os.path.join('docs', 'transfer.png')
 COLOURS, SMALL, GRAY = demo.NAME, 'demo-16', 'demo-gray'
-_METRIC = metric_kwargs(['swd16k'], num_samples=512)
+_SOURCE_KIMG = {SMALL: 20, COLOURS: 60}  # length of the runs that give weights
 _CELL, _IMAGES, _GAP = 48, 6, 12  # pixels of an image, images of a group, pixels between groups
 
 _FLAGS = flags.group(
     'what to do',
     flag('--seeds', cli.parse_int_list, 'of the runs that are compared', [0, 1, 2]),
-    flag('--source-kimg', cli.number(int, 1, 10**6), 'length of the runs that give weights', 20),
-    flag('--kimg', cli.number(int, 1, 10**6), 'length of those that take them', 5),
+    flag('--kimg', cli.number(int, 1, 10**6), 'length of these runs', 5),
     flag('--work-dir', 'DIR', 'folder of runs (default: results/transfer)'),
     flag('--output', 'FILE', 'the picture to write (default: %s)' % PICTURE),
 )
@@ -87,13 +86,12 @@ class Work:
                           os.path.join(self.data, name), images)  # fmt: skip
 
     def options(self, config: str) -> str:
-        """A file with the demo's options of a configuration, and the metric."""
+        """A file with the demo's options of a configuration."""
         path = os.path.join(self.folder, config + '.json')
         if not os.path.exists(path):
             text = self.call('run_training.py', '--config=' + config, '--dry-run', '--metrics=none')
             with atomic_write(path) as file:
-                options = dict(json.loads(text), metric_arg_list=_METRIC)
-                file.write(json.dumps(options).encode('utf-8'))
+                file.write(text.encode('utf-8'))
         return path
 
     def train(self, name: str, config: str, dataset: str, kimg: int, *more: str) -> str:
@@ -107,22 +105,40 @@ class Work:
                       *more)  # fmt: skip
         return os.path.dirname(max(glob.glob(pattern)))
 
-    def pair(self, pair: Pair, seed: int, args) -> List[str]:
+    def pair(self, pair: Pair, seed: int, kimg: int) -> List[str]:
         """Folders of the run with the weights of the source, and of that from nothing."""
-        source = self.train('source-' + pair.source, 'config-e', pair.source, args.source_kimg)
+        length = _SOURCE_KIMG[pair.source]
+        source = self.train('source-' + pair.source, 'config-e', pair.source, length)
         name = '%s-on-%s-%d' % (pair.config, pair.dataset, seed)
-        run = [pair.config, pair.dataset, args.kimg, '--seed=%d' % seed]
+        run = pair.config, pair.dataset, kimg, '--seed=%d' % seed
         start = '--init-from=' + os.path.join(source, 'network-final.pkl')
         with_weights = self.train('%s-from-%s' % (name, pair.source), *run, start)
         return [with_weights, self.train(name, *run)]
 
-
-def distances(run_dir: str) -> List[float]:
-    """Sliced Wasserstein distance x 1000 at the first and the last snapshot of a run."""
-    with open(os.path.join(run_dir, 'stats.jsonl')) as file:
-        stats = [json.loads(line) for line in file]
-    found = [x for line in stats for key, x in line.items() if key.endswith('swd16k_n512_avg')]
-    return [found[0], found[-1]]
+    def distances(self, run_dirs: List[str], dataset: str) -> Dict[str, float]:
+        """Sliced Wasserstein distance x 1000 of the last networks of runs, by their folders."""
+        path = os.path.join(self.folder, 'distances.json')
+        found = {}
+        if os.path.exists(path):
+            with open(path) as file:
+                found = json.load(file)
+        todo = [run_dir for run_dir in run_dirs if run_dir not in found]
+        if todo:
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                for index, run_dir in enumerate(todo):  # as if they were snapshots of one run
+                    link = os.path.join(folder, 'network-snapshot-%06d.pkl' % index)
+                    os.symlink(os.path.join(run_dir, 'network-final.pkl'), link)
+                print('distances of %d networks ...' % len(todo), flush=True)
+                self.call('run_metrics.py', '--network=' + folder, '--metrics=swd16k',
+                          '--num-samples=512', '--dataset=' + dataset, '--data-dir=' + self.data,
+                          '--mirror-augment=yes', '--result-dir=' + folder)  # fmt: skip
+                (lines,) = glob.glob(os.path.join(folder, '*', 'metric-*.jsonl'))
+                with open(lines) as file:
+                    results = [json.loads(line)['results']['swd16k_n512_avg'] for line in file]
+            found.update(zip(todo, results))
+            with atomic_write(path) as file:
+                file.write(json.dumps(found).encode('utf-8'))
+        return found
 
 
 def table_of(run_dir: str) -> List[str]:
@@ -156,14 +172,11 @@ def picture(rows: List[List[str]]) -> np.ndarray:
     return np.concatenate(lines)
 
 
-def _report(title, runs):
-    """A line of the table of figures."""
-    figures = np.array([[distances(each) for each in pair] for pair in runs])  # [seed, run, time]
+def report(title: str, pairs: List[List[float]]) -> str:
+    """A line of the table of figures: with the weights, from nothing; by seeds and on average."""
     cells = [
-        '%.1f (%s)'
-        % (figures[:, run, time].mean(), ', '.join('%.1f' % x for x in figures[:, run, time]))
-        for time in (0, 1)
-        for run in (0, 1)
+        '%.1f (%s)' % (sum(column) / len(column), ', '.join('%.1f' % x for x in column))
+        for column in zip(*pairs)
     ]
     return '| %s | %s |' % (title, ' | '.join(cells))
 
@@ -175,22 +188,27 @@ def main(argv: Optional[List[str]] = None) -> None:
     work = Work(args.work_dir or os.path.join(ROOT, 'results', 'transfer'))
     cli.check_writable_dir(work.folder)
     work.make_data()
-    runs = {pair.title: [] for pair in PAIRS}
+    runs: Dict[str, List[List[str]]] = {pair.title: [] for pair in PAIRS}
+    figures: Dict[str, List[List[float]]] = {pair.title: [] for pair in PAIRS}
     for seed in args.seeds:
         for pair in PAIRS:
-            runs[pair.title].append(work.pair(pair, seed, args))
-            print(_report(pair.title, runs[pair.title]), flush=True)
+            runs[pair.title].append(work.pair(pair, seed, args.kimg))
+        for dataset in sorted({pair.dataset for pair in PAIRS}):
+            pairs = [pair for pair in PAIRS if pair.dataset == dataset]
+            run_dirs = [run for pair in pairs for run in runs[pair.title][-1]]
+            found = work.distances(run_dirs, dataset)
+            for pair in pairs:
+                figures[pair.title].append([found[run] for run in runs[pair.title][-1]])
+        print('\n| swd16k_n512_avg, seeds %s | with weights | from nothing |' % args.seeds)
+        print('| --- | --- | --- |')
+        for title, pairs in figures.items():
+            print(report(title, pairs), flush=True)
+    last = 'fakes%06d.png' % args.kimg
     rows = []
-    print(
-        '\n| | first tick, with weights | from nothing | at the end, with weights | from nothing |'
-    )
-    print('| --- | --- | --- | --- | --- |')
-    for title, pairs in runs.items():
-        print(_report(title, pairs))
+    for pairs in runs.values():
         taken, nothing = pairs[0]
-        last = 'fakes%06d.png' % args.kimg
-        rows.append([os.path.join(taken, 'fakes_init.png'), os.path.join(taken, last),
-                     os.path.join(nothing, last)])  # fmt: skip
+        names = [(taken, 'fakes_init.png'), (taken, last), (nothing, last)]
+        rows.append([os.path.join(*name) for name in names])
     for title, pairs in runs.items():
         print('\n%s:\n%s' % (title, '\n'.join(table_of(pairs[0][0]))))
     with atomic_write(args.output or os.path.join(ROOT, PICTURE)) as file:
