@@ -8,7 +8,8 @@ import sys
 from typing import Any, Dict, List, Optional, Set
 
 import dnnlib
-from dnnlib import cli, flags
+import pretrained_networks
+from dnnlib import cli, flags, util
 from dnnlib.cli import number, parse_name_list
 from dnnlib.flags import flag
 from dnnlib.names import keys_in_source
@@ -53,6 +54,8 @@ _SETS = {
     'checkpoint_minutes': ['checkpoint_minutes'],
     'keep_snapshots': ['keep_snapshots'],
     'best': ['best'],
+    'init_from': ['init_from'],
+    'freeze_d': ['freeze_d'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
 }
 
@@ -89,6 +92,20 @@ _FLAGS = (
         flag('--fmap-base', BOUNDS['G_args.fmap_base'], 'feature maps at 2^r: N / 2^(r-1)'),
         flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
         flag('--gamma', BOUNDS['D_loss_args.gamma'], 'weight of R1 (default: by --config)'),
+    )
+    + flags.group(
+        'weights to start from',
+        flag(
+            '--init-from',
+            'NETWORK',
+            'file, run folder or number, URL or published name, of whose G, D and Gs the weights '
+            'are taken that fit; the networks themselves are those of --config',
+        ),
+        flag(
+            '--freeze-d',
+            BOUNDS['freeze_d'],
+            'hold the first N layers of D, those next to the image (default: 0)',
+        ),
     )
     + flags.group(
         'data',
@@ -169,6 +186,10 @@ _EXAMPLES = [
         '      --num-gpus=8 --mirror-augment=true',
     ),
     ('The last run of all, from where it was stopped:', '--resume=latest'),
+    (
+        "Another data set, from a run's weights:",
+        '--init-from=results/00003-A --config=config-e --dataset=mine --freeze-d=4',
+    ),
     ('A run again, with fewer maps:', '--config-file=results/00003-A --set G_args.fmap_max=256'),
 ]
 
@@ -188,6 +209,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
     if args.keep_snapshots == 'all':
         options['keep_snapshots'] = None
+    if args.init_from is not None:
+        path = pretrained_networks.find(args.init_from, args.result_dir).paths[-1]
+        options['init_from'] = path if util.is_url(path) else os.path.abspath(path)
     if args.precision is not None:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':

@@ -101,6 +101,8 @@ MISTAKES = {
         '--set=gamma',
         '--total-kimg=many',
         '--num-gpus=0',
+        '--init-from=/no/such/file',
+        '--freeze-d=-1',
     ],
 }
 TRY_THEM = """

@@ -5,16 +5,24 @@ The one place that knows by which names networks keep their variables, component
 
 import re
 from collections import OrderedDict
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib.network import Network
+from dnnlib.util import UserError
 
 _NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
 _FR = r'(\d+x\d+(?:/\w+)?)/FR/'
 _FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(A|b|alpha|alpha_logit|strength)$')
+_ADDITIVE = re.compile(r'(?:.*/)?(\d+x\d+(?:/\w+)?)/(?:noise_strength|Noise/weight)$')
+_SCOPE = re.compile(r'(\d+)x\1(?=/)')
+_COMPONENT = re.compile(r'G_(?:synthesis/|(?=mapping/))')
+_AT_LOD = re.compile(r'((?:To|From)RGB)_lod(\d+)')
+# What a layer has in scopes of its own: noise, normalization, styles, and their variables.
+_WITHIN_LAYER = re.compile(r'(?:/(?:FR|BatchNorm|Noise|StyleMod))?/\w+$')
+DLATENT_AVG = 'dlatent_avg'
 
 
 def label_size(net: Network) -> int:
@@ -65,11 +73,22 @@ def fr_layers(Gs: Network) -> Dict[str, Dict[str, tf.Variable]]:
     """
     layers = OrderedDict()  # type: Dict[str, Dict[str, tf.Variable]]
     for name, var in Gs.vars.items():
-        match = _FR_VARIABLE.match(name)
-        if match:
-            layer, what = match.groups()
+        if fr_variable(name):
+            layer, what = fr_variable(name)
             layers.setdefault(layer, OrderedDict())[what] = var
     return layers
+
+
+def fr_variable(name: str) -> Tuple[str, ...]:
+    """(layer, 'A', 'b', 'alpha', 'alpha_logit' or 'strength') of a variable of FR; () of others."""
+    match = _FR_VARIABLE.match(name)
+    return match.groups() if match else ()
+
+
+def additive_layer(name: str) -> Optional[str]:
+    """The layer whose additive noise a variable scales, [] or [C]; None of another variable."""
+    match = _ADDITIVE.match(name)
+    return match.group(1) if match else None
 
 
 def fr_values(Gs: Network) -> Dict[str, Dict[str, tf.Tensor]]:
@@ -100,3 +119,55 @@ def fr_map_pattern(what: str) -> str:
 def lod(net: Network) -> Optional[tf.Variable]:
     """Level of detail of a progressively growing network; None for others."""
     return net.own_vars.get('lod')
+
+
+def layer_of(name: str) -> Optional[str]:
+    """The layer that a variable belongs to, such as 8x8/Conv1 or mapping/Dense0.
+
+    None of what is outside of layers: level of detail, mean w and noise inputs.
+    """
+    name = _COMPONENT.sub('', name)
+    return _WITHIN_LAYER.sub('', name) if '/' in name else None
+
+
+def places(names: Iterable[str]) -> Dict[str, str]:
+    """Variables of a network by where they are, which networks of other resolutions have, too.
+
+    That is their name, but progressive networks count ToRGB and FromRGB from their own resolution
+    down; here its number takes the place of that count.
+    """
+    names = list(names)
+    largest = max([int(size) for name in names for size in _SCOPE.findall(name)], default=0)
+
+    def place(name: str) -> str:
+        return _AT_LOD.sub(lambda match: '%s_%d' % (match[1], largest >> int(match[2])), name)
+
+    return OrderedDict((place(name), name) for name in names)
+
+
+def is_of_mapping(name: str) -> bool:
+    """Whether a variable is one of the mapping network."""
+    return name.startswith('G_mapping/')
+
+
+def first_layers(D: Network, number: int) -> Dict[str, Dict[str, tf.Variable]]:
+    """The trainable variables, by name, of the layers of a discriminator that are next to images.
+
+    Layers are counted in the order in which they are made, from the image to the score:
+
+        StyleGAN2       RxR/FromRGB, RxR/Conv0, RxR/Conv1_down, RxR/Skip if residual, then those of
+                        half the size (with FromRGB if of the architecture 'skip'), ...
+        StyleGAN 1 and  FromRGB_lod0, RxR/Conv0, RxR/Conv1_down, FromRGB_lod1, then those of half
+        growing ones    the size, ...
+        DCGAN           a stage each: convolution and batch normalization
+
+    Raises:
+        UserError: no layer would be left to train.
+    """
+    layers = OrderedDict()  # type: Dict[str, Dict[str, tf.Variable]]
+    for name, var in D.trainables.items():
+        layers.setdefault(layer_of(name) or name, OrderedDict())[name] = var
+    if number >= len(layers):
+        text = '--freeze-d is %d, but the discriminator has %d layers (%s); leave it one to train'
+        raise UserError(text % (number, len(layers), ', '.join(layers)))
+    return OrderedDict(list(layers.items())[:number])

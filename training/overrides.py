@@ -30,6 +30,7 @@ BOUNDS = {
     **dict.fromkeys(['total_kimg', 'resume_kimg', 'G_smoothing_kimg'], _KIMG),
     'checkpoint_minutes': number(float, 0, 1e6, above=True),
     'resume_time': number(float, 0, 1e12),
+    'freeze_d': number(int, 0, 1 << 10),
     **dict.fromkeys(['minibatch_repeats', 'G_repeats', 'G_reg_interval', 'D_reg_interval'], _COUNT),
     **dict.fromkeys(['image_snapshot_ticks', 'network_snapshot_ticks'], _TICKS),
     'keep_snapshots': _COUNT,
@@ -127,6 +128,7 @@ class Choice:
         if whole is not None and config is not None:
             raise UserError('--config-file is a whole configuration; leave --config out')
         self.config = whole or config or configs.DEFAULT
+        self._is_named = bool(whole or config)
         # Whole options have all parts that every configuration has.
         self._base = self.config if whole is None else configs.DEFAULT
         self._file = config_file
@@ -162,6 +164,7 @@ class Choice:
         Returns: fingerprint of the data.
         """
         from dnnlib.tflib import precision
+        from training import first_networks
 
         if options['tf_config'].get(precision.TF32_OPTION):
             precision.check('tf32')
@@ -173,6 +176,7 @@ class Choice:
         if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
+        first_networks.check(options, training_set, self._is_named, self.sets)
         fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
         if fits and not (is_resumed or self.sets('grid_args.layout')):
             options['grid_args']['layout'] = 'row_per_class'
@@ -204,13 +208,15 @@ def _check_kind(options, path, value):
         if not isinstance(old, dict):
             raise UserError('there is no option %s, since %s is no group of options' % (path, name))
         old = old.get(key)
-    want, got = _kind(old), _kind(value)
     # Within groups null is no mistake: it stands for a default or for nothing in many places.
     annotation = parameters[name].annotation if name in parameters else None
+    is_text = not key and annotation == Optional[str]
+    want, got = 'text' if is_text else _kind(old), _kind(value)
     can_be_none = key or old is None or annotation == Optional[type(old)]
     if (want and got and want != got) or (got is None and not can_be_none):
         values = path, json.dumps(value), want, json.dumps(old, default=str)
-        raise UserError('%s is %s; it must be %s, such as %s' % values)
+        text = '%s is %s; it must be %s' + ('' if old is None else ', such as %s')
+        raise UserError(text % values[: text.count('%s')])
 
 
 def _check_bounds(options):

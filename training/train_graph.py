@@ -37,6 +37,7 @@ class TrainGraph:
             `lazy_regularization`; otherwise the terms are part of the loss.
         G_smoothing_kimg: half-life of the running average of G's weights, in thousands of images.
         G_repeats: steps of G for each step of D.
+        freeze_d: layers of D that are held, see `anatomy.first_layers`.
         process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
     """
 
@@ -56,11 +57,13 @@ class TrainGraph:
         G_smoothing_kimg: float,
         process_reals_args: dict,
         G_repeats: int = 1,
+        freeze_d: int = 0,
         num_gpus: int = 1,
     ):
         self.training_set = training_set
         self.num_gpus = num_gpus
         self._G_repeats = G_repeats
+        self._held = {name for own in anatomy.first_layers(D, freeze_d).values() for name in own}
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
         with tf.name_scope('Inputs'), tf.device('/cpu:0'):
             self._lod = tf.placeholder(tf.float32, [], 'lod_in')
@@ -129,15 +132,18 @@ class TrainGraph:
                         self._register('D', device_D, *terms)
 
     def _register(self, name, net, loss, reg):
+        trainables = net.trainables
+        if name == 'D':
+            trainables = [var for key, var in trainables.items() if key not in self._held]
         loss = tf.reduce_mean(autosummary('Loss/' + name, loss))
         if reg is not None:
             reg = tf.reduce_mean(autosummary('Loss/%s_reg' % name, reg))
             if name in self._intervals:
                 reg *= self._intervals[name]
-                self._optimizers['Reg' + name].register_gradients(reg, net.trainables)
+                self._optimizers['Reg' + name].register_gradients(reg, trainables)
             else:
                 loss += reg
-        self._optimizers['Train' + name].register_gradients(loss, net.trainables)
+        self._optimizers['Train' + name].register_gradients(loss, trainables)
 
     def reset_optimizer_state(self) -> None:
         """Forget the moments of both networks' optimizers."""

@@ -13,7 +13,7 @@ from dnnlib.bars import timed
 from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
-from training import misc, option_groups, run_options, state, step_check
+from training import first_networks, misc, option_groups, run_options, state, step_check
 from training.checkpoints import CannotGoOn, Checkpoints, identity, prepare
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
@@ -61,6 +61,8 @@ def training_loop(
     checkpoint_minutes: float = 10.0,
     keep_snapshots: Optional[int] = None,
     best: Optional[str] = None,
+    init_from: Optional[str] = None,
+    freeze_d: int = 0,
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
 
@@ -82,8 +84,11 @@ def training_loop(
             last.
         resume_pkl: networks to go on from; resume_kimg, resume_time: where they were, for schedule
             and log.
-        resume_with_new_nets: build new networks and copy what fits, instead of using those of the
-            file.
+        resume_with_new_nets: build new networks and copy all of equal name, instead of using those
+            of the file.
+        init_from: network file or URL whose weights new networks begin with, as far as they fit,
+            see `transfer`. freeze_d: layers of the discriminator that are held, from the image on,
+                see `anatomy.first_layers`.
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
         keep_snapshots: how many of the last snapshots are kept; None: all.
         best: metric or result by which network-best.pkl is chosen; None: the first one.
@@ -119,9 +124,15 @@ def training_loop(
             scale=None,
         )
 
-    source = '' if resume_pkl is None else ', with those of "%s"' % resume_pkl
-    with tf.device(engine.device(0)), timed('Constructing networks' + source):
-        G, D, Gs = _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets)
+    with tf.device(engine.device(0)):
+        G, D, Gs = first_networks.make_networks(
+            training_set,
+            G_args,
+            D_args,
+            resume_pkl,
+            resume_with_new_nets,
+            init_from if last_state is None else None,
+        )
     G.print_layers()
     D.print_layers()
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
@@ -160,6 +171,7 @@ def training_loop(
             D_reg_interval=D_reg_interval,
             G_smoothing_kimg=G_smoothing_kimg,
             G_repeats=G_repeats,
+            freeze_d=freeze_d,
             process_reals_args=dict(
                 mirror_augment=mirror_augment,
                 drange_net=drange_net,
@@ -261,7 +273,7 @@ def training_loop(
     except CannotGoOn as error:
         text = (
             'training cannot go on: %s after %s; %s, %s; choose a smaller '
-            'learning rate or --gamma, or begin with a snapshot by --set resume_pkl=FILE'
+            'learning rate or --gamma, or begin with a snapshot by --init-from'
         )
         values = error, iterations, checkpoints.describe(), snapshots.describe()
         raise UserError(text % values)
@@ -286,21 +298,3 @@ def training_loop(
 def logical_devices(num_gpus: int) -> dict:
     """Session options that let CPUs stand in for several GPUs where there is none."""
     return {} if engine.gpu_devices() or num_gpus == 1 else {'device_count.CPU': num_gpus}
-
-
-def _make_networks(training_set, G_args, D_args, resume_pkl, resume_with_new_nets):
-    """New networks, or those of a pickle, or new ones with what fits of the pickle's weights."""
-    if resume_pkl is not None and not resume_with_new_nets:
-        nets = misc.load_pkl(resume_pkl)
-        for net, args in zip(nets, [G_args, D_args, G_args]):
-            precision.use(net, args.get('precision', 'float32'))
-        return nets
-    channels, resolution, _ = training_set.shape
-    shape = dict(num_channels=channels, resolution=resolution, label_size=training_set.label_size)
-    G = tflib.Network('G', **shape, **G_args)
-    D = tflib.Network('D', **shape, **D_args)
-    Gs = G.clone('Gs')
-    if resume_pkl is not None:
-        for net, source in zip((G, D, Gs), misc.load_pkl(resume_pkl)):
-            net.copy_vars_from(source)
-    return G, D, Gs

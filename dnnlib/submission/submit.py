@@ -17,6 +17,7 @@ from dnnlib import pickle_reader, plain_data
 from ..files import UserError, atomic_write, sweep
 from ..names import plain_name
 from ..util import EasyDict
+from . import run_lock
 from .internal import local
 
 _RUN_DESC_PATTERN = re.compile(r'[a-zA-Z0-9_.-]*')
