@@ -108,6 +108,12 @@ _FLAGS = (
             '2), float16 on GPUs; tf32: products of float32 from factors of 10 bits, on GPUs from '
             'Ampere on (default: float32)',
         ),
+        flag(
+            '--deterministic',
+            bool,
+            'the same bits whenever a run is repeated, on GPUs too (with TensorFlow 2), where it '
+            'is slower; CPUs do so anyway',
+        ),
         flags.REQUIRE_NATIVE_OPS,
     )
     + flags.group(
@@ -142,6 +148,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
     options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
+    if args.deterministic:
+        options['tf_config.math.deterministic'] = True
     if args.precision is not None:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':

@@ -156,8 +156,12 @@ class Choice:
 
         A grid that the user has not laid out gets one class in each row, if all fit.
         """
-        from dnnlib.tflib import precision
+        from dnnlib.tflib import engine, precision
 
+        if options['tf_config'].get('math.deterministic'):
+            engine.check_deterministic()
+            if not engine.gpu_devices():
+                print('On CPUs all runs are deterministic; --deterministic changes nothing here.')
         if options['tf_config'].get(precision.TF32_OPTION):
             precision.check('tf32')
         for name in 'GD':
