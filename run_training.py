@@ -136,6 +136,12 @@ _FLAGS = (
             '2), float16 on GPUs; tf32: products of float32 from factors of 10 bits, on GPUs from '
             'Ampere on (default: float32)',
         ),
+        flag(
+            '--deterministic',
+            bool,
+            'the same bits whenever a run is repeated, on GPUs too (with TensorFlow 2), where it '
+            'is slower; CPUs do so anyway',
+        ),
         flags.REQUIRE_NATIVE_OPS,
     )
     + flags.group(
@@ -212,6 +218,8 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     if args.init_from is not None:
         path = pretrained_networks.find(args.init_from, args.result_dir).paths[-1]
         options['init_from'] = path if util.is_url(path) else os.path.abspath(path)
+    if args.deterministic:
+        options['tf_config.math.deterministic'] = True
     if args.precision is not None:
         options[_TF32] = args.precision == 'tf32'
     if args.precision == 'mixed':

@@ -18,10 +18,13 @@ Most of the time until the table goes into building the graphs and into the firs
 in which TensorFlow optimises its graph; what it is at stands in stderr.
 """
 
+import contextlib
+import itertools
 import os
 import sys
 import time
-from typing import Dict
+from argparse import ArgumentTypeError
+from typing import Dict, List
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -34,10 +37,12 @@ from dnnlib import quiet
 with quiet.without_noise():
     import tensorflow.compat.v1 as tf
 
+import numpy as np
+
 from bench import measure
 from dnnlib import tflib
 from dnnlib.options import value_of
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, random
 from dnnlib.tflib.precision import half_type
 from dnnlib.util import EasyDict, UserError
 from training import configs
@@ -75,10 +80,27 @@ class _RandomImages:
         return tf.name_scope('Reading')
 
 
+def _stateful_draw(kind, shape, dtype):
+    """What training would draw by if a resumed run did not have to repeat it."""
+    if kind == 'normal':
+        return tf.random_normal(shape, dtype=dtype)
+    return tf.random_uniform(shape, maxval=2 if kind == 'integer' else 1, dtype=dtype)
+
+
 class _Training:
     """The training graph of a configuration, and its steps one by one."""
 
-    def __init__(self, config, resolution, minibatch, noise_injection, precision='float32'):
+    def __init__(
+        self,
+        config,
+        resolution,
+        minibatch,
+        noise_injection,
+        precision='float32',
+        draws='stateless',
+        is_deterministic=False,
+    ):
+        self.is_deterministic = is_deterministic
         flags = {'G_args.precision': precision, 'D_args.precision': precision}
         if noise_injection:
             flags['G_args.noise_injection'] = noise_injection
@@ -88,15 +110,18 @@ class _Training:
             text = '--config is %r; allowed are config-e and config-f with their variants'
             raise UserError(text % config)
         shape = dict(num_channels=3, resolution=resolution, label_size=0)
-        with tf.device(engine.device(0)):
-            self.G = tflib.Network('G', **shape, **options['G_args'])
-            self.D = tflib.Network('D', **shape, **options['D_args'])
-            Gs = self.G.clone('Gs')
         loop_options = {name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS}
         reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
         images = _RandomImages(resolution, minibatch)
         loop_options.update(process_reals_args=reals)
-        self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
+        with contextlib.ExitStack() as opened:
+            if draws == 'stateful':
+                opened.enter_context(random.use(_stateful_draw))
+            with tf.device(engine.device(0)):
+                self.G = tflib.Network('G', **shape, **options['G_args'])
+                self.D = tflib.Network('D', **shape, **options['D_args'])
+                Gs = self.G.clone('Gs')
+            self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
@@ -136,7 +161,7 @@ class _Progress:
 def measure_trainings(
     trainings: Dict[str, _Training], repeats: int, peaks: list, progress: _Progress
 ) -> list:
-    """For each training ({step: seconds}, {step: trace}), the best of several rounds.
+    """For each training ({step: seconds in each round}, {step: trace}).
 
     All take turns, the samples of the peaks too, since what else goes on in a machine changes from
     second to second.
@@ -149,6 +174,7 @@ def measure_trainings(
             break
         for what, calls in steps.items():
             seconds, traces = results[what]
+            engine.make_deterministic(trainings[what].is_deterministic)
             for peak in peaks:
                 peak.sample()
             for name, step in calls.items():
@@ -158,28 +184,37 @@ def measure_trainings(
                     traces[name] = measure.trace(*step)
                 start = time.perf_counter()
                 tflib.run(*step)
-                taken = time.perf_counter() - start
-                seconds[name] = min(seconds.get(name, taken), taken)
+                seconds.setdefault(name, []).append(time.perf_counter() - start)
         progress.say('round %d of %d' % (repeat + 1, repeats))
     return list(results.values())
 
 
+def _mix(values):
+    """What training takes of {step: what the step takes}."""
+    return sum(value * _SHARE_OF_ITERATIONS.get(name, 1) for name, value in values.items())
+
+
+def ratios(measured: List[Dict[str, List[float]]]) -> List[np.ndarray]:
+    """Times of training, {step: seconds in each round}, over the first's: [rounds] for each."""
+    times = [_mix({name: np.array(rounds) for name, rounds in steps.items()}) for steps in measured]
+    return [time / times[0] for time in times[1:]]
+
+
 def _records(training, minibatch, seconds, traces, peak):
-    """A record per step, and one of the mix of them that training is."""
+    """A record per step by its best round, and one of the mix of them that training is."""
     flops = training.flops()
+    seconds = {name: min(rounds) for name, rounds in seconds.items()}
 
     def record(step, seconds, flop, trace):
         r = dict(step=step, seconds=seconds, images_per_s=minibatch / seconds, gflop=flop / 1e9)
         r.update(gflop_per_s=flop / seconds / 1e9, share_of_peak=flop / seconds / peak)
         return dict(r, kernels=trace.kernels, busy=trace.busy, peak_memory_bytes=trace.memory)
 
-    def mix(values):
-        return sum(values[name] * _SHARE_OF_ITERATIONS.get(name, 1) for name in seconds)
-
     records = [record(name, seconds[name], flops[name], traces[name]) for name in seconds]
     kernels, busy = [{n: getattr(t, k) for n, t in traces.items()} for k in ('kernels', 'busy')]
-    together = measure.Trace(round(mix(kernels)), mix(busy), None)
-    return records + [record('training', mix(seconds), mix(flops), together)]
+    together = measure.Trace(round(_mix(kernels)), _mix(busy), None)
+    flops = {name: flops[name] for name in seconds}
+    return records + [record('training', _mix(seconds), _mix(flops), together)]
 
 
 def _print_table(records):
@@ -193,28 +228,55 @@ def _print_table(records):
         print(row % r + ' %7.0f%% %8.4f %8d %10s' % more, flush=True)
 
 
-def main(argv=None) -> int:
-    """Print the tables; write them as JSON too where asked."""
+def _variants(args):
+    """Options of _Training by what to call it, for all that is to be compared."""
+    for form, precision, draws, is_deterministic in itertools.product(
+        args.noise_injection, args.precision, args.draws, [False, True][: 1 + args.deterministic]
+    ):
+        words = [args.config, precision] + (['noise injection ' + form] if form else [])
+        words += ['%s draws' % draws] if len(args.draws) > 1 else []
+        words += ['deterministic'] if is_deterministic else []
+        options = dict(config=args.config, noise_injection=form, precision=precision, draws=draws)
+        yield ', '.join(words), dict(options, is_deterministic=is_deterministic)
+
+
+def _parse(argv):
     text = 'Time training steps, and compare with the peak of plain convolutions on this machine.'
     parser = measure.network_arguments(text, repeats=3)
     add, text = parser.add_argument, 'forms of the noise, each in turn (default: by --config)'
     add('--noise-injection', type=parse_name_list, default=[None], metavar='LIST', help=text)
+    text = 'stateless, as training draws, stateful, as TensorFlow does by itself, or both'
+    add('--draws', type=_draws, default=['stateless'], metavar='LIST', help=text)
+    text = 'with and without deterministic ops, on GPUs'
+    add('--deterministic', action='store_true', help=text)
     text = 'begin no further round after so many seconds (default: all rounds)'
     add('--time-limit', type=measure.positive_int, metavar='SECONDS', help=text)
     args = parser.parse_args(argv)
+    if args.deterministic:
+        engine.check_deterministic()
+        if not engine.gpu_devices():
+            raise UserError('--deterministic costs nothing on CPUs; it takes a GPU to measure')
+    return args
 
+
+def _draws(text):
+    names = parse_name_list(text)
+    if not names or not {'stateless', 'stateful'}.issuperset(names):
+        raise ArgumentTypeError('%r is not stateless, stateful or both' % text)
+    return names
+
+
+def main(argv=None) -> int:
+    """Print the tables; write them as JSON too where asked."""
+    args = _parse(argv)
     progress = _Progress(args.time_limit)
     tflib.init_tf({'rnd.np_random_seed': 0})
     samplers = {dtype: measure.ConvolutionPeak(dtype) for dtype in _dtypes()}
-    trainings, variants = {}, {}
-    for form in args.noise_injection:
-        for precision in args.precision:
-            noise = ' with noise injection %s' % form if form else ''
-            what = '%s%s, %s' % (args.config, noise, precision)
-            progress.say('%s: building the graph' % what)
-            common = args.config, args.resolution, args.minibatch
-            trainings[what] = _Training(*common, form, precision)
-            variants[what] = dict(config=args.config, noise_injection=form, precision=precision)
+    trainings, variants = {}, dict(_variants(args))
+    for what, options in variants.items():
+        progress.say('%s: building the graph' % what)
+        sizes = dict(resolution=args.resolution, minibatch=args.minibatch)
+        trainings[what] = _Training(**sizes, **options)
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()), progress)
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]
@@ -228,6 +290,11 @@ def main(argv=None) -> int:
         print('\n%s, %dx%d, minibatch %d' % (what, *[args.resolution] * 2, args.minibatch))
         _print_table(records)
         results += [dict(variants[what], **r) for r in records]
+    first, *others = trainings
+    for what, ratio in zip(others, ratios([seconds for seconds, _ in measured])):
+        numbers = np.percentile(ratio, [50, 25, 75])
+        text = '\ntime of training, %s / %s: %.3f (half of %d rounds: %.3f to %.3f)'
+        print(text % (what, first, numbers[0], len(ratio), *numbers[1:]))
     measure.write_json(args.json, results, peaks=peaks, device=where)
     return 0
 

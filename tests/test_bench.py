@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from bench import generate, measure, train_step
 from dnnlib import tflib
 from dnnlib.cli import run_cli
+from dnnlib.tflib import random
 
 
 def test_arithmetic_of_a_network_is_counted_by_hand(session):
@@ -64,13 +65,56 @@ def test_late_rounds_are_left_out_and_said_so(capsys):
     assert progress.is_late() and not train_step._Progress(limit=None).is_late()
 
     class Training:
+        is_deterministic = False
+
         def steps(self):
             return {'G': (tf.no_op(), {})}
 
     with tf.Graph().as_default(), tf.Session().as_default():
         ((seconds, traces),) = train_step.measure_trainings({'a': Training()}, 9, [], progress)
-    assert seconds['G'] > 0 and traces['G'].kernels >= 1
+    assert len(seconds['G']) == 1 and traces['G'].kernels >= 1
     assert 'a: G, first run' in capsys.readouterr().err
+
+
+def test_variants_are_compared_round_by_round():
+    first, other = {'G': [1.0, 2.0], 'D R1': [16.0, 16.0]}, {'G': [2.0, 5.0], 'D R1': [16.0, 32.0]}
+    (ratio,) = train_step.ratios([first, other])
+    assert ratio.tolist() == [3 / 2, 7 / 3]
+
+
+def test_draws_that_have_a_state_take_turns_with_those_that_have_none(monkeypatch, capsys):
+    made = []
+
+    class Training:
+        is_deterministic = False
+
+        def __init__(self, **options):
+            made.append(options['draws'])
+
+        def steps(self):
+            return {'G': (tf.no_op(), {})}
+
+        def flops(self):
+            return {'G': 1.0}
+
+    class Peak:
+        flops_per_s = 1.0
+
+        def sample(self):
+            pass
+
+    monkeypatch.setattr(train_step, '_Training', Training)
+    monkeypatch.setattr(measure, 'ConvolutionPeak', lambda _: Peak())
+    monkeypatch.setattr(train_step, '_records', lambda *_: [])
+    monkeypatch.setattr(train_step, '_print_table', lambda _: None)
+    assert train_step.main(['--repeats=2', '--draws=stateless,stateful']) == 0
+    what = 'config-e, float32, %s draws'
+    line = 'time of training, %s / %s: ' % (what % 'stateful', what % 'stateless')
+    assert made == ['stateless', 'stateful'] and line in capsys.readouterr().out
+    with random.use(train_step._stateful_draw):
+        draws = [random.normal([2], 'x'), random.uniform([2], 'x', 1, 5, tf.int32)]
+    types = [op.type for op in random.stateful_ops(draws)]
+    assert sorted(types) == ['RandomStandardNormal', 'RandomUniformInt']
 
 
 @pytest.mark.parametrize(

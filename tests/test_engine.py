@@ -7,7 +7,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
-from dnnlib.tflib import engine
+from dnnlib.tflib import engine, tfutil
+from dnnlib.util import UserError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -40,6 +41,27 @@ def test_source_for_tensorflow_1_runs_where_the_engine_says_so():
     except (ImportError, AttributeError):
         runs = False
     assert engine.runs_source_for_tf1() == runs
+
+
+def test_ops_on_gpus_are_deterministic_in_the_session_that_asks_for_it(monkeypatch):
+    monkeypatch.setattr(tf, 'get_default_session', lambda: None)  # other tests have one
+    monkeypatch.setattr(tfutil, 'create_session', lambda *args, **kwargs: None)
+    with pytest.raises(UserError, match='math.deterministic = 1; it is true or false'):
+        tflib.init_tf({'math.deterministic': 1})
+    card = 'device: 0, name: A card, compute capability: 7.5'
+    with tf.Graph().as_default():
+        monkeypatch.setattr(engine, '_gpus', [])
+        tflib.init_tf({'math.deterministic': True})  # as CPUs are
+        monkeypatch.setattr(engine, '_gpus', [card])
+        if engine.ENGINE == 'tf1':
+            with pytest.raises(UserError, match='--deterministic takes TensorFlow 2 on GPUs: 1.14'):
+                tflib.init_tf({'math.deterministic': True})
+            return
+        from tensorflow.python.framework import config
+
+        for is_wanted in (True, False):
+            tflib.init_tf({'math.deterministic': is_wanted})
+            assert config.is_op_determinism_enabled() == is_wanted
 
 
 def test_only_the_engine_module_knows_which_engine_it_is():

@@ -2,8 +2,10 @@
 
 import ctypes
 import functools
+import re
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from bench.kernel_calls import (
 )
 from dnnlib import native_build
 
+ROOT = Path(__file__).resolve().parent.parent
 _BUILDS = {
     'native': ('cpu', ['-std=c++11', '-O3', '-march=native']),
     'portable': ('cpu', ['-std=c++17', '-O2']),
@@ -339,3 +342,10 @@ def test_cuda_sources_compile_for_all_supported_gpus():
     command = [nvcc, '-c', '-std=c++14', '-Xcompiler', '-fPIC', '-Xptxas', '-O0', target]
     version = native_build.output_of([nvcc, '--version'])
     native_build.build(recipe_of('test-nvcc', 'cuda', command, [nvcc, '-shared', target], version))
+
+
+def test_no_cuda_kernel_adds_up_in_whatever_order_threads_come():
+    paths = list((ROOT / 'dnnlib/tflib/kernels/cuda').glob('*.cu*'))
+    texts = [re.sub(r'//.*', '', path.read_text(encoding='utf-8')) for path in paths]
+    assert len(texts) >= 4 and '__global__' in ''.join(texts)
+    assert not re.findall(r'\w*[Aa]tomic\w*|\bred\.\w+|__threadfence\w*', ''.join(texts))

@@ -9,6 +9,7 @@ import pytest
 import dnnlib
 import run_training
 from dnnlib.cli import run_cli
+from dnnlib.tflib import engine
 from tests.test_runs import make_run
 from training import configs
 from training.data.tfrecord_exporter import TFRecordExporter
@@ -34,6 +35,19 @@ def refuse(argv, capsys):
     assert len(lines) == 1 and lines[0].startswith('Error: ')
     assert not os.path.exists('results')
     return lines[0]
+
+
+def test_a_deterministic_run_says_so_in_its_options(in_tmp, monkeypatch, capsys):
+    runs = []
+    monkeypatch.setattr(dnnlib, 'submit_run', lambda *args, **kwargs: runs.append(kwargs))
+    for argv in ['--deterministic'], []:
+        assert run_cli(run_training.main, ['--metrics=none', '--dataset=tiny', *argv]) == 0
+    assert [run['tf_config'].get('math.deterministic') for run in runs] == [True, None]
+    assert capsys.readouterr().out.count('On CPUs all runs are deterministic') == 1
+    monkeypatch.setattr(engine, '_gpus', ['device: 0, name: A card, compute capability: 7.5'])
+    monkeypatch.setattr(engine, 'ENGINE', 'tf1')
+    error = refuse(['--metrics=none', '--dataset=tiny', '--deterministic'], capsys)
+    assert 'takes TensorFlow 2' in error
 
 
 @pytest.mark.parametrize('name', ['a [b] c', 'Käse*', '猫 1'])

@@ -163,9 +163,13 @@ class Choice:
 
         Returns: fingerprint of the data.
         """
-        from dnnlib.tflib import precision
+        from dnnlib.tflib import engine, precision
         from training import first_networks
 
+        if options['tf_config'].get('math.deterministic'):
+            engine.check_deterministic()
+            if not engine.gpu_devices():
+                print('On CPUs all runs are deterministic; --deterministic changes nothing here.')
         if options['tf_config'].get(precision.TF32_OPTION):
             precision.check('tf32')
         for name in 'GD':

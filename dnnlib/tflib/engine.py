@@ -132,6 +132,33 @@ def full_float32() -> Iterator[None]:
 allow_tf32(False)  # TensorFlow 2 would, without a word
 
 
+def check_deterministic() -> None:
+    """Raise UserError where ops cannot be made to give the same bits in each run."""
+    if ENGINE == 'tf1' and _local_gpus():
+        raise UserError(
+            '--deterministic takes TensorFlow 2 on GPUs: %s can choose convolutions that are '
+            '(TF_CUDNN_DETERMINISTIC=1), not sums; leave it out, use `make env ENGINE=tf2`, or a '
+            'CPU by CUDA_VISIBLE_DEVICES=' % tf.__version__
+        )
+
+
+def make_deterministic(is_wanted: bool) -> None:
+    """Have ops on GPUs give the same bits in each run, which is slower; or not, as at the start.
+
+    It counts for the whole process, for what is run from now on; ops that have no such way end with
+    an error. On CPUs nothing changes: with the same CPU and number of threads they always do.
+
+    Raises:
+        UserError: this engine cannot.
+    """
+    if is_wanted:
+        check_deterministic()
+    if ENGINE == 'tf2' and _local_gpus():
+        from tensorflow.python.framework import config
+
+        (config.enable_op_determinism if is_wanted else config.disable_op_determinism)()
+
+
 def is_gpu_scope() -> bool:
     """Whether ops made in the current `tf.device` scope run on a GPU."""
     return bool(_local_gpus()) and 'cpu' not in tf.no_op(name='device_probe').device.lower()

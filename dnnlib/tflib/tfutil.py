@@ -18,6 +18,7 @@ _default_config: Dict[str, Any] = {
     'rnd.np_random_seed': None,  # None = leave NumPy's generator alone
     'rnd.tf_random_seed': 'auto',  # 'auto' = drawn from NumPy's generator
     'math.allow_tf32': False,  # of the process: only its default session decides
+    'math.deterministic': False,  # likewise
     'env.TF_CPP_MIN_LOG_LEVEL': '1',
     'graph_options.place_pruned_graph': True,  # place only what a run needs: faster start
     'gpu_options.allow_growth': True,
@@ -112,11 +113,11 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
     """Seed the generators and make the process's default session, once; later calls do nothing.
 
     Keys are 'rnd.np_random_seed', 'rnd.tf_random_seed', 'math.allow_tf32' (see
-    `engine.allow_tf32`), 'env.NAME' and dotted fields of tf.ConfigProto; they override the defaults
-    of this module.
+    `engine.allow_tf32`), 'math.deterministic' (see `engine.make_deterministic`), 'env.NAME' and
+    dotted fields of tf.ConfigProto; they override the defaults of this module.
 
     Raises:
-        UserError: a key is none of these.
+        UserError: a key is none of these, or ops cannot be deterministic here.
     """
     check_config('tf_config', config_dict or {})
     if tf.get_default_session() is not None:
@@ -130,6 +131,7 @@ def init_tf(config_dict: Optional[Dict[str, Any]] = None) -> None:
     if tf_seed is not None:
         tf.set_random_seed(tf_seed)
     engine.allow_tf32(config['math.allow_tf32'])
+    engine.make_deterministic(config['math.deterministic'])
     for key, value in config.items():
         if key.startswith('env.'):
             name = key[len('env.') :]
@@ -165,7 +167,7 @@ def check_config(what: str, config_dict: Dict[str, Any]) -> None:
     """
     ours = [key for key in _default_config if key.startswith(('rnd.', 'math.'))]
     for key, value in config_dict.items():
-        if key == 'math.allow_tf32' and not isinstance(value, bool):
+        if key.startswith('math.') and key in ours and not isinstance(value, bool):
             raise UserError('%s has %s = %r; it is true or false' % (what, key, value))
         if key.startswith('env.') or key in ours:
             continue
