@@ -102,7 +102,8 @@ def run(command):
         words[1:3] = [words[2].replace('.', '/') + '.py']
     # The name of a figure tells how many samples it is of.
     argv = [re.sub(r'=swd16k(_n\d+)?_avg', '=swd16k_n24_avg', word) for word in words[2:]]
-    argv += SHORT.get(words[1], '').split()
+    if not {'--resume=0', '--resume=latest'}.intersection(argv):  # the run has its options
+        argv += SHORT.get(words[1], '').split()
     argv += SHORT.get(argv[0], '').split() if argv else []
     with tf.Graph().as_default(), tflib.create_session().as_default() as session:
         with session:
