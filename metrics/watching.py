@@ -40,11 +40,14 @@ def watch(
     Raises:
         UserError: results that could not be had, after all others.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     group = MetricGroup(metric_kwargs)
     watcher = _Watcher(run_dir, group, dict(options, dataset_args=dataset_args or {}))
     found = group.best(run_dir, best, takes_over=best is not None) if chooses_best else None
-    watcher.run(found)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        watcher.run(found)
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     problems = list(problems)
     if watcher.failed:
         names = ', '.join('%s of %s' % pair for pair in sorted(watcher.failed))

@@ -1,6 +1,7 @@
 """network-best.pkl and best.json follow from what is recorded and what is there."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -186,6 +187,22 @@ def test_a_broken_file_is_a_warning_and_stays(tmp_path, capsys, content):
     assert (tmp_path / 'best.json').read_text() == content
     with pytest.raises(UserError):
         run.best.update()
+
+
+def test_others_wait_while_the_best_is_found(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    run.record(run.save(10), 5)
+    ranked, held = Best._ranked, []
+
+    def rank(best):
+        with open(recorded.path_of(run.folder, METRIC), 'ab') as file:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.append(True)
+        return ranked(best)
+
+    monkeypatch.setattr(Best, '_ranked', rank)
+    assert run.best.update() and held
 
 
 def figure(kimg):

@@ -138,6 +138,14 @@ def test_going_back_finds_the_best_network_of_that_moment_again(tmp_path, capsys
     assert 10 not in run.snapshot_numbers()
 
 
+def test_a_best_network_whose_snapshot_was_removed_is_there_again_after_going_back(tmp_path):
+    values, states = [5, 6, 7, 4, 8], []
+    run = go_on(tmp_path, 1, values, states, until=50)  # 40 has taken the place of 10
+    assert run.best_number() == 40 and run.snapshot_numbers() == [10, 40, 50]
+    assert go_on(tmp_path, 1, values, states, until=40).best_number() == 10
+    assert go_on(tmp_path, 1, values, states).snapshot_numbers() == [10, 50]
+
+
 def test_where_an_earlier_best_network_is_gone_the_later_one_stays(tmp_path):
     run = Run(tmp_path, keep=1)
     for kimg, value in [(10, 5), (20, 4)]:
