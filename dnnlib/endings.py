@@ -28,10 +28,12 @@ class _Requests:
     """What this process was asked for."""
 
     def __init__(self) -> None:
+        self.number = 0
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
+        self.number += 1  # reminders of the former ones end
         self.pid = os.getpid()
         self.is_handling = False
         self.depth = 0  # of blocks that are not to be interrupted
@@ -158,7 +160,8 @@ def _handle(number, frame):
         _requests.ending = ending
     if is_first:
         signal.signal(_REMINDER_SIGNAL, _handle_reminder)
-        start_new_thread(_remind, (threading.get_ident(),))  # threading's locks may be held here
+        # Not by threading, one of whose locks this thread may hold.
+        start_new_thread(_remind, (threading.get_ident(), _requests.number))
     if is_insisting or (is_first and not _requests.depth):
         raise ending()
     _handle_reminder(number, frame)
@@ -169,8 +172,8 @@ def _handle_reminder(number, frame):
         raise _requests.ending()
 
 
-def _remind(main_thread):
+def _remind(main_thread, number):
     time.sleep(_REMINDER)
-    while _requests.ending is not None:
+    while _requests.number == number:
         signal.pthread_kill(main_thread, _REMINDER_SIGNAL)
         time.sleep(_REMINDER)

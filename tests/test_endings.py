@@ -28,8 +28,9 @@ def send(name):
 
 
 @pytest.fixture(autouse=True)
-def signals():
+def signals(monkeypatch):
     """Those of a program in a terminal."""
+    monkeypatch.setattr(endings, '_REMINDER', 3600)  # these tests go on, which no program does
     number = signal.SIGINT
     former = signal.signal(number, signal.default_int_handler)
     yield
@@ -72,7 +73,8 @@ def test_a_second_ctrl_c_is_raised_at_once_everywhere():
             raise AssertionError
 
 
-def test_while_a_program_ends_more_requests_do_not_stop_it_from_cleaning_up():
+def test_while_a_program_ends_more_requests_do_not_stop_it_from_cleaning_up(monkeypatch):
+    monkeypatch.setattr(endings, '_REMINDER', 0.02)
     done = []
     with endings.handling():
         try:
@@ -80,14 +82,14 @@ def test_while_a_program_ends_more_requests_do_not_stop_it_from_cleaning_up():
         except Terminated:
             send('TERM')
             send('INT')
-            time.sleep(2 * endings._REMINDER)
+            time.sleep(0.2)
             with endings.deferred():
                 done.append('state')
             done.append('last words')
     assert done == ['state', 'last words']
 
 
-def test_a_request_that_a_library_swallowed_is_raised_again():
+def test_a_request_that_a_library_swallowed_is_raised_again(monkeypatch):
     with endings.handling():
         try:
             send('TERM')
@@ -95,7 +97,8 @@ def test_a_request_that_a_library_swallowed_is_raised_again():
             pass
         with pytest.raises(Terminated), endings.deferred():
             pass
-    with endings.handling(), pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(endings, '_REMINDER', 0.05)
+    with pytest.raises(KeyboardInterrupt), endings.handling():
         try:
             send('INT')
         except BaseException:
