@@ -186,7 +186,7 @@ def compare(whole, killed):
     states = [state.read(state.paths(run_dir)[0]) for run_dir in (whole, killed)]
     arrays = [each.arrays for each in states]
     problems = []
-    if list(arrays[0]) != list(arrays[1]):
+    if set(arrays[0]) != set(arrays[1]):
         problems.append('names of variables')
     values = [{name: x.tobytes() for name, x in each.items()} for each in arrays]
     different = [name for name, x in values[0].items() if x != values[1].get(name)]

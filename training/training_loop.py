@@ -200,6 +200,9 @@ def training_loop(
         progress.add_images('Images/reals', grid_reals, training_set.dynamic_range, grid_size, nimg)
         if save_tf_graph:
             progress.writer.add_graph(tf.get_default_graph())
+    else:
+        checkpoints.restore(last_state)
+        print('Going on after %s.' % iterations)
 
     context = dnnlib.RunContext.get()
 
@@ -240,9 +243,8 @@ def training_loop(
 
     print('Training for %g kimg...\n' % total_kimg)
     is_done = last_state is None and iterations.nimg >= total_nimg
-    is_run = (
-        last_state is not None
-    )  # the iteration at hand; a state is taken before what a tick ends with
+    # Whether the iteration at hand is done: a state is taken before what a tick ends with.
+    is_run = last_state is not None
     try:
         while not is_done:
             with endings.deferred():
