@@ -2,6 +2,7 @@
 """Evaluate networks: `python run_metrics.py --metrics=fid50k,ppl_wend,cond` (see --help)."""
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import Any, Dict, List, Optional
@@ -18,7 +19,9 @@ _FLAGS = (
     flags.group(
         'what to evaluate',
         flag('--metrics', cli.parse_name_list, 'metrics, comma-separated, see below', 'fid50k'),
-        flags.network('all its snapshots'),
+        flags.network(
+            'all its snapshots, or %s, one half of the data against the other' % metric_names.REALS
+        ),
         flag(
             '--watch',
             'RUN',
@@ -35,6 +38,12 @@ _FLAGS = (
         flags.CLASS,
         flag('--num-samples', number(int, 1, 10**7), "in place of each metric's number of images"),
         flags.seed('of all that is random; the same seed gives the same figures', 0),
+        flag(
+            '--repeats',
+            number(int, 1, 1000),
+            'evaluations of each network, with seeds from --seed on: mean and standard deviation',
+            1,
+        ),
     )
     + flags.group(
         'data',
@@ -67,6 +76,7 @@ _EXAMPLES = [
     ('The last network of the newest run, on its data set:', '--metrics=fid50k,ppl_wend,cond'),
     ('The same where no pretrained network can be had:', '--metrics=all-local'),
     ('Snapshots of run 3 as they appear, on a GPU of its own:', '--watch=3 --metrics=fid50k'),
+    ('What FID is worth on a data set:', '--network=reals --dataset=mydata --repeats=5'),
     ('All snapshots of a run, quickly:', '--network=results/00003-A --num-samples=5000'),
 ]
 
@@ -80,7 +90,12 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 def find_networks(args: argparse.Namespace) -> Dict[str, Any]:
     """What to evaluate on what data, by flags and the run of the networks."""
-    found = pretrained_networks.find(args.network, args.result_dir)
+    if args.network == metric_names.REALS:
+        found = pretrained_networks.Found([args.network], None)
+        with contextlib.suppress(UserError):
+            found = found._replace(run_dir=runs.newest_run(args.result_dir))
+    else:
+        found = pretrained_networks.find(args.network, args.result_dir)
     is_needed = args.dataset is None
     options = (runs.training_options(found.run_dir, is_needed) if found.run_dir else None) or {}
     return dict(_data(args, options), networks=found.paths)
@@ -135,6 +150,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.cache_dir is not None:
         cli.check_writable_dir(args.cache_dir)
         os.environ[download.CACHE_VARIABLE] = args.cache_dir
+    if args.seed + args.repeats - 1 > cli.MAX_SEED:
+        raise UserError(
+            '--repeats=%d goes beyond the largest seed, %d' % (args.repeats, cli.MAX_SEED)
+        )
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     if args.best is not None and args.watch is None:
         raise UserError('--best=%s goes with --watch; leave it out' % args.best)
@@ -145,6 +164,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         reals=args.reals,
         num_gpus=args.num_gpus,
         seed=args.seed,
+        repeats=args.repeats,
         class_index=args.class_index,
         precision=args.precision,
         trust_network_code=args.trust_network_code,
@@ -158,10 +178,15 @@ def main(argv: Optional[List[str]] = None) -> None:
     engine.check_devices(args.num_gpus)
     precision.check(args.precision)
     group = MetricGroup(metric_kwargs)
-    for network in work['networks']:  # the last one may come to its turn after days
-        pretrained_networks.check_generator(network)
-    check(group, work)
-    reasons = group.drop_without_feature_nets(args.feature_nets_dir)
+    reasons = {}
+    if args.network == metric_names.REALS:
+        reasons.update(group.drop_with_generator())
+    else:
+        for network in work['networks']:  # the last one may come to its turn after days
+            pretrained_networks.check_generator(network)
+    if group.metrics:
+        check(group, work)
+    reasons.update(group.drop_without_feature_nets(args.feature_nets_dir))
     if not group.metrics:
         raise UserError(told(reasons))
     if reasons:

@@ -21,6 +21,7 @@ def pins(name, python):
             yield '%s; %s' % (pin, ' and '.join(filter(None, [python, marker])))
 
 
+ANY = 'python_version >= "3.6"'
 TF1 = 'python_version < "3.8"'
 TF2 = 'python_version >= "3.10"'
 cuda = list(pins('tf2-cuda.txt', TF2))
@@ -32,5 +33,8 @@ setup(
         *pins('tf2-common.txt', TF2),
         *[pin for pin in cuda if pin.startswith('tensorflow==')],
     ],
-    extras_require={'cuda': [pin for pin in cuda if pin.startswith('nvidia-')]},
+    extras_require={
+        'cuda': [pin for pin in cuda if pin.startswith('nvidia-')],
+        'features': list(pins('features.txt', ANY)),
+    },
 )

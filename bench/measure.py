@@ -19,11 +19,13 @@ from dnnlib.util import atomic_write
 _PEAK_SHAPES = [(4, 64, 64, 512), (4, 32, 32, 512)]  # N, H, W, C
 
 
-def arguments(description: str, repeats: int) -> ArgumentParser:
+def arguments(
+    description: str, repeats: int, repeats_help: str = 'the best of so many runs counts'
+) -> ArgumentParser:
     """A parser of the flags that all benchmarks have."""
     parser = ArgumentParser(description=description)
     add = parser.add_argument
-    add('--repeats', type=positive_int, default=repeats, help='the best of so many runs counts')
+    add('--repeats', type=positive_int, default=repeats, help=repeats_help)
     add('--json', metavar='FILE', help='write the numbers to this file as well')
     return parser
 

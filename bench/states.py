@@ -82,7 +82,10 @@ def main(argv=None) -> None:
         copying, writing, reading = [min(times) for times in zip(*rows[1:])]
         size = os.path.getsize(state.paths(folder)[0])
     text = '%s at %dx%d: %.2f GB; copied in %.2f s, written in %.2f s, read in %.2f s'
-    print(text % (args.config, args.resolution, args.resolution, size / 1e9, copying, writing, reading))
+    print(
+        text
+        % (args.config, args.resolution, args.resolution, size / 1e9, copying, writing, reading)
+    )
 
 
 if __name__ == '__main__':

@@ -12,7 +12,8 @@ per image. The training mix is G + D + path lengths / 4 + R1 / 16, as lazy regul
 Peak: a plain 512-channel 3x3 convolution in float32 or, for mixed precision, in the device's half
 precision, which takes turns with the steps. Busy: the part of a step's time in which a kernel runs
 on the GPU (on CPUs: an op), and their number, from a trace of one run; a trace slows
-small steps down.
+small steps down. The random numbers of all steps are timed by themselves, too. The last lines
+compare the training mix of the variants round by round.
 
 Most of the time until the table goes into building the graphs and into the first run of each step,
 in which TensorFlow optimises its graph; what it is at stands in stderr.
@@ -50,8 +51,9 @@ from training.train_graph import TrainGraph
 from training.training_loop import training_loop
 
 _NAMES = dict(TrainG='G', RegG='G path lengths', UpdateGs='moving average', TrainD='D', RegD='D R1')
+_DRAWS = 'random numbers'  # of all steps, once more and alone
 # Lazy regularization's intervals; see `TrainGraph`.
-_SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
+_SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16, _DRAWS: 0}
 
 # Options of the loop that the graph needs.
 _LOOP_OPTIONS = (
@@ -121,7 +123,11 @@ class _Training:
                 self.G = tflib.Network('G', **shape, **options['G_args'])
                 self.D = tflib.Network('D', **shape, **options['D_args'])
                 Gs = self.G.clone('Gs')
+            before = len(tf.get_default_graph().get_operations())
             self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
+        made = tf.get_default_graph().get_operations()[before:]
+        draws = [op for op in made if 'Random' in op.type and op.name.startswith('GPU')]
+        self._draws = tf.group(*draws, name='draws')
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
@@ -129,17 +135,18 @@ class _Training:
         """name -> (operation of the step, what to feed it); also the moving average of G."""
         sched = EasyDict(lod=0, G_lrate=0.002, D_lrate=0.002)
         sched.minibatch_size = sched.minibatch_gpu = self._minibatch
-        return {
+        steps = {
             _NAMES[step.name]: (step.op, step.feed)
             for step in self._graph.steps(sched, 0)
             if self.has_path_lengths or step.name != 'RegG'
         }
+        return dict(steps, **{_DRAWS: (self._draws, steps['G'][1])})
 
     def flops(self):
         """name -> FLOP of a step."""
         G, D = [self._minibatch * measure.forward_flops(net) for net in (self.G, self.D)]
         flops = {'G': 3 * G + 2 * D, 'D': G + 6 * D, 'G path lengths': 3 * G, 'D R1': 6 * D}
-        return {**flops, 'moving average': 0}
+        return {**flops, 'moving average': 0, _DRAWS: 0}
 
 
 class _Progress:
@@ -221,7 +228,7 @@ def _print_table(records):
     kernels = 'kernels' if engine.gpu_devices() else 'ops'
     titles = 'step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'busy s', kernels
     print('%-16s %10s %10s %10s %10s %8s %8s %8s %10s' % (titles + ('memory MB',)))
-    row = '%(step)-16s %(seconds)10.3f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
+    row = '%(step)-16s %(seconds)10.4f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
     for r in records:
         share, memory = 100 * r['share_of_peak'], measure.megabytes(r['peak_memory_bytes'])
         more = share, r['busy'], r['kernels'], memory

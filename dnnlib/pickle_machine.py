@@ -170,6 +170,9 @@ class Machine:
     def memorize(self, index):
         self.memo[index] = self.stack[-1]
 
+    def refer(self):
+        raise PickleError('it keeps data outside of itself (a persistent id), as PyTorch does')
+
 
 def _dict_of(pairs):
     if len(pairs) % 2:
@@ -309,6 +312,7 @@ _OPCODES = {
     ord('R'): _container(lambda m, _: m.call()),
     0x81: _container(lambda m, _: m.call()),  # NEWOBJ
     ord('b'): _step(lambda m, _: m.build()),
+    ord('Q'): _container(lambda m, _: m.refer()),
     ord('g'): _step(lambda m, index: m.recall(index), _index_line),
     ord('h'): _step(lambda m, index: m.recall(index), _U1),
     ord('j'): _step(lambda m, index: m.recall(index), _U4),
@@ -318,10 +322,8 @@ _OPCODES = {
     0x94: _step(lambda m, _: m.memorize(len(m.memo))),
 }
 
-_NO_DATA = 'it keeps data outside of itself (a persistent id), as PyTorch does'
 _REFUSED = {
-    ord('P'): _NO_DATA,
-    ord('Q'): _NO_DATA,
+    ord('P'): 'it keeps data outside of itself (a persistent id)',
     0x97: 'it keeps data outside of itself (a buffer)',
     0x98: 'it keeps data outside of itself (a buffer)',
     ord('i'): 'it holds an object of an old class of Python 2',

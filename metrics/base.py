@@ -149,7 +149,7 @@ class FeatureMetric(MetricBase):
         self.feature_nets = list(feature.nets)
         self.num_images = num_images
         self.minibatch_per_gpu = minibatch_per_gpu
-        self._num_reals = 0
+        self._num_reals = self._num_fakes = 0
         self.check_number(None)
 
     def phases(self) -> Dict[str, float]:
@@ -176,9 +176,9 @@ class FeatureMetric(MetricBase):
         """
         return 1
 
-    def check_number(self, num_features: Optional[int]) -> None:
-        """Raise UserError if the metric makes no sense for so few images."""
-        self._check_enough(self.num_images, 'images', num_features)
+    def check_number(self, num_features: Optional[int], number: Optional[int] = None) -> None:
+        """Raise UserError if the metric makes no sense for so few images, None: `num_images`."""
+        self._check_enough(self.num_images if number is None else number, 'images', num_features)
 
     def check_data(self, shape: Sequence[int], num_reals: int) -> None:
         """Raise UserError if the metric cannot be had of so many real images [C, H, W]."""
@@ -200,12 +200,13 @@ class FeatureMetric(MetricBase):
         fakes = images.fakes(self)
         reals = images.reals(self) if self.needs_reals else None
         self._num_reals = reals.num_samples if reals else 0
+        self._num_fakes = fakes.num_samples
         self._from_features(reals, fakes)
 
     def get_protocol(self) -> dict:
         facts = dict(num_reals=self._num_reals) if self.needs_reals else {}
         resize = 'by the feature network'
-        return dict(facts, num_samples=self.num_images, feature=self.feature.key, resize=resize)
+        return dict(facts, num_samples=self._num_fakes, feature=self.feature.key, resize=resize)
 
     def make_rng(self, purpose: str) -> np.random.RandomState:
         """A generator that depends on the seed, this kind of metric and a purpose."""

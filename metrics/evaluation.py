@@ -5,7 +5,7 @@ import gc
 import hashlib
 import json
 import os
-from typing import Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,6 +20,7 @@ from dnnlib.util import UserError
 from metrics import protocol, sampling
 from metrics.features import copies_on_devices
 from metrics.image_features import ImageFeatures
+from metrics.metric_names import REALS
 from metrics.sample_store import SampleStore
 from training import anatomy, misc
 from training.data.base import Dataset
@@ -49,6 +50,8 @@ class Evaluation:
         network_sha256: hash of the network file. network_mtime_ns: when it was written; None of a
             URL.
         generator: facts about it, once it was loaded: shape, latent and label size, truncation.
+        is_of_reals: the network is REALS: no generator, but one half of the data stands for its
+            images, and the other half is compared with them.
         images: features of real and generated images.
     """
 
@@ -81,9 +84,9 @@ class Evaluation:
         self.precision = precision
         self._reals = reals
         self.generator: dict = {}
+        self.is_of_reals = network_pkl == REALS
         path = os.path.expanduser(network_pkl)
         self.network_mtime_ns = os.stat(path).st_mtime_ns if os.path.isfile(path) else None
-        self.network_sha256 = misc.file_sha256(network_pkl)
         self._trust_network_code = trust_network_code
         self._feature_nets_dir = feature_nets_dir
         self._data_dir = data_dir
@@ -95,6 +98,7 @@ class Evaluation:
             self._tf_config['device_count.CPU'] = num_gpus
         self._stores: List[SampleStore] = []
         self.images = ImageFeatures(self)
+        self.network_sha256 = self._identify()
 
     def __enter__(self) -> 'Evaluation':
         return self
@@ -107,6 +111,17 @@ class Evaluation:
                 dataset.close()
         # Graphs refer to themselves, and Python seldom looks at what has lived for a while.
         gc.collect()
+
+    def _identify(self):
+        """Hash of the network file or, where real images are evaluated, of the data set."""
+        if not self.is_of_reals:
+            return misc.file_sha256(self.network_pkl)
+        self.generator = dict(shape=self.dataset.shape)
+        if self.class_index is not None:
+            self._label_source = self._open_dataset(max_label_size='full')
+            self.generator['label_size'] = self._label_source.label_size
+            check_class(self.class_index, self.generator['label_size'])
+        return hashlib.sha256(self.dataset.fingerprint().encode('utf-8')).hexdigest()
 
     @property
     def dataset(self):
@@ -137,6 +152,8 @@ class Evaluation:
 
     def load_generator(self) -> Network:
         """Load the network, of (G, D, Gs) the last, into the default graph."""
+        if self.is_of_reals:
+            raise UserError('%s are no generator, which this metric needs' % REALS)
         with tf.device(engine.device(0)):
             loaded = misc.load_pkl(self.network_pkl, self._trust_network_code)
         Gs = loaded[-1] if isinstance(loaded, (tuple, list)) else loaded
@@ -200,9 +217,16 @@ class Evaluation:
         Raises:
             UserError: the data set has no such class.
         """
+        if self.is_of_reals:
+            return self.halves()[0]
         indices = self._indices_of_class()
         is_random = self.reals_order == 'random'
         return self.rng('order of reals', 0).permutation(indices) if is_random else indices
+
+    def halves(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Numbers of the real images in two halves, by the seed; the first may have one more."""
+        order = self.rng('halves of reals', 0).permutation(self._indices_of_class())
+        return order[::2], order[1::2]
 
     def _indices_of_class(self):
         if self.class_index is None:

@@ -16,9 +16,14 @@ class FID(FeatureMetric):
     It falls as the number of images grows: compare only values of the same number.
     """
 
-    def __init__(self, num_images: int, minibatch_per_gpu: int, name: str):
-        feature = NetFeature(feature_nets.INCEPTION_FEATURES)
-        super().__init__(name, feature, num_images, minibatch_per_gpu)
+    def __init__(
+        self,
+        num_images: int,
+        minibatch_per_gpu: int,
+        name: str,
+        feature_net: str = feature_nets.INCEPTION_FEATURES,
+    ):
+        super().__init__(name, NetFeature(feature_net), num_images, minibatch_per_gpu)
 
     def min_images(self, num_features: Optional[int]) -> int:
         # With fewer images their covariance cannot have full rank.

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from typing import Dict, List
+from typing import Dict, List, NamedTuple, Union
 
 import numpy as np
 
@@ -14,7 +14,17 @@ from dnnlib.files import sweep
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
 from metrics.features import FAKES_TITLE, copies_on_devices, reals_title
-from metrics.sample_store import ArrayStore, Samples, warn_once
+from metrics.sample_store import ArrayStore, Samples, SampleStore, warn_once
+
+
+class _Fakes(NamedTuple):
+    """Features of generated images, or of those that stand for them."""
+
+    store: Union[SampleStore, ArrayStore]
+    prefix: str  # of the names of the arrays in it
+    wanted: int  # images that were asked for
+    number: int  # images that there are
+    seconds: float
 
 
 class ImageFeatures:
@@ -22,7 +32,7 @@ class ImageFeatures:
 
     def __init__(self, evaluation):
         self._evaluation = evaluation
-        self._fakes: Dict[tuple, tuple] = {}  # (minibatch, key): (store, number, seconds)
+        self._fakes: Dict[tuple, _Fakes] = {}  # by minibatch and key
         self._reals: Dict[tuple, Samples] = {}
         self._impossible: Dict[object, str] = {}  # metric: why it cannot be computed
 
@@ -30,18 +40,21 @@ class ImageFeatures:
         """Generate images and compute their features, in one pass for all these metrics.
 
         Metrics that cannot be computed for this network and data are left out; `fakes` says why.
+        Where real images are evaluated, those of the other half stand for generated ones.
 
         Returns:
             Seconds that this took, now or before.
         """
         passes: Dict[int, list] = {}
         for metric in metrics:
-            number = self._fakes.get(_address(metric), (None, 0))[1]
-            if number < metric.num_images and metric not in self._impossible:
+            done = self._fakes.get(_address(metric))
+            is_done = done is not None and done.wanted >= metric.num_images
+            if not is_done and metric not in self._impossible:
                 passes.setdefault(metric.minibatch_per_gpu, []).append(metric)
         for minibatch, members in passes.items():
-            self._generate(minibatch, members)
-        return sum({self._fakes[_address(m)][2] for m in metrics if m not in self._impossible})
+            make = self._take_other_half if self._evaluation.is_of_reals else self._generate
+            make(minibatch, members)
+        return sum({self._fakes[_address(m)].seconds for m in metrics if m not in self._impossible})
 
     def fakes(self, metric) -> Samples:
         """Features of generated images, after `compute_fakes`.
@@ -51,8 +64,8 @@ class ImageFeatures:
         """
         if metric in self._impossible:
             raise UserError(self._impossible[metric])
-        store = self._fakes[_address(metric)][0]
-        return Samples(store, metric.num_images, metric.feature.key + '.')
+        fakes = self._fakes[_address(metric)]
+        return Samples(fakes.store, min(metric.num_images, fakes.number), fakes.prefix)
 
     def reals(self, metric) -> Samples:
         """Features of real images, see `Evaluation.real_indices`, each used once."""
@@ -62,13 +75,14 @@ class ImageFeatures:
         if number < metric.num_images:
             text = '%s: the data set has %d images%s; each is used once.'
             print(text % (metric.name, number, _of_class(evaluation)))
-        is_random = evaluation.mirror_augment or evaluation.reals_order == 'random'
+        is_random = evaluation.reals_order == 'random' or evaluation.is_of_reals
+        is_random = is_random or evaluation.mirror_augment
         facts = dict(
             number=number,
             class_index=evaluation.class_index,
             nets=evaluation.feature_net_hashes(feature.nets),
             mirror=evaluation.mirror_augment,
-            order=evaluation.reals_order,
+            order='half' if evaluation.is_of_reals else evaluation.reals_order,
             seed=evaluation.seed if is_random else None,
         )
         names = evaluation.dataset.fingerprint(), feature.key, _digest(facts)
@@ -77,7 +91,7 @@ class ImageFeatures:
         if address not in self._reals:
             found = _load(path) if feature.is_cached else None
             if found is None:
-                found = self._look_at_reals(feature, indices, metric.minibatch_per_gpu)
+                found = self._look_at_reals(feature, indices, metric.minibatch_per_gpu, 'reals')
                 if feature.is_cached:
                     _save(path, found)
             self._reals[address] = found
@@ -121,7 +135,8 @@ class ImageFeatures:
             facts = dict(numbers=numbers, nets=evaluation.feature_net_hashes(files))
             store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)
         for key, number in numbers.items():
-            self._fakes[minibatch, key] = store, number, time.time() - start
+            seconds = time.time() - start
+            self._fakes[minibatch, key] = _Fakes(store, key + '.', number, number, seconds)
 
     def _is_possible(self, metric, nets):
         """Whether a metric can be computed; adds the networks of its feature to `nets`."""
@@ -132,13 +147,31 @@ class ImageFeatures:
                 metric.check_data(evaluation.dataset.shape, len(evaluation.real_indices()))
             if feature.key not in nets:
                 nets[feature.key] = feature.load(evaluation)
-            metric.check_number(feature.size(nets[feature.key]))
+            metric.check_number(feature.size(nets[feature.key]), self._num_others(metric))
         except UserError as error:
             self._impossible[metric] = str(error)
             return False
         return True
 
-    def _look_at_reals(self, feature, indices, minibatch):
+    def _num_others(self, metric):
+        """Real images that stand for generated ones; None where these are generated."""
+        evaluation = self._evaluation
+        return len(evaluation.halves()[1][: metric.num_images]) if evaluation.is_of_reals else None
+
+    def _take_other_half(self, minibatch, metrics):
+        evaluation = self._evaluation
+        nets: Dict[str, List[Network]] = {}
+        with evaluation.graph():
+            metrics = [metric for metric in metrics if self._is_possible(metric, nets)]
+        for key, feature in {metric.feature.key: metric.feature for metric in metrics}.items():
+            start = time.time()
+            wanted = max(metric.num_images for metric in metrics if metric.feature.key == key)
+            indices = evaluation.halves()[1][:wanted]
+            store = self._look_at_reals(feature, indices, minibatch, 'other half').store
+            facts = store, '', wanted, len(indices), time.time() - start
+            self._fakes[minibatch, key] = _Fakes(*facts)
+
+    def _look_at_reals(self, feature, indices, minibatch, name):
         evaluation = self._evaluation
         dataset = evaluation.dataset
         with evaluation.graph():
@@ -156,10 +189,10 @@ class ImageFeatures:
                 return dict(value=feature.build(nets, index, inputs['images']))
 
             def convert(unit, values):
-                rng = evaluation.rng('reals/' + feature.key, unit)
+                rng = evaluation.rng('%s/%s' % (name, feature.key), unit)
                 return feature.convert(values['value'], rng)
 
-            work = reals_title(feature), 'reals', len(indices), minibatch
+            work = reals_title(feature), name, len(indices), minibatch
             nets_used = evaluation.feature_net_hashes(feature.nets)
             facts = dict(feature=feature.key, nets=nets_used, order=evaluation.reals_order)
             store = evaluation.collect(*work, make_inputs, make_outputs, convert, facts)
@@ -167,7 +200,8 @@ class ImageFeatures:
 
 
 def _of_class(evaluation):
-    return '' if evaluation.class_index is None else ' of class %d' % evaluation.class_index
+    text = '' if evaluation.class_index is None else ' of class %d' % evaluation.class_index
+    return text + (' in each half' if evaluation.is_of_reals else '')
 
 
 def _address(metric):

@@ -19,10 +19,15 @@ class KID(FeatureMetric):
     """
 
     def __init__(
-        self, num_images: int, num_subsets: int, subset_size: int, minibatch_per_gpu: int, name: str
+        self,
+        num_images: int,
+        num_subsets: int,
+        subset_size: int,
+        minibatch_per_gpu: int,
+        name: str,
+        feature_net: str = feature_nets.INCEPTION_FEATURES,
     ):
-        feature = NetFeature(feature_nets.INCEPTION_FEATURES)
-        super().__init__(name, feature, num_images, minibatch_per_gpu)
+        super().__init__(name, NetFeature(feature_net), num_images, minibatch_per_gpu)
         self._num_subsets = num_subsets
         self._subset_size = subset_size
         self._used_size = subset_size

@@ -74,14 +74,22 @@ class MetricGroup:
                 feature_nets.ensure(net, folder)
             except UserError as error:
                 reason_of[net] = str(error)
+        return self._drop(lambda m: [reason_of[n] for n in m.feature_nets if n in reason_of])
+
+    def drop_with_generator(self) -> Dict[str, List[str]]:
+        """Leave out the metrics that real images alone do not do for: {reason: their names}."""
+        text = 'it takes a generator; leave it out, or choose another --network'
+        return self._drop(lambda metric: [] if isinstance(metric, FeatureMetric) else [text])
+
+    def _drop(self, reasons_against):
         reasons: Dict[str, List[str]] = OrderedDict()
         kept = []
         for metric, kwargs in zip(self.metrics, self.metric_kwarg_list):
-            missing = [net for net in metric.feature_nets if net in reason_of]
-            if missing:
-                reasons.setdefault(reason_of[missing[0]], []).append(metric.name)
-            else:
+            reason = next(iter(reasons_against(metric)), None)
+            if reason is None:
                 kept.append((metric, kwargs))
+            else:
+                reasons.setdefault(reason, []).append(metric.name)
         self.metrics = [metric for metric, _ in kept]
         self.metric_kwarg_list = [kwargs for _, kwargs in kept]
         return reasons
@@ -103,7 +111,8 @@ class MetricGroup:
         """Evaluate one network.
 
         Args:
-            network_pkl: path or URL of a pickle of (G, D, Gs), or of one network.
+            network_pkl: path or URL of a pickle of (G, D, Gs), or of one network; or REALS, see
+                `Evaluation`.
             run_dir: where results are written; None: they are only printed.
             data_dir, dataset_args, mirror_augment: real images; where dataset_args or
                 mirror_augment is None, both are those of the training run in `run_dir`.

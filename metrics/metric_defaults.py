@@ -14,13 +14,17 @@ _FLOAT32 = dict(dtype='float32', mapping_dtype='float32')
 _PAIRS = dict(num_samples=50000, minibatch_per_gpu=4, Gs_overrides=_FLOAT32)
 _PPL = dict(_PAIRS, func_name='metrics.perceptual_path_length.PPL', epsilon=1e-4)
 _COND = dict(_PAIRS, func_name='metrics.condition_number.ConditionNumber', std=1e-4)
+_FID = dict(_IMAGES, func_name='metrics.frechet_inception_distance.FID')
 _KID = dict(_IMAGES, func_name='metrics.kernel_inception_distance.KID')
 _PR = dict(_IMAGES, func_name='metrics.precision_recall.PR')
 _SWD = dict(_IMAGES, func_name='metrics.sliced_wasserstein.SWD')
 _LS = dict(func_name='metrics.linear_separability.LS', num_samples=200000, minibatch_per_gpu=4)
 
+_LITE = dict(num_images=10000, feature_net=feature_nets.LITE_FEATURES)
+_PPL_LITE = dict(_PPL, num_samples=10000, distance_net=feature_nets.LITE_DISTANCE)
+
 _TABLE = [
-    ('fid50k', dict(_IMAGES, func_name='metrics.frechet_inception_distance.FID')),
+    ('fid50k', _FID),
     ('kid50k', dict(_KID, num_subsets=100, subset_size=1000)),
     ('is50k', dict(_IMAGES, func_name='metrics.inception_score.IS', num_splits=10)),
     ('pr50k3', dict(_PR, nhood_size=3, row_batch_size=10000, col_batch_size=10000)),
@@ -30,6 +34,9 @@ _TABLE = [
     ('ppl_zend', dict(_PPL, space='z', sampling='end', crop=True)),
     ('ppl_wend', dict(_PPL, space='w', sampling='end', crop=True)),
     ('ppl2_wend', dict(_PPL, space='w', sampling='end', crop=False)),
+    ('fid_local', dict(_FID, **_LITE)),
+    ('kid_local', dict(_KID, num_subsets=100, subset_size=1000, **_LITE)),
+    ('ppl_local', dict(_PPL_LITE, space='w', sampling='end', crop=False)),
     ('ls', dict(_LS, num_keep=100000, attrib_indices=list(range(40)))),
     ('cond', dict(_COND, space='auto', crop=False)),
     ('cond_w', dict(_COND, space='w', crop=False)),

@@ -8,6 +8,8 @@ from dnnlib.util import UserError
 
 LOWER, HIGHER = 'lower', 'higher'
 
+REALS = 'reals'  # in place of a network: one half of the data against the other
+
 
 class Figure(NamedTuple):
     """One figure of a metric."""
@@ -90,6 +92,25 @@ METRICS = {
     ),
     'ppl_wend': _one('the same at latents w', _ENDS + 'w, of faces', _LPIPS),
     'ppl2_wend': _one('the same of whole images', _ENDS + 'w', _LPIPS),
+    'fid_local': _one(
+        'like fid50k, of 10,000 images by a small network from PyPI; not comparable with it',
+        'Frechet distance by EfficientNet-Lite0',
+        'from 0',
+    ),
+    'kid_local': Metric(
+        'like kid50k, likewise',
+        {
+            '': Figure('kernel distance by EfficientNet-Lite0', 'about 0 at best', LOWER),
+            '_std': Figure(
+                _SPREAD + 'kernel distance by EfficientNet-Lite0', 'of subsets of images', ''
+            ),
+        },
+    ),
+    'ppl_local': _one(
+        'like ppl2_wend, of 10,000 steps, likewise',
+        _ENDS + 'w by EfficientNet-Lite0',
+        'distance by squared step, from 0',
+    ),
     'ls': Metric(
         'linear separability by 40 attributes of faces',
         {
@@ -106,7 +127,10 @@ METRICS = {
 }
 
 # Names that stand for several metrics.
-GROUPS = {'all-local': ['swd16k', 'cond']}  # those that need no pretrained network
+GROUPS = {
+    'all-local': ['swd16k', 'cond'],  # those that need no pretrained network
+    'local-features': ['fid_local', 'kid_local', 'ppl_local'],
+}
 
 
 def _is_better(metric):
@@ -120,6 +144,7 @@ SUMMARIES = {
     name: '%s; %s' % (metric.summary, _is_better(metric)) for name, metric in METRICS.items()
 }
 SUMMARIES['all-local'] = 'swd16k and cond, which need no pretrained network'
+SUMMARIES['local-features'] = 'fid_local, kid_local and ppl_local, which need one package of PyPI'
 
 
 class Parts(NamedTuple):

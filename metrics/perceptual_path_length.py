@@ -23,6 +23,7 @@ class PPL(MetricBase):
         crop: look at the middle of aligned faces only.
         minibatch_per_gpu: steps at a time.
         Gs_overrides: options for the generator.
+        distance_net: of `feature_nets`, how different two images look.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class PPL(MetricBase):
         minibatch_per_gpu: int,
         Gs_overrides: Optional[dict],
         name: str,
+        distance_net: str = feature_nets.LPIPS,
     ):
         assert space in ['z', 'w'] and sampling in ['full', 'end']
         super().__init__(name)
         if num_samples < 1:
             raise UserError('%s of %d samples: there must be at least 1' % (name, num_samples))
-        self.feature_nets = [feature_nets.LPIPS]
+        self.feature_nets = [distance_net]
         self._num_samples = num_samples
         self._epsilon = epsilon
         self._space = space
@@ -58,7 +60,7 @@ class PPL(MetricBase):
         space = LatentSpace(Gs, self._space, dict(Gs_kwargs, **self._Gs_overrides))
         self._measured_space = space.space
         generators = copies_on_devices(Gs, num_gpus)
-        distances = self.evaluation.load_feature_net(feature_nets.LPIPS)
+        distances = self.evaluation.load_feature_net(self.feature_nets[0])
 
         def make_inputs(_unit, rng):
             latents = self.evaluation.draw_latents(rng, 2 * batch)

@@ -28,18 +28,18 @@ class Samples:
     """Named arrays [num_samples, ...] of a store, read one by one since they may be large."""
 
     def __init__(self, store: 'Union[SampleStore, ArrayStore]', num_samples: int, prefix: str = ''):
-        self._store = store
+        self.store = store
         self._prefix = prefix
         self.num_samples = num_samples
 
     def names(self) -> List[str]:
         """Names of the arrays."""
         start = len(self._prefix)
-        return [name[start:] for name in self._store.names() if name.startswith(self._prefix)]
+        return [name[start:] for name in self.store.names() if name.startswith(self._prefix)]
 
     def read(self, name: str) -> np.ndarray:
         """One array."""
-        return self._store.read(self._prefix + name)[: self.num_samples]
+        return self.store.read(self._prefix + name)[: self.num_samples]
 
 
 class ArrayStore:

@@ -3,14 +3,18 @@
 import contextlib
 import os
 from collections import OrderedDict
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
 
 import dnnlib
+from dnnlib import records
 from dnnlib.hints import next_command
-from dnnlib.util import UserError
+from dnnlib.util import TEXT, UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
 from metrics.metric_base import MetricGroup, told
+from metrics.metric_names import REALS, parse
 from training import misc
 from training.data.opening import load_dataset
 
@@ -21,11 +25,12 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     Args:
         group: the metrics. work: arguments of `run`; of networks there may be none yet.
     """
-    need_reals = group.needing_reals()
+    of_reals = REALS in work['networks']
+    need_reals = group.metrics if of_reals else group.needing_reals()
     if work['dataset_args'] is not None:
         dataset = load_dataset(data_dir=work['data_dir'], **work['dataset_args'])
         with contextlib.closing(dataset):
-            _check_data(group, dataset.shape, dataset.num_images)
+            _check_data(group, dataset.shape, dataset.num_images // (1 + of_reals))
     elif need_reals:
         text = '%s needs real images, and no training run tells which; name a data set by --dataset'
         raise UserError(text % need_reals[0].name)
@@ -34,7 +39,8 @@ def check(group: MetricGroup, work: Dict[str, Any]) -> None:
     names = ('data_dir', 'dataset_args', 'class_index', 'trust_network_code')
     options = {name: work[name] for name in names}
     with Evaluation(work['networks'][-1], **options) as evaluation, evaluation.graph():
-        evaluation.load_generator()
+        if not of_reals:
+            evaluation.load_generator()
         if need_reals:
             _check_data(group, evaluation.dataset.shape, len(evaluation.real_indices()))
 
@@ -56,12 +62,17 @@ def run(
     metric_kwargs: List[dict],
     dataset_args: Optional[dict],
     problems: Sequence[str] = (),
+    seed: int = 0,
+    repeats: int = 1,
     **options: Any,
 ) -> None:
     """Evaluate networks into the current run folder, and print a table.
 
     Args:
+        networks: files, URLs, or REALS alone.
         problems: why metrics were left out.
+        repeats: how often each is evaluated, with the seeds from `seed` on. What they have in
+            common goes to repeats.jsonl, see `_summary`.
         options: other arguments of `MetricGroup.run`.
 
     Raises:
@@ -70,31 +81,74 @@ def run(
     group, run_dir = MetricGroup(metric_kwargs), dnnlib.make_run_dir_path()
     seen, rows, problems = set(), [], list(problems)
     for number, network in enumerate(networks):
-        group.rounds = len(networks) - number
-        digest = misc.file_sha256(network)
+        digest = _digest(network)
         if digest in seen:
             print('"%s" is the same as a network before.' % network)
             continue
         seen.add(digest)
         names = ','.join(metric.name for metric in group.metrics)
         print('Evaluating metrics "%s" for "%s"...' % (names, network))
-        try:
-            group.run(network, run_dir, dataset_args=dataset_args or {}, **options)
-        except UserError as error:
-            problems.append(str(error))
-        if group.get_results():
-            rows.append((network, group.get_results(), group.image_shape))
+        found = []
+        for repeat in range(repeats):
+            group.rounds = (len(networks) - number) * repeats - repeat
+            common = dict(options, dataset_args=dataset_args or {}, seed=seed + repeat)
+            try:
+                group.run(network, run_dir, **common)
+            except UserError as error:
+                problems.append(str(error))
+            found.append(group.get_results())
+        if any(found):
+            rows.append((network, found, group.image_shape))
+            if repeats > 1:
+                _append_summary(run_dir, network, seed, found)
     if rows:
         print()
+        if repeats > 1:
+            print('Mean ± standard deviation of the seeds %d to %d:' % (seed, seed + repeats - 1))
         print('\n'.join(_table(rows) + _beside_paper(*rows[-1], dataset_args=dataset_args)))
         print()
-        print(_next_command([network for network, _, _ in rows], list(rows[0][1])))
+        print(_next_command([network for network, _, _ in rows], list(figures_of(rows[0][1]))))
     if problems:
         raise UserError('; '.join(sorted(set(problems), key=problems.index)))
 
 
+def _digest(network):
+    return network if network == REALS else misc.file_sha256(network)
+
+
+class Spread(NamedTuple):
+    """A figure over several evaluations."""
+
+    mean: float
+    std: float  # with n - 1; nan for a single one
+    values: List[float]
+
+
+def figures_of(found: Sequence[Dict[str, float]]) -> Dict[str, Spread]:
+    """What evaluations have in common, by the names of their results."""
+    names = list(OrderedDict.fromkeys(name for results in found for name in results))
+    spreads = OrderedDict()
+    for name in names:
+        values = [results[name] for results in found if name in results]
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')
+        spreads[name] = Spread(float(np.mean(values)), std, values)
+    return spreads
+
+
+def _append_summary(run_dir, network, seed, found):
+    """Add what evaluations of a network have in common to repeats.jsonl."""
+    facts = dict(network=network, seeds=list(range(seed, seed + len(found))))
+    facts['results'] = {name: spread._asdict() for name, spread in figures_of(found).items()}
+    path = os.path.join(run_dir, 'repeats.jsonl')
+    with open(path, 'a', **TEXT) as file:
+        file.write(records.to_json(facts, path) + '\n')
+
+
 def _next_command(networks, results):
     """Line with what to do with the results: plot several of a run, else look at images."""
+    if networks == [REALS]:
+        metrics = sorted({parse(result).metric for result in results})
+        return next_command('run_metrics.py', '--metrics=' + ','.join(metrics))
     run_dirs = {os.path.dirname(network) for network in networks}
     if len(networks) > 1 and len(run_dirs) == 1:
         name = next((result for result in results if result.endswith('_avg')), results[0])
@@ -105,27 +159,36 @@ def _next_command(networks, results):
 
 def _table(rows):
     """Lines with the figures of all networks."""
-    names = list(OrderedDict.fromkeys(name for _, results, _ in rows for name in results))
-    label_width = max(len(_label(network)) for network, _, _ in rows)
-    widths = [max(len(name), 10) for name in names]
+    spreads = [(_label(network), figures_of(found)) for network, found, _ in rows]
+    names = list(OrderedDict.fromkeys(name for _, figures in spreads for name in figures))
+    label_width = max(len(label) for label, _ in spreads)
+    cells = [[_cell(figures.get(name)) for name in names] for _, figures in spreads]
+    widths = [max(10, *map(len, column)) for column in zip(names, *cells)]
     lines = [' ' * label_width + ''.join('  %*s' % pair for pair in zip(widths, names))]
-    for network, results, _ in rows:
-        figures = ['%.4f' % results[name] if name in results else '-' for name in names]
-        cells = ['  %*s' % pair for pair in zip(widths, figures)]
-        lines.append('%-*s' % (label_width, _label(network)) + ''.join(cells))
+    for (label, _), texts in zip(spreads, cells):
+        lines.append(
+            '%-*s' % (label_width, label) + ''.join('  %*s' % p for p in zip(widths, texts))
+        )
     return lines
+
+
+def _cell(spread):
+    if spread is None:
+        return '-'
+    return '%.4f' % spread.mean + (' ± %.4f' % spread.std if len(spread.values) > 1 else '')
 
 
 def _label(network):
     return os.path.splitext(os.path.basename(network))[0]
 
 
-def _beside_paper(network, results, image_shape, dataset_args):
+def _beside_paper(network, found, image_shape, dataset_args):
     """Lines with the paper's figures for the configuration of the run, if it has any."""
     run_name = os.path.basename(os.path.dirname(os.path.abspath(network)))
     config = paper_tables.config_of_run(run_name)
     if config is None or not dataset_args or not image_shape:
         return []
     name = os.path.basename(dataset_args['tfrecord_dir'].rstrip('/'))
+    results = {name: spread.mean for name, spread in figures_of(found).items()}
     lines = paper_tables.comparison(config, name, image_shape[-1], results)
     return [''] + lines if lines else []

@@ -68,7 +68,7 @@ class SWD(FeatureMetric):
     def get_protocol(self) -> dict:
         return dict(
             super().get_protocol(),
-            num_compared=min(self.num_images, self._num_reals),
+            num_compared=min(self._num_fakes, self._num_reals),
             patches_per_image=PATCHES_PER_IMAGE,
             directions=NUM_REPEATS * NUM_DIRECTIONS,
             resize='none',

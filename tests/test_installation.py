@@ -75,7 +75,12 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
     assert 'LICENSE' in about and 'NOTICE' in about
     assert '\nVersion: %s\n' % dnnlib.__version__ in metadata
     needed = metadata.replace(' (', '').replace(') ;', ';')  # older ones: 'six (==1.0) ; python...'
-    for name, extra in [('tf1.txt', '"3.8"'), ('tf2-common.txt', '"3.10"'), ('tf2-cuda.txt', '')]:
+    for name, extra in [
+        ('tf1.txt', '"3.8"'),
+        ('tf2-common.txt', '"3.10"'),
+        ('tf2-cuda.txt', ''),
+        ('features.txt', 'features'),
+    ]:
         for line in (ROOT / 'requirements' / name).read_text().splitlines():
             pin = line.split(';')[0]
             found = [

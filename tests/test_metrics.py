@@ -17,10 +17,16 @@ from bench import metric_toys
 from dnnlib import download, tflib
 from dnnlib.tflib import autosummary, network_code, pickles, random
 from dnnlib.util import UserError
-from metrics import linear_separability, sample_store, sliced_wasserstein
+from metrics import (
+    frechet_inception_distance,
+    linear_separability,
+    sample_store,
+    sliced_wasserstein,
+)
 from metrics.evaluation import Evaluation
 from metrics.metric_base import DummyMetric, MetricBase, MetricGroup
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults
+from metrics.metric_names import REALS
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.perception import feature_nets
 
@@ -432,6 +438,74 @@ def test_sources_written_for_tensorflow_1_run_when_trusted(session):
     got = session.run(code.func(tf.constant(images)))
     np.testing.assert_allclose(got, net.run(images), rtol=1e-6)
     assert code.source == source
+
+
+def features_of_reals(monkeypatch, names, **options):
+    """Features of both halves, as FID sees them, of the whole data set or a class."""
+    seen = []
+    take = frechet_inception_distance.FID._from_features
+
+    def watched(self, reals, fakes):
+        seen.extend([reals.read('features')[:, :3], fakes.read('features')[:, :3]])
+        take(self, reals, fakes)
+
+    monkeypatch.setattr(frechet_inception_distance.FID, '_from_features', watched)
+    group = make_group(names, 24, options.get('class_index'))
+    group.run(REALS, trust_network_code=True, **options)
+    return group, seen
+
+
+def test_one_half_of_the_data_is_compared_with_the_other(place, monkeypatch, capsys):
+    names = ['fid50k', 'kid50k', 'is50k', 'pr50k3', 'swd16k']
+    data = dict(dataset_args=dict(tfrecord_dir='reals'), mirror_augment=False)
+    group, halves = features_of_reals(monkeypatch, names, **data)
+    assert len(group.get_results()) == 9
+    assert group.metrics[0].get_protocol()['num_samples'] == 20
+    assert 'the data set has 20 images in each half' in capsys.readouterr().out
+    want = IMAGES.mean(axis=(2, 3)) / 255
+    assert [len(half) for half in halves] == [20, 20]
+    np.testing.assert_allclose(sorted(np.concatenate(halves)[:, 0]), sorted(want[:, 0]), rtol=1e-5)
+    _, others = features_of_reals(monkeypatch, ['fid50k'], seed=1, **data)
+    assert not np.intersect1d(others[0][:, 0], halves[0][:, 0]).size == 20
+
+
+def test_one_half_of_a_class_is_compared_with_the_other(place, monkeypatch):
+    export(place / 'labelled', IMAGES, np.eye(2, dtype=np.float32)[np.arange(NUM_REALS) % 2])
+    data = dict(dataset_args=dict(tfrecord_dir='labelled'), mirror_augment=False, class_index=1)
+    _, halves = features_of_reals(monkeypatch, ['fid50k'], **data)
+    want = IMAGES[1::2].mean(axis=(2, 3)) / 255
+    np.testing.assert_allclose(sorted(np.concatenate(halves)[:, 0]), sorted(want[:, 0]), rtol=1e-5)
+
+
+def test_metrics_of_a_generator_and_of_too_few_reals_are_named(place):
+    group = make_group(['cond', 'fid50k', 'ppl_wend'], 24)
+    assert list(group.drop_with_generator().values()) == [['cond_n24', 'ppl_wend_n24']]
+    export(place / 'few', IMAGES[:12])
+    with pytest.raises(UserError, match='fid50k_n24 of 6 images says nothing; it takes at least 7'):
+        group.run(REALS, dataset_args=dict(tfrecord_dir='few'), trust_network_code=True)
+    with pytest.raises(
+        UserError, match='cond_n24: reals are no generator, which this metric needs'
+    ):
+        evaluate(['cond'], network=REALS)
+
+
+def test_local_metrics_look_through_the_network_of_a_package(place, monkeypatch):
+    """They are FID, KID and PPL by other networks, here toys under their names."""
+    toys = {feature_nets.LITE_FEATURES: 'inception_v3_features.pkl'}
+    toys[feature_nets.LITE_DISTANCE] = 'vgg16_zhang_perceptual.pkl'
+    published = ['fid50k', 'kid50k', 'ppl2_wend']
+    want = evaluate(published)
+    opened, loaded = feature_nets._open, []
+
+    def open_toy(name, folder):
+        loaded.append(name)
+        return opened(toys.get(name, name), folder)
+
+    monkeypatch.setattr(feature_nets, '_open', open_toy)
+    monkeypatch.setattr(feature_nets, '_LITE', {})
+    got = evaluate(['local-features'])
+    assert set(loaded) == set(toys)
+    assert got == {re.sub('50k|2_wend', '_local', name): value for name, value in want.items()}
 
 
 def test_a_network_whose_noise_no_seed_repeats_is_named(place, monkeypatch, capsys):

@@ -292,3 +292,45 @@ def test_the_paper_is_compared_with_where_it_has_a_row():
     assert paper_tables.comparison('config-f', 'ffhq', 1024, {'fid50k': 3.0}) == []
     assert paper_tables.comparison('config-e', 'ffhq', 128, {'kid50k': 3.0}) == []
     assert '32x32' not in paper_tables.comparison('dcgan', 'cifar10', 32, {'fid50k': 80.0})[-1]
+
+
+def test_figures_over_seeds_have_mean_and_deviation(place, capsys):
+    flags = '--feature-nets=nets', '--metrics=is50k', '--num-samples=24', '--seed=3'
+    records = run(*flags, '--repeats=3', '--network=3')['is50k_n24']
+    assert [record['seed'] for record in records] == [3, 4, 5] * 2
+    text = capsys.readouterr().out
+    with open(glob.glob('results/*-run-metrics/repeats.jsonl')[0], encoding='utf-8') as file:
+        summaries = [json.loads(line) for line in file]
+    for index, summary in enumerate(summaries):
+        values = [r['results']['is50k_n24_mean'] for r in records[3 * index : 3 * index + 3]]
+        figure = summary['results']['is50k_n24_mean']
+        assert summary['seeds'] == [3, 4, 5] and figure['values'] == values
+        assert len(set(values)) == 3
+        assert figure['mean'] == pytest.approx(np.mean(values))
+        assert figure['std'] == pytest.approx(np.std(values, ddof=1))
+        assert '%.4f ± %.4f' % (figure['mean'], figure['std']) in text
+    assert [summary['network'] for summary in summaries] == [r['network'] for r in records[::3]]
+    assert 'of the seeds 3 to 5' in text
+    assert run(*flags, '--network=3')['is50k_n24'][0]['results'] == records[0]['results']
+
+
+def test_the_data_set_alone_tells_what_a_metric_is_worth(place, capsys):
+    flags = '--feature-nets=nets', '--network=reals', '--metrics=swd16k,cond,fid50k'
+    assert cli.run_cli(run_metrics.main, ['--trust-network-code', *flags]) == 2
+    captured = capsys.readouterr()
+    assert (
+        captured.err
+        == 'Error: cond: it takes a generator; leave it out, or choose another --network\n'
+    )
+    (path,) = glob.glob('results/*-run-metrics/metric-fid50k.jsonl')
+    with open(path, encoding='utf-8') as file:
+        (record,) = [json.loads(line) for line in file]
+    assert record['network'] == 'reals' and record['dataset']['name'] == 'reals'
+    assert record['num_reals'] == record['num_samples'] == 20
+    assert 'next: python run_metrics.py --metrics=fid50k,swd16k\n' in captured.out
+    shutil.rmtree('results')
+    argv = ['--network=reals', '--metrics=is50k', '--feature-nets=nets']
+    assert cli.run_cli(run_metrics.main, argv) == 2
+    assert 'is50k needs real images' in capsys.readouterr().err
+    assert cli.run_cli(run_metrics.main, ['--seed=4294967295', '--repeats=2']) == 2
+    assert 'beyond the largest seed' in capsys.readouterr().err

