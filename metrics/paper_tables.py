@@ -47,7 +47,7 @@ INVERSION = {
     'config-e-fr': (1.13, 4.52, 2.23, 8.47),
 }
 
-_TITLES = dict(ffhq='FFHQ', church='LSUN church', cat='Cat-Selected', cifar='CIFAR-10')
+TITLES = dict(ffhq='FFHQ', church='LSUN church', cat='Cat-Selected', cifar='CIFAR-10')
 
 
 def config_of_run(run_name: str) -> Optional[str]:
@@ -65,7 +65,7 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
 
     Returns: [] if the paper has no row for the configuration or none of these metrics.
     """
-    known = next((key for key in _TITLES if key in dataset.lower()), '')
+    known = next((key for key in TITLES if key in dataset.lower()), '')
     paper_dataset = known if (known, config) in FIGURES else 'ffhq'
     figures = FIGURES.get((paper_dataset, config))
     if figures is None:
@@ -82,12 +82,12 @@ def comparison(config: str, dataset: str, resolution: int, results: Dict[str, fl
         return []
     warnings = []
     if paper_dataset != known:
-        warnings.append('data set %s, not %s' % (dataset, _TITLES[paper_dataset]))
+        warnings.append('data set %s, not %s' % (dataset, TITLES[paper_dataset]))
     paper_resolution = 32 if paper_dataset == 'cifar' else 64 if 'dcgan' in config else 128
     if resolution != paper_resolution:
         warnings.append('{0}x{0} pixels, not {1}x{1}'.format(resolution, paper_resolution))
     warnings += ['%d samples, not %d' % (n, _SAMPLES) for n in sorted(samples - {_SAMPLES})]
-    title = 'Paper: %s on %s' % (config, _TITLES[paper_dataset])
+    title = 'Paper: %s on %s' % (config, TITLES[paper_dataset])
     lines = [title, '%-24s %12s %12s' % ('', 'here', 'paper')] + rows
     if warnings:
         lines.append('Warning: not to be compared with the paper: %s.' % '; '.join(warnings))

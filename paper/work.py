@@ -1,0 +1,207 @@
+"""Doing tasks: each is a program of this project, in a process of its own."""
+
+import ctypes
+import glob
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from typing import Dict, List, Optional, Sequence
+
+from dnnlib import program
+from dnnlib.util import TEXT, format_time
+from paper import plan
+from paper.claims import RENEWAL, Claim, Claims
+from paper.plan import Task
+
+_PR_SET_PDEATHSIG = 1  # of Linux' prctl
+_LONGEST_REASON = 300  # characters
+
+
+class _Lost(Exception):
+    """Another process has taken over what this one seemed to have given up."""
+
+
+class Work:
+    """The folder of a reproduction, and the tasks in it.
+
+    Args:
+        folder: of all. tasks: each after those that it needs.
+        shard: (i, n): this process begins with its part of n, i from 1.
+
+    Attributes:
+        failed: {task: why}, of this process.
+    """
+
+    def __init__(self, folder: str, tasks: Sequence[Task], shard=(1, 1)):
+        self._folder = folder
+        self._tasks = list(tasks)
+        self._in_order = _own_first(tasks, shard)
+        self._claims = Claims(os.path.join(folder, 'claims'))
+        self._folders: Dict[str, str] = {}
+        self._seconds: Dict[str, List[float]] = {}  # by kind: taken, estimated
+        self.failed: Dict[str, str] = {}
+
+    def run_dir(self, name: str) -> Optional[str]:
+        """The folder of a task's finished run; None: it is not done."""
+        if name not in self._folders:
+            found = finished_run(self._folder, name)
+            if found is None:
+                return None
+            self._folders[name] = found
+        return self._folders[name]
+
+    def not_done(self) -> List[Task]:
+        """The tasks that are not done."""
+        return [task for task in self._tasks if self.run_dir(task.name) is None]
+
+    def do_all(self) -> None:
+        """Do what can be done and nobody else does."""
+        while any(map(self._do_if_possible, self._in_order)):
+            pass  # from the first one on, since there may be new ones that can be done
+
+    def _do_if_possible(self, task):
+        """Whether it was done, or at least tried."""
+        if task.name in self.failed or self.run_dir(task.name) is not None:
+            return False
+        if not all(map(self.run_dir, task.needs)):
+            return False
+        claim = self._claims.take(task.name)
+        if claim is None:
+            return False
+        if self.run_dir(task.name) is not None:  # by somebody else in this moment
+            claim.finish()
+            return False
+        self._do(task, claim)
+        return True
+
+    def _do(self, task, claim):
+        num_done = len(self._tasks) - len(self.not_done())
+        print('%d of %d: %s' % (num_done + 1, len(self._tasks), task.name), end='', flush=True)
+        begin = time.time()
+        try:
+            reason = self._reason_of_failure(task, claim)
+        except BaseException as error:
+            print(' stopped', flush=True)
+            if not isinstance(error, _Lost):
+                claim.release()
+                raise
+            reason = 'another process has taken it over; was this one stopped for a while?'
+        else:
+            claim.release(failed=True) if reason else claim.finish()
+        if reason:
+            self.failed[task.name] = reason
+        else:
+            pace = self._seconds.setdefault(task.kind, [0.0, 0.0])
+            pace[0] += time.time() - begin
+            pace[1] += task.hours * 3600
+        took = format_time(time.time() - begin)
+        print(' %s after %s, %s' % ('failed' if reason else 'done', took, self._left()), flush=True)
+
+    def _left(self):
+        """How long the rest takes, at the pace of what was done of its kind."""
+        sums = [sum(column) for column in zip(*self._seconds.values())] or [1.0, 1.0]
+        seconds = 0.0
+        for task in self.not_done():
+            if task.name not in self.failed and not self._claims.is_held(task.name):
+                taken, estimated = self._seconds.get(task.kind, sums)
+                seconds += task.hours * 3600 * taken / estimated
+        return 'about %s left' % format_time(seconds)
+
+    def _reason_of_failure(self, task, claim) -> str:
+        """Run a task's program; '' if all went well."""
+        words = plan.fill_in(task.words, self._folders)
+        command = [sys.executable, os.path.join(program.ROOT, words[0])] + words[1:]
+        command.append('--result-dir=' + result_dir(self._folder, task.name))
+        log = os.path.join(self._folder, 'logs', task.name + '.log')
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        status = _run(command, log, claim)
+        if status == 0 and self.run_dir(task.name) is not None:
+            return ''
+        last = _last_line(log) if status else 'it ended before it was finished'
+        return 'exit status %d: %s (%s)' % (status, last, log)
+
+
+def _own_first(tasks, shard):
+    """Tasks of a shard's own parts, then all others."""
+    index, number = shard
+    parts = list(dict.fromkeys(task.part for task in tasks))
+    own = set(parts[index - 1 :: number])
+    return sorted(tasks, key=lambda task: task.part not in own)
+
+
+def result_dir(folder: str, name: str) -> str:
+    """The --result-dir of a task."""
+    return os.path.join(folder, 'runs', name)
+
+
+def finished_run(folder: str, name: str) -> Optional[str]:
+    """The folder of a task's finished run; None: there is none."""
+    pattern = os.path.join(glob.escape(result_dir(folder, name)), '[0-9]*', '_finished.txt')
+    return max(map(os.path.dirname, glob.glob(pattern)), default=None)
+
+
+def _run(command, log, claim: Claim) -> int:
+    """Run a program until it ends; it ends when this process is asked to, or dies.
+
+    Returns: its exit status.
+    """
+    with open(log, 'a', **TEXT) as file:
+        file.write('$ %s\n' % ' '.join(command))
+        file.flush()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C comes to us alone
+            preexec_fn=_dying_with(os.getpid()),
+        )
+    try:
+        return _wait(process, claim)
+    except BaseException:
+        # Not SIGINT, which programs in the background of a shell ignore.
+        process.terminate()
+        try:
+            process.wait()
+        except BaseException:  # somebody insists
+            process.kill()
+            process.wait()
+            raise
+        raise
+
+
+def _wait(process, claim):
+    while True:
+        try:
+            return process.wait(timeout=RENEWAL)
+        except subprocess.TimeoutExpired:
+            if not claim.renew():
+                raise _Lost()
+
+
+def _dying_with(parent):
+    """A function for a new process, which so is killed when its parent is: on Linux."""
+    if platform.system() != 'Linux':
+        return None
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+def _last_line(log):
+    """What the last command in a log says of its end: its error, else its last line."""
+    lines: List[str] = []
+    with open(log, encoding='utf-8', errors='replace') as file:
+        for line in file:
+            lines = [line] if line.startswith('$ ') else lines + [line.strip()]
+    lines = list(filter(None, lines))
+    errors = [line for line in lines if line.startswith('Error: ')]
+    return (errors or lines)[-1][:_LONGEST_REASON]

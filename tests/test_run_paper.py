@@ -1,0 +1,334 @@
+"""run_paper.py: the plan, who does what, and the report."""
+
+import csv
+import filecmp
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import run_generator
+import run_metrics
+import run_paper
+import run_projector
+import run_training
+from dnnlib import flags, owner, program
+from dnnlib.cli import run_cli
+from metrics import paper_tables
+from paper import contents, findings, metrics_at_hand, plan, report, scales
+from paper.claims import Claims
+from tests import paper_programs
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ['--systems=config-e,config-e-fr', '--seeds=2', '--tables=2']
+
+
+def choice_of(*argv):
+    return run_paper.choice_of(run_paper.parse_args(list(argv)))
+
+
+def tasks_of(*argv, at_hand=metrics_at_hand.OF_PAPER):
+    return plan.Planner(choice_of(*argv), lambda metric: metric in at_hand).tasks()
+
+
+def names_of(*argv, **options):
+    return [task.name for task in tasks_of(*argv, **options)]
+
+
+# The plan
+
+
+def test_one_table_of_two_systems_needs_these_runs():
+    runs = ['demo-people-32-%s-seed%d' % (s, n) for s in ('config-e', 'config-e-fr') for n in (1, 2)]
+    expected = ['train-' + run for run in runs] + ['metric-%s-cond' % run for run in runs]
+    assert names_of(*SMALL) == expected
+
+
+def test_tasks_come_once_after_those_that_they_need_and_name_them_in_their_words():
+    for scale in ['--scale=demo', '--scale=paper', '--scale=small --dataset=photos']:
+        tasks = tasks_of(*scale.split())
+        names = [task.name for task in tasks]
+        assert len(set(names)) == len(names) > 50
+        for number, task in enumerate(tasks):
+            assert set(task.needs) <= set(names[:number])
+            assert set(plan.placeholders(task.words)) == set(task.needs)
+
+
+def test_all_commands_are_such_as_the_programs_take(tmp_path):
+    parsers = {
+        'run_training.py': run_training.parse_args,
+        'run_metrics.py': run_metrics.parse_args,
+        'run_generator.py': lambda argv: flags.parse_command('', '', run_generator.COMMANDS, argv),
+        'run_projector.py': lambda argv: flags.parse_command('', '', run_projector.COMMANDS, argv),
+    }
+    for scale in ['--scale=demo', '--scale=paper', '--scale=small --dataset=photos']:
+        for task in tasks_of(*scale.split()):
+            words = plan.fill_in(task.words, dict.fromkeys(task.needs, str(tmp_path)))
+            parsers[words[0]](words[1:])
+
+
+def test_estimates_are_lengths_by_speeds():
+    task = tasks_of('--tables=2', '--systems=config-e', '--seeds=1', '--total-kimg=72')[0]
+    costs = scales.SCALES['demo'].costs
+    assert task.hours * 3600 == pytest.approx(costs.start + 72000 / costs.images['stylegan'])
+    all_tasks = tasks_of('--scale=paper')
+    assert plan.totals(all_tasks)['all'][1] == pytest.approx(sum(t.hours for t in all_tasks))
+
+
+def test_systems_of_other_configurations_get_lines_in_all_tables_of_their_family():
+    names = names_of('--tables=1,2', '--systems=paper,config-f', '--seeds=1')
+    assert 'metric-demo-people-32-config-f-seed1-cond' in names
+    assert 'metric-demo-people-32-config-f-seed1-swd16k' not in names  # it was not at hand
+    assert 'train-demo-people-32-dcgan-seed1' in names
+    assert not any('dcgan' in name for name in names_of('--tables=2', '--systems=paper,config-f'))
+    assert not any('fr-cnn' in name for name in names_of('--tables=1,2'))
+
+
+def test_metrics_are_those_of_the_paper_or_what_is_at_hand():
+    argv = ['--tables=1', '--systems=config-e,dcgan', '--seeds=1']
+    run = 'metric-demo-people-32-%s-seed1-%s'
+    with_networks = names_of(*argv)
+    assert run % ('config-e', 'ppl_wend') in with_networks
+    assert run % ('dcgan', 'ppl_zend') in with_networks
+    local = names_of(*argv, at_hand=['ppl_local', 'fid_local', 'swd16k', 'ppl_wend'])
+    for metric in ('ppl_local', 'fid_local', 'swd16k'):
+        assert run % ('dcgan', metric) in local and run % ('config-e', metric) in local
+    assert run % ('config-e', 'ppl_wend') not in local  # of the other system there is none
+    paper = names_of('--scale=paper', *argv, at_hand=[])
+    assert 'metric-ffhq-128-config-e-seed1-fid50k' in paper
+    assert 'metric-church-64-dcgan-seed1-ppl_zend' in paper
+
+
+def test_every_system_of_the_paper_has_its_printed_figures():
+    for kind, number, part in choice_of('--scale=paper').parts():
+        for column in part.columns if (kind, number) != ('figure', 4) else ():
+            for system in part.systems if column.printed else ():
+                assert (part.data, system) in paper_tables.FIGURES, (number, system)
+                assert column.printed in paper_tables.FIGURES[part.data, system]
+    assert set(paper_tables.INVERSION) == set(contents.TABLES[4][0].systems)
+
+
+def test_a_figure_of_other_systems_is_another_task():
+    one = names_of('--figures=3', '--systems=config-e')[-1]
+    two = names_of('--figures=3', '--systems=config-e,config-e-fr')[-1]
+    assert one != two and one.startswith('figure3-ffhq-') and two.startswith('figure3-ffhq-')
+
+
+def test_a_dry_run_makes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(run_paper.main, ['--dry-run'] + SMALL) == 0
+    out = capsys.readouterr().out
+    assert 'metric-demo-people-32-config-e-fr-seed2-cond' in out and 'estimates' in out
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    'line, words',
+    [
+        ('--tables=3', "'3' is none of 1,2,4,5"),
+        ('--systems=config-z', "'config-z' is none of paper, "),
+        ('--seeds=0', 'at least 1'),
+        ('--shard=3/2', 'is not like 1/4'),
+        ('--scale=small', 'name it by --dataset'),
+        ('--dataset=x', '--dataset is for --scale=small'),
+        ('--tables=2 --systems=dcgan', 'nothing to do'),
+        ('--result-dir=a,b', 'has a comma'),
+        ('--report', 'there is no folder'),
+        ('--scale=paper', 'cat-selected-128'),
+        ('--pictures=/no/such/folder --tables=4', '/no/such/folder'),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_is_made(line, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(run_paper.main, line.split()) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count('\n') == 1
+    assert os.listdir(str(tmp_path)) == []
+
+
+# Claims
+
+
+def test_of_several_processes_one_gets_each_claim(tmp_path):
+    code = (
+        'import sys; from paper.claims import Claims\n'
+        'claims = Claims(sys.argv[1])\n'
+        'input()\n'
+        'print(*[n for n in range(40) if claims.take("task-%d" % n)])\n'
+        'sys.stdout.flush(); input()'
+    )
+    command = [sys.executable, '-c', code, str(tmp_path)]
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(command, cwd=str(ROOT), stdin=pipe, stdout=pipe) for _ in range(3)
+    ]
+    for process in processes:
+        process.stdin.write(b'\n')
+        process.stdin.flush()
+    taken = [process.stdout.readline().split() for process in processes]
+    for process in processes:
+        process.communicate(b'\n')
+    assert sorted(map(int, sum(taken, []))) == list(range(40))
+
+
+def make_foreign(claims, name, number):
+    """Let a claim be that of a process on another machine."""
+    path = claims.path(name, number)
+    with open(path) as file:
+        record = json.load(file)
+    with open(path, 'w') as file:
+        json.dump(dict(record, host='elsewhere', boot='0'), file)
+
+
+def test_a_claim_of_another_machine_is_taken_over_when_it_is_no_longer_renewed(tmp_path):
+    claims = Claims(str(tmp_path))
+    first = claims.take('a')
+    make_foreign(claims, 'a', 0)
+    assert claims.take('a') is None and claims.is_held('a') and first.renew()
+    long_ago = claims.now() - claims.expiry - 1
+    os.utime(claims.path('a', 0), (long_ago, long_ago))
+    second = claims.take('a')
+    assert second is not None and claims.take('a') is None
+    assert second.renew() and not first.renew()
+
+
+def test_a_claim_of_a_dead_process_of_this_machine_is_taken_over_at_once(tmp_path):
+    code = 'import sys; from paper.claims import Claims\nassert Claims(sys.argv[1]).take("a")'
+    subprocess.check_call([sys.executable, '-c', code, str(tmp_path)], cwd=str(ROOT))
+    assert Claims(str(tmp_path)).take('a') is not None
+
+
+def test_what_failed_is_left_to_processes_that_begin_later(tmp_path):
+    claims, other = Claims(str(tmp_path)), Claims(str(tmp_path))
+    claims.take('a').release(failed=True)
+    claims.take('b').release()
+    assert other.take('a') is None and other.take('b') is not None
+    time.sleep(0.02)  # the file system's clock
+    assert Claims(str(tmp_path)).take('a') is not None
+
+
+# The report
+
+
+def test_cells_are_mean_and_deviation_and_orders_are_compared_by_pairs():
+    # By hand: means 2, 2.5 and 9; deviations 1 and 0.7071; in the paper the second is the lowest.
+    cells = findings.compared([[1.0, 2.0, 3.0], [2.0, 3.0], [9.0], []], [5.0, 4.0, 7.0, 1.0])
+    assert [cell.mean for cell in cells] == [2.0, 2.5, 9.0, None]
+    assert cells[0].std == 1.0 and cells[1].std == pytest.approx(0.70711, abs=1e-5)
+    assert cells[2].std is None
+    assert [(cell.agreeing, cell.pairs) for cell in cells] == [(1, 2), (1, 2), (2, 2), (0, 0)]
+    # Standard errors 0.577 and 0.5: together 0.764, more than 0.5.
+    assert [cell.close for cell in cells] == [1, 1, 0, 0]
+    texts = list(map(report._cell, cells))
+    assert texts[0] == '2 ± 1 (3); paper 5 ✗ 1/2'
+    assert texts[2] == '9 (1); paper 7 ✓' and texts[3] == 'missing; paper 1'
+    equal = findings.compared([[1.0], [2.0]], [3.0, 3.0])  # in the paper
+    assert [cell.pairs for cell in equal] == [0, 0]
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A folder with programs that do next to nothing, in the place of this project's."""
+    folder = tmp_path / 'programs'
+    folder.mkdir()
+    for name in paper_programs.PROGRAMS:
+        shutil.copy(paper_programs.__file__, str(folder / name))
+    monkeypatch.setattr(program, 'ROOT', str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def starts(programs):
+    return (programs / 'starts.txt').read_text().split()
+
+
+def same_folders(a, b):
+    names = sorted(os.listdir(str(a)))
+    assert names == sorted(os.listdir(str(b)))
+    return filecmp.cmpfiles(str(a), str(b), names, shallow=False)[0] == names
+
+
+def test_all_is_done_once_and_reported(programs, tmp_path, capsys):
+    argv = ['--seeds=2', '--result-dir=all']
+    assert run_cli(run_paper.main, argv) == 0
+    out = capsys.readouterr().out
+    tasks = tasks_of(*argv, at_hand=['swd16k', 'cond'])
+    assert sorted(starts(programs)) == sorted(task.name for task in tasks)
+    assert '%d of %d: ' % (len(tasks), len(tasks)) in out and ' left\n' in out
+    folder = tmp_path / 'all' / 'report'
+    text = (folder / 'report.md').read_text(encoding='utf-8')
+    assert 'missing' not in text.replace('not measured', '')
+    facts = json.loads((folder / 'report.json').read_text())
+    assert facts['missing'] == [] and facts['code']['code'] == ['2'] and facts['kimg'] == 60
+    with open(str(folder / 'table2.csv')) as file:
+        rows = list(csv.DictReader(file))
+    row = [r for r in rows if r['system'] == 'StyleGAN2 + FR' and r['figure'] == 'MC'][0]
+    values = [paper_programs.fraction('config-e-fr%d' % seed, 'cond', '_mc') for seed in (1, 2)]
+    assert float(row['mean']) == pytest.approx(sum(values) / 2)
+    assert float(row['standard deviation']) == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    assert row['paper'] == '0.53' and row['n'] == '2'
+    for name in ('figure1-noise-layers-demo-people-32-config-e-seed1', 'figure9-ffhq'):
+        assert (folder / (name + '.pdf')).exists() and '(%s.png)' % name in text
+    hard = (tmp_path / 'all' / 'hard-cases.txt').read_text().split()
+    assert len(hard) == 10 and len(list((tmp_path / 'all' / 'pictures').glob('*/*'))) == 20
+    assert run_cli(run_paper.main, argv) == 0  # nothing is left
+    assert len(starts(programs)) == len(tasks)
+    assert run_cli(run_paper.main, argv + ['--total-kimg=61']) == 2
+    assert 'was begun with --total-kimg=60, not 61' in capsys.readouterr().err
+
+
+def test_what_fails_does_not_stop_the_others(programs, tmp_path, capsys):
+    bad = 'train-demo-people-32-config-e-seed1'
+    (programs / 'failing.txt').write_text(bad)
+    assert run_cli(run_paper.main, SMALL + ['--result-dir=r']) == 2
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1 and bad in err and 'Error: it is to fail' in err
+    text = (tmp_path / 'r' / 'report' / 'report.md').read_text(encoding='utf-8')
+    assert '2 tasks are not done yet' in text and ' (1); paper 0.666' in text
+    (programs / 'failing.txt').write_text('')
+    assert run_cli(run_paper.main, SMALL + ['--result-dir=r']) == 0
+    assert starts(programs).count(bad) == 2 and len(starts(programs)) == 9
+
+
+START = """
+import sys
+from dnnlib import cli, program
+program.ROOT = sys.argv[1]
+import run_paper
+sys.exit(cli.run_cli(run_paper.main, sys.argv[2:]))
+"""
+
+
+def start(programs, *argv, seconds=0.1):
+    env = dict(os.environ, PYTHONPATH=str(ROOT), PAPER_TEST_SECONDS=str(seconds))
+    command = [sys.executable, '-c', START, str(programs)] + list(argv)
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_report(programs, tmp_path):
+    whole = start(programs, '--result-dir=whole', *SMALL, seconds=0)
+    assert whole.wait() == 0
+    for delay, number in [(0.3, signal.SIGKILL), (0.7, signal.SIGTERM), (1.1, signal.SIGKILL)]:
+        process = start(programs, '--result-dir=killed', *SMALL)
+        assert process.stdout.readline()  # it has begun
+        time.sleep(delay)
+        process.send_signal(number)
+        assert process.wait() == (-number if number == signal.SIGKILL else 143)
+    assert start(programs, '--result-dir=killed', *SMALL, seconds=0).wait() == 0
+    assert same_folders(tmp_path / 'whole' / 'report', tmp_path / 'killed' / 'report')
+
+
+def test_two_shards_share_the_work_and_make_one_report(programs, tmp_path):
+    shards = [
+        start(programs, '--result-dir=r', '--shard=%d/2' % number, *SMALL) for number in (1, 2)
+    ]
+    assert [process.wait() for process in shards] == [0, 0]
+    assert len(starts(programs)) == len(set(starts(programs))) == 8
+    facts = json.loads((tmp_path / 'r' / 'report' / 'report.json').read_text())
+    assert facts['missing'] == []
