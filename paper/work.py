@@ -1,4 +1,8 @@
-"""Doing tasks: each is a program of this project, in a process of its own."""
+"""Doing tasks: each is a program of this project, in a process of its own.
+
+Processes that share a folder, on one machine or many, do no task twice: who does one holds the lock
+of its result folder.
+"""
 
 import ctypes
 import glob
@@ -7,15 +11,19 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Set
 
 from dnnlib import program
+from dnnlib.submission.run_lock import Held, RunLock
 from dnnlib.util import TEXT, format_time
 from paper import plan
-from paper.claims import RENEWAL, Claim, Claims
 from paper.plan import Task
 
+_HEARTBEAT = 60.0  # seconds
+_PATIENCE = 600.0  # seconds without a heartbeat, after which others take over
+_FAILED = 'failed.txt'  # in the result folder of a task
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl
 _LONGEST_REASON = 300  # characters
 
@@ -39,7 +47,8 @@ class Work:
         self._folder = folder
         self._tasks = list(tasks)
         self._in_order = _own_first(tasks, shard)
-        self._claims = Claims(os.path.join(folder, 'claims'))
+        self._begin = _clock_of(folder)
+        self._others: Set[str] = set()  # tasks that others do
         self._folders: Dict[str, str] = {}
         self._seconds: Dict[str, List[float]] = {}  # by kind: taken, estimated
         self.failed: Dict[str, str] = {}
@@ -68,60 +77,77 @@ class Work:
             return False
         if not all(map(self.run_dir, task.needs)):
             return False
-        claim = self._claims.take(task.name)
-        if claim is None:
+        folder = result_dir(self._folder, task.name)
+        os.makedirs(folder, exist_ok=True)
+        lock = RunLock(folder, _HEARTBEAT, _PATIENCE, may_wait=False)
+        try:
+            with lock:
+                self._others.discard(task.name)
+                # Somebody else may have done it, or tried, since this began.
+                if self.run_dir(task.name) is not None or self._has_failed(folder):
+                    return False
+                self._do(task, lock)
+                return True
+        except Held:
+            self._others.add(task.name)
             return False
-        if self.run_dir(task.name) is not None:  # by somebody else in this moment
-            claim.finish()
-            return False
-        self._do(task, claim)
-        return True
 
-    def _do(self, task, claim):
+    def _has_failed(self, folder):
+        path = os.path.join(folder, _FAILED)
+        return os.path.exists(path) and os.stat(path).st_mtime >= self._begin
+
+    def _do(self, task, lock):
         num_done = len(self._tasks) - len(self.not_done())
         print('%d of %d: %s' % (num_done + 1, len(self._tasks), task.name), end='', flush=True)
         begin = time.time()
         try:
-            reason = self._reason_of_failure(task, claim)
-        except BaseException as error:
+            reason = self._reason_of_failure(task, lock)
+        except BaseException:
             print(' stopped', flush=True)
-            if not isinstance(error, _Lost):
-                claim.release()
-                raise
-            reason = 'another process has taken it over; was this one stopped for a while?'
-        else:
-            claim.release(failed=True) if reason else claim.finish()
+            raise
+        seconds = time.time() - begin
         if reason:
             self.failed[task.name] = reason
+            with open(os.path.join(result_dir(self._folder, task.name), _FAILED), 'w', **TEXT) as f:
+                f.write(reason + '\n')
         else:
             pace = self._seconds.setdefault(task.kind, [0.0, 0.0])
-            pace[0] += time.time() - begin
+            pace[0] += seconds
             pace[1] += task.hours * 3600
-        took = format_time(time.time() - begin)
-        print(' %s after %s, %s' % ('failed' if reason else 'done', took, self._left()), flush=True)
+        how = 'failed' if reason else 'done'
+        print(' %s after %s, %s' % (how, format_time(seconds), self._left()), flush=True)
 
     def _left(self):
         """How long the rest takes, at the pace of what was done of its kind."""
         sums = [sum(column) for column in zip(*self._seconds.values())] or [1.0, 1.0]
         seconds = 0.0
         for task in self.not_done():
-            if task.name not in self.failed and not self._claims.is_held(task.name):
+            if task.name not in self.failed and task.name not in self._others:
                 taken, estimated = self._seconds.get(task.kind, sums)
                 seconds += task.hours * 3600 * taken / estimated
         return 'about %s left' % format_time(seconds)
 
-    def _reason_of_failure(self, task, claim) -> str:
+    def _reason_of_failure(self, task, lock) -> str:
         """Run a task's program; '' if all went well."""
         words = plan.fill_in(task.words, self._folders)
         command = [sys.executable, os.path.join(program.ROOT, words[0])] + words[1:]
         command.append('--result-dir=' + result_dir(self._folder, task.name))
         log = os.path.join(self._folder, 'logs', task.name + '.log')
         os.makedirs(os.path.dirname(log), exist_ok=True)
-        status = _run(command, log, claim)
+        try:
+            status = _run(command, log, lock)
+        except _Lost:
+            return 'another process has taken it over; was this one stopped for a while?'
         if status == 0 and self.run_dir(task.name) is not None:
             return ''
         last = _last_line(log) if status else 'it ended before it was finished'
         return 'exit status %d: %s (%s)' % (status, last, log)
+
+
+def _clock_of(folder) -> float:
+    """The time by the clock of a folder's file system, which is that of all files in it."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
 
 
 def _own_first(tasks, shard):
@@ -143,7 +169,7 @@ def finished_run(folder: str, name: str) -> Optional[str]:
     return max(map(os.path.dirname, glob.glob(pattern)), default=None)
 
 
-def _run(command, log, claim: Claim) -> int:
+def _run(command, log, lock: RunLock) -> int:
     """Run a program until it ends; it ends when this process is asked to, or dies.
 
     Returns: its exit status.
@@ -160,7 +186,7 @@ def _run(command, log, claim: Claim) -> int:
             preexec_fn=_dying_with(os.getpid()),
         )
     try:
-        return _wait(process, claim)
+        return _wait(process, lock)
     except BaseException:
         # Not SIGINT, which programs in the background of a shell ignore.
         process.terminate()
@@ -173,12 +199,12 @@ def _run(command, log, claim: Claim) -> int:
         raise
 
 
-def _wait(process, claim):
+def _wait(process, lock):
     while True:
         try:
-            return process.wait(timeout=RENEWAL)
+            return process.wait(timeout=_HEARTBEAT)
         except subprocess.TimeoutExpired:
-            if not claim.renew():
+            if lock.is_lost:
                 raise _Lost()
 
 

@@ -20,9 +20,9 @@ import run_projector
 import run_training
 from dnnlib import flags, owner, program
 from dnnlib.cli import run_cli
+from dnnlib.submission import run_lock
 from metrics import paper_tables
 from paper import contents, findings, metrics_at_hand, plan, report, scales
-from paper.claims import Claims
 from tests import paper_programs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,9 @@ def names_of(*argv, **options):
 
 
 def test_one_table_of_two_systems_needs_these_runs():
-    runs = ['demo-people-32-%s-seed%d' % (s, n) for s in ('config-e', 'config-e-fr') for n in (1, 2)]
+    runs = [
+        'demo-people-32-%s-seed%d' % (s, n) for s in ('config-e', 'config-e-fr') for n in (1, 2)
+    ]
     expected = ['train-' + run for run in runs] + ['metric-%s-cond' % run for run in runs]
     assert names_of(*SMALL) == expected
 
@@ -150,67 +152,6 @@ def test_mistakes_are_one_line_before_anything_is_made(line, words, tmp_path, ca
     err = capsys.readouterr().err
     assert words in err and err.count('\n') == 1
     assert os.listdir(str(tmp_path)) == []
-
-
-# Claims
-
-
-def test_of_several_processes_one_gets_each_claim(tmp_path):
-    code = (
-        'import sys; from paper.claims import Claims\n'
-        'claims = Claims(sys.argv[1])\n'
-        'input()\n'
-        'print(*[n for n in range(40) if claims.take("task-%d" % n)])\n'
-        'sys.stdout.flush(); input()'
-    )
-    command = [sys.executable, '-c', code, str(tmp_path)]
-    pipe = subprocess.PIPE
-    processes = [
-        subprocess.Popen(command, cwd=str(ROOT), stdin=pipe, stdout=pipe) for _ in range(3)
-    ]
-    for process in processes:
-        process.stdin.write(b'\n')
-        process.stdin.flush()
-    taken = [process.stdout.readline().split() for process in processes]
-    for process in processes:
-        process.communicate(b'\n')
-    assert sorted(map(int, sum(taken, []))) == list(range(40))
-
-
-def make_foreign(claims, name, number):
-    """Let a claim be that of a process on another machine."""
-    path = claims.path(name, number)
-    with open(path) as file:
-        record = json.load(file)
-    with open(path, 'w') as file:
-        json.dump(dict(record, host='elsewhere', boot='0'), file)
-
-
-def test_a_claim_of_another_machine_is_taken_over_when_it_is_no_longer_renewed(tmp_path):
-    claims = Claims(str(tmp_path))
-    first = claims.take('a')
-    make_foreign(claims, 'a', 0)
-    assert claims.take('a') is None and claims.is_held('a') and first.renew()
-    long_ago = claims.now() - claims.expiry - 1
-    os.utime(claims.path('a', 0), (long_ago, long_ago))
-    second = claims.take('a')
-    assert second is not None and claims.take('a') is None
-    assert second.renew() and not first.renew()
-
-
-def test_a_claim_of_a_dead_process_of_this_machine_is_taken_over_at_once(tmp_path):
-    code = 'import sys; from paper.claims import Claims\nassert Claims(sys.argv[1]).take("a")'
-    subprocess.check_call([sys.executable, '-c', code, str(tmp_path)], cwd=str(ROOT))
-    assert Claims(str(tmp_path)).take('a') is not None
-
-
-def test_what_failed_is_left_to_processes_that_begin_later(tmp_path):
-    claims, other = Claims(str(tmp_path)), Claims(str(tmp_path))
-    claims.take('a').release(failed=True)
-    claims.take('b').release()
-    assert other.take('a') is None and other.take('b') is not None
-    time.sleep(0.02)  # the file system's clock
-    assert Claims(str(tmp_path)).take('a') is not None
 
 
 # The report
@@ -332,3 +273,27 @@ def test_two_shards_share_the_work_and_make_one_report(programs, tmp_path):
     assert len(starts(programs)) == len(set(starts(programs))) == 8
     facts = json.loads((tmp_path / 'r' / 'report' / 'report.json').read_text())
     assert facts['missing'] == []
+
+
+def test_what_another_machine_does_is_left_to_it_until_it_is_silent(programs, tmp_path, capsys):
+    """Its clock does not matter: the lock's time is compared with the file system's."""
+    name = 'train-demo-people-32-config-e-seed1'
+    folder = tmp_path / 'r' / 'runs' / name
+    folder.mkdir(parents=True)
+    lock = folder / run_lock.FILE_NAME
+    lock.write_text(json.dumps(dict(owner.current()._asdict(), host='elsewhere', boot='0')))
+    assert run_cli(run_paper.main, SMALL + ['--result-dir=r']) == 0
+    assert '2 of 8 tasks are not done' in capsys.readouterr().out
+    assert len(starts(programs)) == 6 and name not in starts(programs)
+    long_ago = os.stat(str(lock)).st_mtime - 601
+    os.utime(str(lock), (long_ago, long_ago))
+    assert run_cli(run_paper.main, SMALL + ['--result-dir=r']) == 0
+    assert len(starts(programs)) == 8 and not lock.exists()
+
+
+def test_a_failure_is_tried_again_by_processes_that_begin_later_alone(programs, tmp_path):
+    bad = 'train-demo-people-32-config-e-seed1'
+    (programs / 'failing.txt').write_text(bad)
+    shards = [start(programs, '--result-dir=r', '--shard=%d/2' % n, *SMALL) for n in (1, 2)]
+    assert sorted(process.wait() for process in shards) == [0, 2]
+    assert starts(programs).count(bad) == 1

@@ -22,6 +22,10 @@ _LONGEST = 1 << 16  # bytes
 _SUFFIX = '.next'  # of the lock that decides who replaces a lock
 
 
+class Held(UserError):
+    """Another process holds a lock."""
+
+
 class RunLock:
     """Context manager that holds the lock of a run folder.
 
@@ -32,14 +36,23 @@ class RunLock:
     Args:
         run_dir: the folder, which exists.
         heartbeat, patience: seconds; the same in all processes.
+        may_wait: False: do not wait for a heartbeat; the lock is held until patience has passed.
 
     Raises:
-        UserError: another process holds the lock, or no file can be made in the folder.
+        Held: another process holds the lock.
+        UserError: no file can be made in the folder.
     """
 
-    def __init__(self, run_dir: str, heartbeat: float = HEARTBEAT, patience: float = PATIENCE):
+    def __init__(
+        self,
+        run_dir: str,
+        heartbeat: float = HEARTBEAT,
+        patience: float = PATIENCE,
+        may_wait: bool = True,
+    ):
         self._path = os.path.join(run_dir, FILE_NAME)
         self._heartbeat, self._patience = heartbeat, patience
+        self._may_wait = may_wait
         self._content = b''
         self._pid = 0
         self._is_lost = False
@@ -49,7 +62,7 @@ class RunLock:
     def __enter__(self) -> 'RunLock':
         self._content, self._pid, self._is_lost = _new_content(), os.getpid(), False
         try:
-            _take(self._path, self._content, self._patience)
+            _take(self._path, self._content, self._patience, self._may_wait)
         except OSError as error:
             text = 'Cannot write %r: %s; choose a run in a folder that you may write to.'
             raise UserError(text % (self._path, reason_of(error))) from error
@@ -104,8 +117,8 @@ def _read(path):
         return None
 
 
-def _take(path, content, patience):
-    """Make the lock file, or replace that of a dead process; UserError if another one lives.
+def _take(path, content, patience, may_wait=True):
+    """Make the lock file, or replace that of a dead process; Held if another one lives.
 
     Only who holds the lock `path + _SUFFIX` may replace a lock, so one does; nobody finds no lock
     in between and makes one. That lock is itself held for a moment, and is taken the same way.
@@ -119,7 +132,7 @@ def _take(path, content, patience):
             if found is None:
                 continue
             try:
-                _wait_for_death(path, found, own, patience)
+                _wait_for_death(path, found, own, patience, may_wait)
             except FileNotFoundError:  # it was given back
                 continue
             _take(path + _SUFFIX, content, patience)
@@ -151,8 +164,8 @@ def _make(own, path):
     return True
 
 
-def _wait_for_death(path, content, probe, patience):
-    """Return when the holder of a lock has shown that it is dead; UserError if it lives."""
+def _wait_for_death(path, content, probe, patience, may_wait):
+    """Return when the holder of a lock has shown that it is dead; Held if it lives."""
     facts = _facts(content)
     holder = owner.from_dict(facts)
     is_dead = owner.is_dead(holder) if holder else None
@@ -161,6 +174,9 @@ def _wait_for_death(path, content, probe, patience):
     first, age = _last_heartbeat(path, probe)
     is_told = False
     while is_dead is None and age < patience:
+        if not may_wait:
+            is_dead = False
+            break
         if not is_told:
             text = 'Waiting at most %s for a heartbeat of %s, which has the run.'
             print(text % (format_time(patience - age), _name(facts, holder)), flush=True)
@@ -171,7 +187,7 @@ def _wait_for_death(path, content, probe, patience):
             is_dead = False
     if is_dead is False:
         text = '%s is being written by %s since %s, last heartbeat %s ago; let it end, or stop it'
-        raise UserError(
+        raise Held(
             text
             % (
                 os.path.dirname(path) or '.',
