@@ -4,10 +4,11 @@ ENGINE ?=
 ARGS ?=
 BENCHMARKS = bench/ops.py bench/train_step.py bench/generate.py
 
-.PHONY: help env train quick test lint bench pictures
+.PHONY: help env train quick test lint bench pictures paper
 
 help:
 	@echo 'make train   train config-e-fr (ARGS="--dataset=... --data-dir=...")'
+	@echo 'make paper   make the tables and figures of the paper, small (ARGS="--dry-run")'
 	@echo 'make quick   run the tests that catch most, in two minutes'
 	@echo 'make test    run all the tests (ARGS="-k upfirdn")'
 	@echo 'make lint    check style, types and Python 3.6 compatibility'
@@ -25,6 +26,9 @@ env:
 train:
 	@python=$$(tools/make_env.sh $(ENGINE)) && \
 	$$python run_training.py --config=config-e-fr $(ARGS)
+
+paper:
+	@python=$$(tools/make_env.sh $(ENGINE)) && $$python run_paper.py $(ARGS)
 
 quick:
 	@python=$$(tools/make_env.sh $(ENGINE)) && \

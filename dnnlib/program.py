@@ -16,6 +16,7 @@ COMMANDS = {
     'run_metrics.py': 'stylegan2-metrics',
     'run_generator.py': 'stylegan2-generate',
     'run_projector.py': 'stylegan2-project',
+    'run_paper.py': 'stylegan2-paper',
     'dataset_tool.py': 'stylegan2-dataset',
     'pretrained_networks.py': 'stylegan2-networks',
     'doctor.py': 'stylegan2-doctor',

@@ -54,7 +54,7 @@ class Table(NamedTuple):
     data_set: str  # here
     columns: List[str]
     measured: List[str]  # names of results in the columns, '' where there is none
-    is_papers: List[bool]  # whether a column is measured as the paper does
+    notes: List[str]  # how a column differs from the paper's, '' if it does not
     rows: List[Tuple[str, List[Cell]]]
 
 
@@ -78,19 +78,19 @@ def _data_set(choice, part, systems):
 
 
 def _metrics(choice, folder, kind, number, part: Part, systems) -> Table:
-    columns, names, are_papers, cells = [], [], [], []  # type: Tuple[list, list, list, list]
+    columns, names, notes, cells = [], [], [], []  # type: Tuple[list, list, list, list]
     for column in part.columns:
         measured, values, is_papers = _column(choice, folder, part.data, systems, column)
         if not measured and column.printed is None:
             continue  # SWD stands in for what is missing alone
         columns.append(column.title)
         names.append(', '.join(sorted(measured)))
-        are_papers.append(is_papers)
+        notes.append('' if is_papers else "not in the paper's features")
         printed = [_printed(part.data, system, column) for system in systems]
         cells.append(compared(values, printed))
     rows = [(contents.title(s), [col[i] for col in cells]) for i, s in enumerate(systems)]
     data_set = _data_set(choice, part, systems)
-    return Table(kind, number, part.data, data_set, columns, names, are_papers, rows)
+    return Table(kind, number, part.data, data_set, columns, names, notes, rows)
 
 
 def _printed(data, system, column):
@@ -102,9 +102,9 @@ def _column(choice, folder, data, systems, column: Column):
     for index, way in enumerate(column.choices):
         names, values = set(), []  # type: Tuple[set, List[List[float]]]
         for system in systems:
-            metric, suffix = way[contents.family(system)]
+            metric, suffix = way.get(contents.family(system), ('', ''))
             own = []
-            for seed in choice.seeds:
+            for seed in choice.seeds if metric else ():
                 task = 'metric-%s-%s' % (choice.run_name(data, system, seed), metric)
                 for name, value in results(folder, task).items():
                     parts = metric_names.parse(name)
@@ -161,7 +161,7 @@ def _inversion(choice, folder, part: Part, systems) -> Table:
         _data_set(choice, part, systems),
         [title for title, _, _ in contents.INVERSION_COLUMNS],
         ['%s %s' % (part, name) for _, part, name in contents.INVERSION_COLUMNS],
-        [False] * len(contents.INVERSION_COLUMNS),
+        ["the paper's units are not known"] * len(contents.INVERSION_COLUMNS),
         [(row[0], [col[i] for col in cells]) for i, row in enumerate(rows)],
     )
 

@@ -19,7 +19,8 @@ def is_at_hand(metric: str) -> bool:
     """Whether a metric can be evaluated without a download."""
     if metric not in metric_defaults:
         return False
-    network = OF_PAPER.get(metric)
+    kwargs = metric_defaults[metric]
+    network = OF_PAPER.get(metric, kwargs.get('feature_net') or kwargs.get('distance_net'))
     return network is None or feature_nets.is_at_hand(network)
 
 

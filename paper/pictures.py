@@ -53,7 +53,7 @@ def _save_images(folder, data_dir, dataset, number):
         for index in range(number):
             image = images.get_image(index * images.num_images // number)
             picture = convert_to_pil_image(np.asarray(image), [0, 255])
-            picture.save(os.path.join(folder, 'image%02d.png' % index))
+            picture.save(os.path.join(folder, '%02d.png' % index))
 
 
 def _save_crops(folder, number):

@@ -107,7 +107,9 @@ class Planner:
             systems = contents.systems_of(part, self._choice.systems)
             if (kind, number) == ('table', 4):
                 for system in systems:
-                    for seed in self._choice.seeds if contents.family(system) != 'dcgan' else []:
+                    for seed in (
+                        self._choice.seeds if contents.family(system) != contents.DCGAN else []
+                    ):
                         self._projections(part.data, system, seed)
             elif (kind, number) != ('figure', 4):
                 self._metrics(part, systems)
@@ -131,10 +133,12 @@ class Planner:
         ticks = max(int(choice.kimg / scale.tick_kimg / scale.snapshots), 1)
         words = ['run_training.py', '--config=' + system, '--seed=%d' % seed]
         words += ['--total-kimg=%d' % choice.kimg, '--snapshot-ticks=%d' % ticks]
-        words += ['--metrics=none', '--num-gpus=%d' % choice.num_gpus, '--resume=auto']
-        words += ['--data-dir=' + choice.data_dir] + scale.training
+        num_gpus = choice.num_gpus if family == contents.STYLEGAN else 1
+        words += ['--metrics=none', '--num-gpus=%d' % num_gpus, '--resume=auto']
+        words += ['--data-dir=' + choice.data_dir] + scale.training[family]
+        words += ['--mirror-augment=true'] if data in scale.mirrored else []
         words += [] if dataset == demo.NAME else ['--dataset=%s' % dataset]
-        seconds = choice.kimg * 1000 / (costs.images[family] * choice.num_gpus)
+        seconds = choice.kimg * 1000 / (costs.images[family] * num_gpus)
         # Two states and the last network come on top of the snapshots.
         megabytes = costs.network[family] * (scale.snapshots + 4)
         return self._add('train-' + run, 'train', words, [], run, seconds, megabytes)
@@ -146,14 +150,13 @@ class Planner:
             for column in part.columns:
                 metric = self._metric(column, family)
                 for seed in self._choice.seeds if metric else []:
-                    samples = self._scale.samples.get(metric)
-                    self._metric_task(part.data, system, seed, metric, samples, is_curve=False)
+                    self._metric_task(part.data, system, seed, metric, is_curve=False)
 
     def _metric(self, column, family):
         """The name of the first way to measure a column that is at hand; None: there is none."""
         for choice in column.choices:
             if all(map(self._can, {metric for metric, _ in choice.values()})):
-                return choice[family][0]
+                return choice.get(family, (None,))[0]
         return None
 
     def _can(self, metric):
@@ -161,7 +164,8 @@ class Planner:
             return metric in metrics_at_hand.OF_PAPER
         return self._is_at_hand(metric)
 
-    def _metric_task(self, data, system, seed, metric, samples, is_curve):
+    def _metric_task(self, data, system, seed, metric, is_curve):
+        samples = self._scale.samples.get(metric)
         training = self._train(data, system, seed)
         run, costs = self._choice.run_name(data, system, seed), self._scale.costs
         network = '{%s}' if is_curve else '{%s}/network-final.pkl'
@@ -231,23 +235,23 @@ class Planner:
         columns = [c for c in part.columns if self._metric(c, contents.STYLEGAN)]
         if not columns:
             return
-        needs, seed, samples = [], self._choice.seeds[0], self._scale.curve_samples
+        needs, seed = [], self._choice.seeds[0]
         for system in systems:
             metric = self._metric(columns[0], contents.family(system))
-            needs.append(self._metric_task(part.data, system, seed, metric, samples, is_curve=True))
+            needs.append(self._metric_task(part.data, system, seed, metric, is_curve=True))
         metric, suffix = next(
             choice[contents.STYLEGAN]
             for choice in columns[0].choices
             if choice[contents.STYLEGAN][0] == metric
         )
-        label = metrics_at_hand.result_name(metric, samples) + suffix
+        label = metrics_at_hand.result_name(metric, self._scale.samples.get(metric)) + suffix
         words = ['run_generator.py', 'plot-metric'] + ['{%s}' % name for name in needs]
         self._draw('figure%d-%s' % (number, part.data), words + ['--metric=' + label], needs)
 
     def _projected(self, number, part, systems):
         """Figure 9: pictures beside their projections, of the first seed."""
         seed = self._choice.seeds[0]
-        systems = [system for system in systems if contents.family(system) != 'dcgan']
+        systems = [system for system in systems if contents.family(system) != contents.DCGAN]
         needs = [self._projections(part.data, system, seed)[0] for system in systems]
         words = ['run_projector.py', 'compare'] + ['{%s}' % name for name in needs]
         if needs:

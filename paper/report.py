@@ -122,22 +122,19 @@ def _markdown(table: Table, choice: Choice) -> List[str]:
         lines.append('| %s | %s |' % (name, ' | '.join(map(_cell, cells))))
     lines.append('')
     for index, column in enumerate(table.columns):
-        note = table.measured[index] or 'not measured'
-        if table.measured[index] and not table.is_papers[index]:
-            note += ', not as in the paper'
-        lines.append('- %s: %s; %s' % (column, note, _agreement(table, index)))
+        parts = [table.measured[index] or 'not measured', table.notes[index]]
+        parts.append(_agreement([cells[index] for _, cells in table.rows]))
+        lines.append('- %s: %s' % (column, '; '.join(filter(None, parts))))
     return lines + ['']
 
 
-def _agreement(table, index):
-    cells = [row[index] for _, row in table.rows]
-    agreeing, pairs, close = [
-        sum(getattr(cell, name) for cell in cells) // 2 for name in ('agreeing', 'pairs', 'close')
-    ]
+def _agreement(cells):
+    names = 'agreeing', 'pairs', 'close'
+    agreeing, pairs, close = [sum(getattr(c, name) for c in cells) // 2 for name in names]
     text = 'order as in the paper for %d of %d pairs of systems' % (agreeing, pairs)
     if close:
         text += '; %d differ by less than the standard error' % close
-    return text
+    return text if pairs else ''
 
 
 def _cell(cell: Cell) -> str:

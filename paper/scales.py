@@ -4,7 +4,7 @@ What a scale costs is an estimate, for --dry-run and the time left; no result de
 """
 
 from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from paper.contents import DCGAN, STYLEGAN
 from training.data import demo
@@ -27,21 +27,22 @@ class Scale(NamedTuple):
 
     Attributes:
         data: {data set of the paper: {family: data set here}}; None as name: --dataset.
-        training: flags of run_training.py. kimg: thousands of images. snapshots: networks on the
-            way, for figure 4.
-        samples: images or pairs of each metric; None: the metric's own number.
+        training: {family: flags of run_training.py}. mirrored: data sets of the paper whose images
+            are mirrored at random. kimg: thousands of images. snapshots: networks on the way, for
+            figure 4. num_gpus: of a StyleGAN2; a DCGAN has one, for batch normalization.
+        samples: images or pairs of metrics that do not have their own number.
         is_papers: metrics are the paper's; else those that can be had without a download.
     """
 
     summary: str
     data: Dict[str, Dict[str, Optional[str]]]
-    training: List[str]
+    training: Dict[str, List[str]]
+    mirrored: Tuple[str, ...]
     kimg: int
     tick_kimg: float
     snapshots: int
     num_gpus: int
-    samples: Dict[str, Optional[int]]
-    curve_samples: Optional[int]
+    samples: Dict[str, int]
     is_papers: bool
     pictures: int  # to project, half of them hard cases
     steps: int  # of a projection
@@ -49,8 +50,8 @@ class Scale(NamedTuple):
     costs: Costs
 
 
-def _both(name):
-    return {STYLEGAN: name, DCGAN: name}
+def _both(value):
+    return {STYLEGAN: value, DCGAN: value}
 
 
 def _sized(name):
@@ -64,13 +65,13 @@ SCALES = OrderedDict(
             Scale(
                 summary='people and faces of the demo at 32x32, narrow networks, on a CPU',
                 data={name: _both(demo.NAME) for name in ('ffhq', 'cifar', 'cat')},
-                training=['--checkpoint-minutes=1'],
+                training=_both(['--checkpoint-minutes=1']),
+                mirrored=(),
                 kimg=60,
                 tick_kimg=1,
                 snapshots=6,
                 num_gpus=1,
-                samples={'swd16k': 1024, 'cond': 10000, 'ppl_local': 10000, 'fid_local': 5000},
-                curve_samples=1024,
+                samples={'swd16k': 1024, 'cond': 10000},
                 is_papers=False,
                 pictures=20,
                 steps=1000,
@@ -91,13 +92,13 @@ SCALES = OrderedDict(
             Scale(
                 summary='a data set of yours (--dataset) at 64x64, on one GPU',
                 data={name: _both(None) for name in ('ffhq', 'cifar', 'cat')},
-                training=['--minibatch-gpu=32', '--mirror-augment=true'],
+                training={STYLEGAN: ['--minibatch-gpu=32'], DCGAN: []},
+                mirrored=(),
                 kimg=2000,
                 tick_kimg=4,
                 snapshots=10,
                 num_gpus=1,
-                samples={'cond': 10000, 'ppl_local': 10000, 'fid_local': 10000},
-                curve_samples=5000,
+                samples={'cond': 10000},
                 is_papers=False,
                 pictures=20,
                 steps=1000,
@@ -123,13 +124,13 @@ SCALES = OrderedDict(
                     'cat': _sized('cat-selected'),
                     'cifar': _both('cifar10'),
                 },
-                training=['--mirror-augment=true'],
+                training=_both([]),
+                mirrored=('ffhq',),  # as in StyleGAN2's paper
                 kimg=25000,
                 tick_kimg=4,
                 snapshots=25,
                 num_gpus=8,
                 samples={},
-                curve_samples=None,
                 is_papers=True,
                 pictures=20,
                 steps=1000,

@@ -108,14 +108,20 @@ class Work:
         seconds = time.time() - begin
         if reason:
             self.failed[task.name] = reason
-            with open(os.path.join(result_dir(self._folder, task.name), _FAILED), 'w', **TEXT) as f:
-                f.write(reason + '\n')
+            if not lock.is_lost:
+                self._note_failure(task, reason)
         else:
             pace = self._seconds.setdefault(task.kind, [0.0, 0.0])
             pace[0] += seconds
             pace[1] += task.hours * 3600
         how = 'failed' if reason else 'done'
         print(' %s after %s, %s' % (how, format_time(seconds), self._left()), flush=True)
+
+    def _note_failure(self, task, reason):
+        """Tell those who are at work, who so do not try it too."""
+        path = os.path.join(result_dir(self._folder, task.name), _FAILED)
+        with open(path, 'w', **TEXT) as file:
+            file.write(reason + '\n')
 
     def _left(self):
         """How long the rest takes, at the pace of what was done of its kind."""

@@ -7,10 +7,11 @@ import pytest
 
 import doctor
 import run_generator
+import run_paper
 import run_training
 from dnnlib import cli, flags
 
-PROGRAMS = [doctor, run_generator, run_training]
+PROGRAMS = [doctor, run_generator, run_paper, run_training]
 
 
 def script(capsys, program, shell):
@@ -36,6 +37,7 @@ def complete(text, function, *words):
 def test_every_shell_has_a_script_of_the_console_command(capsys, program, shell):
     text = script(capsys, program, shell)
     command = {'doctor': 'doctor', 'run_generator': 'generate', 'run_training': 'train'}
+    command['run_paper'] = 'paper'
     assert 'stylegan2-' + command[program.__name__] in text and 'version' in text
     if shell == 'bash':
         subprocess.run(['bash', '-n'], input=text.encode(), check=True)

@@ -17,6 +17,7 @@ import doctor
 import pretrained_networks
 import run_generator
 import run_metrics
+import run_paper
 import run_projector
 import run_training
 from bench import metric_toys
@@ -29,6 +30,7 @@ DOCS = ['README.md'] + sorted('docs/' + path.name for path in (ROOT / 'docs').gl
 PROGRAMS = {
     'run_training.py': run_training,
     'run_metrics.py': run_metrics,
+    'run_paper.py': run_paper,
     'run_generator.py': run_generator,
     'run_projector.py': run_projector,
     'dataset_tool.py': dataset_tool,
@@ -39,6 +41,7 @@ PROGRAMS = {
 SHORT = {
     'run_training.py': '--total-kimg=1 --fmap-base=64 --fmap-max=4 --num-gpus=1 --metrics=none',
     'run_metrics.py': '--num-samples=24 --trust-network-code',
+    'run_paper.py': '--dry-run',
     'create_from_images': '--resize=16',
     'generate-video': '--frames=1',
     'noise-stddev': '--num-draws=2',
@@ -48,7 +51,7 @@ SHORT = {
 # Not here: what needs what is downloaded, and what other tests do.
 ELSEWHERE = re.compile(
     r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |'
-    r'make (env|test|lint|quick|bench|pictures)\b|python (bench|tools)/|'
+    r'make (env|test|lint|quick|bench|pictures|paper)\b|python (bench|tools)/|'
     r'.* create_lsun |.* --features=vgg16)'
 )
 COMMAND = re.compile(r'([A-Z]+=\S+ )*(python|make|stylegan2-\w+|for|source|conda|pip|npm|eval)\b')

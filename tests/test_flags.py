@@ -15,6 +15,7 @@ import doctor
 import pretrained_networks
 import run_generator
 import run_metrics
+import run_paper
 import run_projector
 import run_training
 from dnnlib import flags, names
@@ -28,6 +29,7 @@ PROGRAMS = [
     pretrained_networks,
     run_generator,
     run_metrics,
+    run_paper,
     run_projector,
     run_training,
 ]
@@ -76,6 +78,15 @@ MISTAKES = {
         '--result-dir=/no/such/folder',
         '--num-samples=0',
         '--reals=last',
+    ],
+    'run_paper': [
+        '--scale=large',
+        '--tables=3',
+        '--systems=config-z',
+        '--shard=2',
+        '--scale=small',
+        '--scale=paper',
+        '--report --result-dir=/no/such/folder',
     ],
     'run_projector': [
         '',
@@ -172,7 +183,10 @@ def test_every_sub_command_shows_an_example_that_can_be_parsed(capsys, program):
         assert found is command
 
 
-@pytest.mark.parametrize('program', [run_training, run_metrics], ids=lambda p: p.__name__)
+_PLAIN = [run_training, run_metrics, run_paper]
+
+
+@pytest.mark.parametrize('program', _PLAIN, ids=lambda p: p.__name__)
 def test_examples_of_programs_without_sub_commands_can_be_parsed(program):
     for _, line in program._EXAMPLES:
         flags.parse('prog', '', program._FLAGS, shlex.split(line.replace('\\\n', '')))
@@ -230,6 +244,10 @@ def test_a_missing_sub_command_is_one_line_that_names_all(capsys, program):
         (run_metrics, '--num-gpus=0'),
         (run_metrics, '--num-samples=nan'),
         (run_metrics, '--class=-1'),
+        (run_paper, '--total-kimg=0'),
+        (run_paper, '--seeds=0'),
+        (run_paper, '--num-gpus=nan'),
+        (run_paper, '--shard=0/2'),
         (run_projector, 'project-real-images --learning-rate=inf'),
         (run_projector, 'project-real-images --lambda-mse=nan'),
         (run_projector, 'project-real-images --num-steps=100000000'),
