@@ -79,7 +79,7 @@ _FLAGS = (
             _numbers(contents.FIGURES),
             'figures, comma-separated (default: 1,3,4,5,9, or none if there are --tables)',
         ),
-        flag('--seeds', _seeds, 'number of trainings of each system, or their seeds: 4-6', '3'),
+        flag('--seeds', _seeds, 'number of trainings, or seeds: 4-6', '3', metavar='LIST'),
         flag(
             '--systems',
             _systems,

@@ -77,9 +77,13 @@ def _check_data_sets(choice: Choice):
     for _, _, part in choice.parts():
         for system in contents.systems_of(part, choice.systems):
             names.add(choice.data_set(part.data, contents.family(system)))
+    if demo.NAME in names:
+        demo.ensure_demo_dataset(choice.data_dir)
+    places = {name: os.path.join(os.path.expanduser(choice.data_dir), name) for name in names}
+    missing = [n for n in names if not (os.path.exists(places[n]) or os.path.exists(n))]
+    if missing:
+        text = 'there is no %s in --data-dir=%s; make them by dataset_tool.py (docs/reproduce.md)'
+        raise UserError(text % (', '.join(sorted(missing)), choice.data_dir))
     for name in sorted(names):
-        if name == demo.NAME:
-            demo.ensure_demo_dataset(choice.data_dir)
-        else:
-            with contextlib.closing(load_dataset(tfrecord_dir=name, data_dir=choice.data_dir)):
-                pass
+        with contextlib.closing(load_dataset(tfrecord_dir=name, data_dir=choice.data_dir)):
+            pass

@@ -22,6 +22,7 @@ from dnnlib import flags, owner, program
 from dnnlib.cli import run_cli
 from dnnlib.submission import run_lock
 from metrics import paper_tables
+from metrics.metric_defaults import metric_defaults
 from paper import contents, findings, metrics_at_hand, plan, report, scales
 from tests import paper_programs
 
@@ -92,16 +93,19 @@ def test_systems_of_other_configurations_get_lines_in_all_tables_of_their_family
     assert not any('fr-cnn' in name for name in names_of('--tables=1,2'))
 
 
-def test_metrics_are_those_of_the_paper_or_what_is_at_hand():
+def test_metrics_are_those_of_the_paper_or_what_is_at_hand(monkeypatch):
+    for metric in ('fid_local', 'ppl_local'):
+        monkeypatch.setitem(metric_defaults, metric, dict(name=metric, num_images=10000))
     argv = ['--tables=1', '--systems=config-e,dcgan', '--seeds=1']
     run = 'metric-demo-people-32-%s-seed1-%s'
     with_networks = names_of(*argv)
     assert run % ('config-e', 'ppl_wend') in with_networks
     assert run % ('dcgan', 'ppl_zend') in with_networks
     local = names_of(*argv, at_hand=['ppl_local', 'fid_local', 'swd16k', 'ppl_wend'])
-    for metric in ('ppl_local', 'fid_local', 'swd16k'):
+    for metric in ('fid_local', 'swd16k'):
         assert run % ('dcgan', metric) in local and run % ('config-e', metric) in local
-    assert run % ('config-e', 'ppl_wend') not in local  # of the other system there is none
+    assert run % ('config-e', 'ppl_local') in local and run % ('dcgan', 'ppl_local') not in local
+    assert run % ('config-e', 'ppl_wend') not in local  # a DCGAN's is not at hand
     paper = names_of('--scale=paper', *argv, at_hand=[])
     assert 'metric-ffhq-128-config-e-seed1-fid50k' in paper
     assert 'metric-church-64-dcgan-seed1-ppl_zend' in paper
@@ -142,7 +146,7 @@ def test_a_dry_run_makes_nothing(tmp_path, capsys, monkeypatch):
         ('--tables=2 --systems=dcgan', 'nothing to do'),
         ('--result-dir=a,b', 'has a comma'),
         ('--report', 'there is no folder'),
-        ('--scale=paper', 'cat-selected-128'),
+        ('--scale=paper', 'there is no cat-selected-128, church-128, '),
         ('--pictures=/no/such/folder --tables=4', '/no/such/folder'),
     ],
 )
