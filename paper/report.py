@@ -101,7 +101,7 @@ def _head(choice, scale_name, code, missing):
     lines += ['', _LEGEND % (_AGREES, _DIFFERS, but), '']
     if missing:
         lines += [
-            '**%d of the tasks are not done yet.** report.json names them.' % len(missing),
+            '**%d tasks are not done yet.** report.json names them.' % len(missing),
             '',
         ]
     return lines

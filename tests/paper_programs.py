@@ -4,6 +4,7 @@ Started as PROGRAM.py in a folder; each start adds a line to `starts.txt` there,
 result folder is named in `failing.txt` fail. Training can be interrupted and goes on.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -34,17 +35,20 @@ def fraction(*facts):
     return int(hashlib.sha256(repr(facts).encode()).hexdigest()[:8], 16) / 2**32
 
 
+def runs_in(result_dir):
+    return sorted(glob.glob(os.path.join(glob.escape(result_dir), '[0-9]*-*')))
+
+
 def new_run(result_dir, name):
     os.makedirs(result_dir, exist_ok=True)
-    path = os.path.join(result_dir, '%05d-%s' % (len(os.listdir(result_dir)), name))
+    path = os.path.join(result_dir, '%05d-%s' % (len(runs_in(result_dir)), name))
     os.mkdir(path)
     return path
 
 
 def train(result_dir):
-    os.makedirs(result_dir, exist_ok=True)
-    begun = sorted(os.listdir(result_dir))
-    path = os.path.join(result_dir, begun[0]) if begun else new_run(result_dir, 'a-1gpu-b')
+    begun = runs_in(result_dir)
+    path = begun[0] if begun else new_run(result_dir, 'a-1gpu-b')
     for step in range(int(read(os.path.join(path, 'state')) or 0), 5):
         time.sleep(float(os.environ.get('PAPER_TEST_SECONDS', 0)))
         write(path, 'state', str(step + 1))
