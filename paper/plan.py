@@ -187,6 +187,7 @@ class Planner:
         words += ['--network={%s}/network-final.pkl' % training, '--seed=%d' % _SEED]
         words += ['--num-steps=%d' % scale.steps, '--num-snapshots=1']
         words.append('--hard-cases=' + self._choice.hard_cases)
+        words += ['--vgg16=download'] if scale.is_papers else []
         seconds = scale.pictures * scale.steps * scale.costs.step
         names = []
         for suffix, more in [('', []), ('-trained-alpha', ['--optimize-alpha=false'])]:

@@ -4,21 +4,25 @@ It says what is there, and that the rest is missing. The same results make the s
 no times, and no names of machines and folders.
 """
 
+import contextlib
 import csv
 import glob
 import io
 import os
 import re
+import time
 from typing import Any, Dict, List, Sequence
 
 import dnnlib
 from dnnlib import records
+from dnnlib.submission import run_lock
 from dnnlib.util import atomic_write
 from paper import contents, findings, work
 from paper.findings import Cell, Table
 from paper.plan import Choice, Task
 
 FOLDER = 'report'
+_LONGEST_WAIT = 60  # seconds, for others that write
 _MISSING = 'missing'
 _AGREES, _DIFFERS = '✓', '✗'
 _LEGEND = (
@@ -36,6 +40,23 @@ def write(choice: Choice, scale_name: str, tasks: Sequence[Task], folder: str) -
     """
     target = os.path.join(folder, FOLDER)
     os.makedirs(target, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        _wait_for_turn(stack, folder)
+        _write_all(choice, scale_name, tasks, folder, target)
+    return target
+
+
+def _wait_for_turn(stack, folder):
+    """Let processes that end at once write one after the other: the last one sees all results."""
+    for _ in range(_LONGEST_WAIT):
+        try:
+            stack.enter_context(run_lock.RunLock(folder, may_wait=False))
+            return
+        except run_lock.Held:
+            time.sleep(1)
+
+
+def _write_all(choice, scale_name, tasks, folder, target):
     tables = findings.tables(choice, folder)
     figures = _copy_figures(tasks, folder, target)
     missing = [task.name for task in tasks if work.finished_run(folder, task.name) is None]
@@ -60,7 +81,6 @@ def write(choice: Choice, scale_name: str, tasks: Sequence[Task], folder: str) -
         missing=missing,
     )
     _write(path, records.to_json(facts, path, indent=2) + '\n')
-    return target
 
 
 def _write(path, text):
