@@ -6,6 +6,7 @@ import os
 from typing import Any, Dict, Sequence
 
 from dnnlib import cli, plain_data
+from dnnlib.files import sweep
 from dnnlib.util import UserError, atomic_write, open_regular, reading
 from paper import contents, pictures, work
 from paper.plan import Choice, Task
@@ -60,6 +61,7 @@ def prepare(folder: str, scale_name: str, choice: Choice, tasks: Sequence[Task])
     except UserError as error:
         print('Warning: %s' % error)
     os.makedirs(folder, exist_ok=True)
+    sweep(folder)
     with atomic_write(os.path.join(folder, _NAME), 'w') as file:
         json.dump(_settings(scale_name, choice), file, indent=2)
     if any(task.kind == 'project' for task in tasks):

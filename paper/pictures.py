@@ -3,13 +3,12 @@
 import contextlib
 import glob
 import os
-import shutil
-import tempfile
 from typing import List
 
 import numpy as np
 from PIL import Image
 
+from dnnlib.files import temporary_folder
 from dnnlib.util import UserError
 from training.data.image_files import ImageFiles
 from training.data.opening import load_dataset
@@ -34,8 +33,7 @@ def ensure(folder: str, data_dir: str, dataset: str, number: int) -> None:
     """
     if os.path.isdir(folder):
         return
-    temporary = tempfile.mkdtemp(prefix='.pictures-', dir=os.path.dirname(folder))
-    try:
+    with temporary_folder(os.path.basename(folder), os.path.dirname(folder)) as temporary:
         for kind in (REGULAR, HARD):
             os.mkdir(os.path.join(temporary, kind))
         _save_images(os.path.join(temporary, REGULAR), data_dir, dataset, number // 2)
@@ -43,8 +41,6 @@ def ensure(folder: str, data_dir: str, dataset: str, number: int) -> None:
         os.chmod(temporary, 0o755)
         with contextlib.suppress(OSError):  # another process was faster, with the same pictures
             os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _save_images(folder, data_dir, dataset, number):

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Sequence
 
 import dnnlib
 from dnnlib import records
+from dnnlib.files import sweep
 from dnnlib.submission import run_lock
 from dnnlib.util import atomic_write
 from paper import contents, findings, work
@@ -40,6 +41,7 @@ def write(choice: Choice, scale_name: str, tasks: Sequence[Task], folder: str) -
     """
     target = os.path.join(folder, FOLDER)
     os.makedirs(target, exist_ok=True)
+    sweep(target)
     with contextlib.ExitStack() as stack:
         _wait_for_turn(stack, folder)
         _write_all(choice, scale_name, tasks, folder, target)
