@@ -190,7 +190,8 @@ def programs(tmp_path, monkeypatch):
 
 
 def starts(programs):
-    return (programs / 'starts.txt').read_text().split()
+    path = programs / 'starts.txt'
+    return path.read_text().split() if path.exists() else []
 
 
 def same_folders(a, b):
@@ -250,22 +251,29 @@ sys.exit(cli.run_cli(run_paper.main, sys.argv[2:]))
 """
 
 
-def start(programs, *argv, seconds=0.1):
-    env = dict(os.environ, PYTHONPATH=str(ROOT), PAPER_TEST_SECONDS=str(seconds))
+def start(programs, *argv, slow=''):
+    env = dict(os.environ, PYTHONPATH=str(ROOT), PAPER_TEST_SLOW=slow)
     command = [sys.executable, '-c', START, str(programs)] + list(argv)
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def wait_for(condition):
+    end = time.time() + 120
+    while not condition():
+        assert time.time() < end
+        time.sleep(0.05)
+
+
 def test_killed_at_any_moment_it_goes_on_to_the_same_report(programs, tmp_path):
-    whole = start(programs, '--result-dir=whole', *SMALL, seconds=0)
-    assert whole.wait() == 0
-    for delay, number in [(0.3, signal.SIGKILL), (0.7, signal.SIGTERM), (1.1, signal.SIGKILL)]:
-        process = start(programs, '--result-dir=killed', *SMALL)
-        assert process.stdout.readline()  # it has begun
-        time.sleep(delay)
+    assert start(programs, '--result-dir=whole', *SMALL).wait() == 0
+    killed = [('train', signal.SIGKILL, -9), ('train', signal.SIGTERM, 143)]
+    for slow, number, status in killed + [('metric', signal.SIGKILL, -9)]:
+        (programs / 'starts.txt').unlink()
+        process = start(programs, '--result-dir=killed', *SMALL, slow=slow)
+        wait_for(lambda word=slow: ''.join(starts(programs)[-1:]).startswith(word))
         process.send_signal(number)
-        assert process.wait() == (-number if number == signal.SIGKILL else 143)
-    assert start(programs, '--result-dir=killed', *SMALL, seconds=0).wait() == 0
+        assert process.wait() == status
+    assert start(programs, '--result-dir=killed', *SMALL).wait() == 0
     assert same_folders(tmp_path / 'whole' / 'report', tmp_path / 'killed' / 'report')
 
 
