@@ -64,13 +64,12 @@ def _write_all(choice, scale_name, tasks, folder, target):
     missing = [task.name for task in tasks if work.finished_run(folder, task.name) is None]
     code = findings.code_of(folder, tasks)
     lines = _head(choice, scale_name, code, missing)
-    for kind, numbers in [('table', choice.tables), ('figure', choice.figures)]:
-        for number in numbers:
-            lines += ['## %s %d. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
-            for table in tables:
-                if (table.kind, table.number) == (kind, number):
-                    lines += _markdown(table, choice)
-            lines += _pictures('%s%d-' % (kind, number), figures)
+    for kind, number in dict.fromkeys((kind, number) for kind, number, _ in choice.parts()):
+        lines += ['## %s %d. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
+        for table in tables:
+            if (table.kind, table.number) == (kind, number):
+                lines += _markdown(table)
+        lines += _pictures('%s%d-' % (kind, number), figures)
     _write(os.path.join(target, 'report.md'), '\n'.join(lines).rstrip() + '\n')
     for kind, number in sorted({(table.kind, table.number) for table in tables}):
         text = _csv([t for t in tables if (t.kind, t.number) == (kind, number)])
@@ -133,7 +132,7 @@ def _list(names):
     return ', '.join(names) or 'none yet'
 
 
-def _markdown(table: Table, choice: Choice) -> List[str]:
+def _markdown(table: Table) -> List[str]:
     title = contents.DATA_TITLES[table.data]
     lines = ['**%s** (paper: %s)' % (table.data_set, title), '']
     lines += [
