@@ -208,7 +208,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         with contextlib.suppress(BrokenPipeError):
             print('Wrote "%s".' % report.write(choice, args.scale, tasks, folder))
     for name, reason in doing.failed.items():
-        print('Failed: %s: %s' % (name, reason), file=sys.stderr)
+        print('Failed: %s: %s (%s)' % (name, reason, doing.log(name)), file=sys.stderr)
     left = [task for task in doing.not_done() if task.name not in doing.failed]
     if left:
         text = '%d of %d tasks are not done: others do them, or they need what failed.'

@@ -70,27 +70,27 @@ def tables(choice: Choice, folder: str) -> List[Table]:
     return found
 
 
-def _data_set(choice, part, systems):
-    names = {
-        choice.run_name(part.data, system, 0).rpartition('-' + system)[0] for system in systems
-    }
-    return ', '.join(sorted(names))
-
-
 def _metrics(choice, folder, kind, number, part: Part, systems) -> Table:
-    columns, names, notes, cells = [], [], [], []  # type: Tuple[list, list, list, list]
+    found = []
     for column in part.columns:
         measured, values, is_papers = _column(choice, folder, part.data, systems, column)
-        if not measured and column.printed is None:
-            continue  # SWD stands in for what is missing alone
-        columns.append(column.title)
-        names.append(', '.join(sorted(measured)))
-        notes.append('' if is_papers else "not in the paper's features")
-        printed = [_printed(part.data, system, column) for system in systems]
-        cells.append(compared(values, printed))
-    rows = [(contents.title(s), [col[i] for col in cells]) for i, s in enumerate(systems)]
-    data_set = _data_set(choice, part, systems)
-    return Table(kind, number, part.data, data_set, columns, names, notes, rows)
+        if measured or column.printed is not None:  # SWD only where it was measured
+            note = '' if is_papers else "not in the paper's features"
+            printed = [_printed(part.data, system, column) for system in systems]
+            name = ', '.join(sorted(measured))
+            found.append((column.title, name, note, compared(values, printed)))
+    titles = [contents.title(system) for system in systems]
+    return _table(choice, kind, number, part, systems, titles, found)
+
+
+def _table(choice, kind, number, part, systems, titles, found):
+    """A table of (title, measured, note, cells) of columns; titles are those of its rows."""
+    columns, measured, notes, cells = map(list, zip(*found))
+    rows = [(title, [column[index] for column in cells]) for index, title in enumerate(titles)]
+    families = set(map(contents.family, systems))
+    data_sets = {os.path.basename(choice.data_set(part.data, family)) for family in families}
+    data_set = ', '.join(sorted(data_sets))
+    return Table(kind, number, part.data, data_set, columns, measured, notes, rows)
 
 
 def _printed(data, system, column):
@@ -122,9 +122,13 @@ def results(folder: str, task: str) -> Dict[str, float]:
     found: Dict[str, float] = {}
     for record in metric_records(folder, task):
         for name, value in record['results'].items():
-            if records.is_figure(value) and math.isfinite(value):
-                found[name] = float(value)
+            found[name] = _number(value)
     return found
+
+
+def _number(value):
+    """The number of a record, which has null for what was not finite."""
+    return float(value) if records.is_figure(value) else math.nan
 
 
 def metric_records(folder: str, task: str) -> List[Dict[str, Any]]:
@@ -142,28 +146,21 @@ def metric_records(folder: str, task: str) -> List[Dict[str, Any]]:
 
 def _inversion(choice, folder, part: Part, systems) -> Table:
     """Table 4: FR's systems with a search for t, as in the paper, and with alpha as trained."""
+    nothing = [None] * len(contents.INVERSION_COLUMNS)
     rows = []  # title, values of each column, printed
-    systems = [system for system in systems if contents.family(system) != contents.DCGAN]
     for system in systems:
-        printed = paper_tables.INVERSION.get(system, [None] * len(contents.INVERSION_COLUMNS))
-        rows.append((contents.title(system), _errors(choice, folder, part, system, ''), printed))
+        values = _errors(choice, folder, part, system, '')
+        printed = paper_tables.INVERSION.get(system, nothing)
+        rows.append((contents.title(system), values, printed))
     for system in filter(contents.has_alpha, systems):
-        title = contents.title(system) + ', alpha as trained'
         values = _errors(choice, folder, part, system, '-trained-alpha')
-        rows.append((title, values, [None] * len(contents.INVERSION_COLUMNS)))
-    cells = []
-    for index, _ in enumerate(contents.INVERSION_COLUMNS):
-        cells.append(compared([row[1][index] for row in rows], [row[2][index] for row in rows]))
-    return Table(
-        'table',
-        4,
-        part.data,
-        _data_set(choice, part, systems),
-        [title for title, _, _ in contents.INVERSION_COLUMNS],
-        ['%s %s' % (part, name) for _, part, name in contents.INVERSION_COLUMNS],
-        ["the paper's units are not known"] * len(contents.INVERSION_COLUMNS),
-        [(row[0], [col[i] for col in cells]) for i, row in enumerate(rows)],
-    )
+        rows.append((contents.title(system) + ', alpha as trained', values, nothing))
+    found = []
+    for index, (title, group, name) in enumerate(contents.INVERSION_COLUMNS):
+        cells = compared([row[1][index] for row in rows], [row[2][index] for row in rows])
+        note = "the paper's units are not known"
+        found.append((title, '%s in %s' % (name, group), note, cells))
+    return _table(choice, 'table', 4, part, systems, [row[0] for row in rows], found)
 
 
 def _errors(choice, folder, part, system, suffix):
@@ -173,9 +170,9 @@ def _errors(choice, folder, part, system, suffix):
         run = choice.run_name(part.data, system, seed)
         summary = projection_summary(folder, 'project-%s%s' % (run, suffix))
         for column, (_, group, name) in zip(found, contents.INVERSION_COLUMNS):
-            value = (summary.get(group) or {}).get(name)
-            if value is not None and records.is_figure(value):
-                column.append(float(value))
+            figures = summary.get(group) or {}
+            if name in figures:
+                column.append(_number(figures[name]))
     return found
 
 
@@ -196,7 +193,7 @@ def compared(values: Sequence[List[float]], printed: Sequence[Optional[float]]) 
     """Cells of a column, by the values of each system and what the paper prints for it.
 
     Two systems agree if their means stand to each other as the paper's figures do. Pairs without
-    one of these, or that are equal in the paper, do not count.
+    one of these, not finite, or equal in the paper, do not count.
     """
     cells = [Cell(list(own), paper) for own, paper in zip(values, printed)]
     return [_compared_with(cell, cells) for cell in cells]
@@ -208,7 +205,7 @@ def _compared_with(cell: Cell, others: Sequence[Cell]) -> Cell:
         mean, paper = other.mean, other.paper
         if cell.mean is None or cell.paper is None or mean is None or paper is None:
             continue
-        if paper == cell.paper:  # so is the cell itself
+        if paper == cell.paper or not math.isfinite(cell.mean + mean):  # as the cell's own
             continue
         pairs += 1
         agreeing += cell.mean != mean and (cell.mean < mean) == (cell.paper < paper)

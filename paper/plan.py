@@ -252,11 +252,9 @@ class Planner:
     def _projected(self, number, part, systems):
         """Figure 9: pictures beside their projections, of the first seed."""
         seed = self._choice.seeds[0]
-        systems = [system for system in systems if contents.family(system) != contents.DCGAN]
         needs = [self._projections(part.data, system, seed)[0] for system in systems]
         words = ['run_projector.py', 'compare'] + ['{%s}' % name for name in needs]
-        if needs:
-            self._draw('figure%d-%s' % (number, part.data), words, needs)
+        self._draw('figure%d-%s' % (number, part.data), words, needs)
 
 
 def _of(training):

@@ -25,6 +25,7 @@ from paper.plan import Choice, Task
 FOLDER = 'report'
 _LONGEST_WAIT = 60  # seconds, for others that write
 _MISSING = 'missing'
+_ROOT = 'RESULT_DIR'  # in place of the folder's name
 _AGREES, _DIFFERS = '✓', '✗'
 _LEGEND = (
     'Each figure is the mean ± standard deviation (number of seeds), then what the paper prints. '
@@ -61,16 +62,16 @@ def _wait_for_turn(stack, folder):
 def _write_all(choice, scale_name, tasks, folder, target):
     tables = findings.tables(choice, folder)
     figures = _copy_figures(tasks, folder, target)
-    missing = [task.name for task in tasks if work.finished_run(folder, task.name) is None]
+    names = [task.name for task in tasks if work.finished_run(folder, task.name) is None]
+    missing = {name: work.failure(folder, name).replace(folder, _ROOT) for name in names}
     code = findings.code_of(folder, tasks)
     lines = _head(choice, scale_name, code, missing)
-    for kind, numbers in [('table', choice.tables), ('figure', choice.figures)]:
-        for number in numbers:
-            lines += ['## %s %d. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
-            for table in tables:
-                if (table.kind, table.number) == (kind, number):
-                    lines += _markdown(table, choice)
-            lines += _pictures('%s%d-' % (kind, number), figures)
+    for kind, number in dict.fromkeys((kind, number) for kind, number, _ in choice.parts()):
+        lines += ['## %s %d. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
+        for table in tables:
+            if (table.kind, table.number) == (kind, number):
+                lines += _markdown(table)
+        lines += _pictures('%s%d-' % (kind, number), figures)
     _write(os.path.join(target, 'report.md'), '\n'.join(lines).rstrip() + '\n')
     for kind, number in sorted({(table.kind, table.number) for table in tables}):
         text = _csv([t for t in tables if (t.kind, t.number) == (kind, number)])
@@ -122,10 +123,8 @@ def _head(choice, scale_name, code, missing):
     but = ''.join(', but of %s higher' % name for name in sorted(set(better)))
     lines += ['', _LEGEND % (_AGREES, _DIFFERS, but), '']
     if missing:
-        lines += [
-            '**%d tasks are not done yet.** report.json names them.' % len(missing),
-            '',
-        ]
+        lines += ['**%d tasks are not done yet**, see report.json.' % len(missing), '']
+        lines += ['- %s: %s' % pair for pair in missing.items() if pair[1]] + ['']
     return lines
 
 
@@ -133,7 +132,7 @@ def _list(names):
     return ', '.join(names) or 'none yet'
 
 
-def _markdown(table: Table, choice: Choice) -> List[str]:
+def _markdown(table: Table) -> List[str]:
     title = contents.DATA_TITLES[table.data]
     lines = ['**%s** (paper: %s)' % (table.data_set, title), '']
     lines += [
@@ -216,7 +215,7 @@ def _plain(table: Table) -> Dict[str, Any]:
 
 def _protocol(choice, scale_name, tasks, folder) -> Dict[str, Any]:
     """How the figures were found: the choice, and the commands, without the names of folders."""
-    places = {folder: 'RESULT_DIR', choice.data_dir: 'DATA_DIR'}
+    places = {folder: _ROOT, choice.data_dir: 'DATA_DIR'}
 
     def placeless(word):
         for path, name in places.items():

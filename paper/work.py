@@ -17,7 +17,7 @@ from typing import Dict, List, Optional, Sequence, Set
 
 from dnnlib import program
 from dnnlib.submission.run_lock import Held, RunLock
-from dnnlib.util import TEXT, format_time
+from dnnlib.util import TEXT, atomic_write, format_time
 from paper import plan
 from paper.plan import Task
 
@@ -105,11 +105,12 @@ class Work:
         except BaseException:
             print(' stopped', flush=True)
             raise
-        seconds = time.time() - begin
+        seconds, own_dir = time.time() - begin, result_dir(self._folder, task.name)
         if reason:
             self.failed[task.name] = reason
             if not lock.is_lost:
-                self._note_failure(task, reason)
+                with atomic_write(os.path.join(own_dir, _FAILED), 'w') as file:
+                    file.write(reason + '\n')
         else:
             pace = self._seconds.setdefault(task.kind, [0.0, 0.0])
             pace[0] += seconds
@@ -117,11 +118,9 @@ class Work:
         how = 'failed' if reason else 'done'
         print(' %s after %s, %s' % (how, format_time(seconds), self._left()), flush=True)
 
-    def _note_failure(self, task, reason):
-        """Tell those who are at work, who so do not try it too."""
-        path = os.path.join(result_dir(self._folder, task.name), _FAILED)
-        with open(path, 'w', **TEXT) as file:
-            file.write(reason + '\n')
+    def log(self, name: str) -> str:
+        """Where the output of a task is."""
+        return os.path.join(self._folder, 'logs', name + '.log')
 
     def _left(self):
         """How long the rest takes, at the pace of what was done of its kind."""
@@ -138,7 +137,7 @@ class Work:
         words = plan.fill_in(task.words, self._folders)
         command = [sys.executable, os.path.join(program.ROOT, words[0])] + words[1:]
         command.append('--result-dir=' + result_dir(self._folder, task.name))
-        log = os.path.join(self._folder, 'logs', task.name + '.log')
+        log = self.log(task.name)
         os.makedirs(os.path.dirname(log), exist_ok=True)
         try:
             status = _run(command, log, lock)
@@ -147,7 +146,7 @@ class Work:
         if status == 0 and self.run_dir(task.name) is not None:
             return ''
         last = _last_line(log) if status else 'it ended before it was finished'
-        return 'exit status %d: %s (%s)' % (status, last, log)
+        return 'exit status %d: %s' % (status, last)
 
 
 def _clock_of(folder) -> float:
@@ -167,6 +166,15 @@ def _own_first(tasks, shard):
 def result_dir(folder: str, name: str) -> str:
     """The --result-dir of a task."""
     return os.path.join(folder, 'runs', name)
+
+
+def failure(folder: str, name: str) -> str:
+    """Why a task failed that is not done, '' if nobody has tried it."""
+    try:
+        with open(os.path.join(result_dir(folder, name), _FAILED), **TEXT) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ''
 
 
 def finished_run(folder: str, name: str) -> Optional[str]:

@@ -30,6 +30,13 @@ def write(folder, name, text):
         file.write(text)
 
 
+def be_slow(result_dir):
+    """Tasks whose names begin so do not come to their end before they are stopped."""
+    slow = os.environ.get('PAPER_TEST_SLOW')
+    if slow and os.path.basename(result_dir).startswith(slow):
+        time.sleep(600)
+
+
 def fraction(*facts):
     """A number in [0, 1) that depends on all that is given."""
     return int(hashlib.sha256(repr(facts).encode()).hexdigest()[:8], 16) / 2**32
@@ -50,8 +57,8 @@ def train(result_dir):
     begun = runs_in(result_dir)
     path = begun[0] if begun else new_run(result_dir, 'a-1gpu-b')
     for step in range(int(read(os.path.join(path, 'state')) or 0), 5):
-        time.sleep(float(os.environ.get('PAPER_TEST_SECONDS', 0)))
         write(path, 'state', str(step + 1))
+        be_slow(result_dir)
     write(path, 'network-final.pkl', flag('config') + flag('seed'))
     return path
 
@@ -66,6 +73,7 @@ def evaluate(result_dir):
     results = {name + suffix: fraction(content, metric, suffix) for suffix in suffixes}
     record = dict(results=results, version='1', code='2', engine='3', network=network)
     write(path, 'metric-%s.jsonl' % name, json.dumps(record) + '\n')
+    be_slow(result_dir)
     return path
 
 

@@ -14,7 +14,7 @@ import dnnlib
 from dnnlib import program
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ['dcgan', 'dnnlib', 'metrics', 'training']
+PACKAGES = ['dcgan', 'dnnlib', 'metrics', 'paper', 'training']
 MODULES = [path.name for path in ROOT.glob('*.py') if path.name != 'setup.py']
 
 

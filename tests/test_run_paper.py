@@ -175,6 +175,9 @@ def test_cells_are_mean_and_deviation_and_orders_are_compared_by_pairs():
     assert texts[2] == '9 (1); paper 7 ✓' and texts[3] == 'missing; paper 1'
     equal = findings.compared([[1.0], [2.0]], [3.0, 3.0])  # in the paper
     assert [cell.pairs for cell in equal] == [0, 0]
+    collapsed = findings.compared([[float('nan'), 1.0], [2.0]], [3.0, 4.0])
+    assert [cell.pairs for cell in collapsed] == [0, 0]
+    assert report._cell(collapsed[0]) == 'nan ± nan (2); paper 3'
 
 
 @pytest.fixture
@@ -190,7 +193,8 @@ def programs(tmp_path, monkeypatch):
 
 
 def starts(programs):
-    return (programs / 'starts.txt').read_text().split()
+    path = programs / 'starts.txt'
+    return path.read_text().split() if path.exists() else []
 
 
 def same_folders(a, b):
@@ -209,7 +213,7 @@ def test_all_is_done_once_and_reported(programs, tmp_path, capsys):
     folder = tmp_path / 'all' / 'report'
     text = (folder / 'report.md').read_text(encoding='utf-8')
     facts = json.loads((folder / 'report.json').read_text())
-    assert facts['missing'] == [] and facts['code']['code'] == ['2'] and facts['kimg'] == 60
+    assert facts['missing'] == {} and facts['code']['code'] == ['2'] and facts['kimg'] == 60
     with open(str(folder / 'table2.csv')) as file:
         rows = list(csv.DictReader(file))
     assert [row['n'] for row in rows] == ['2'] * 4
@@ -236,6 +240,7 @@ def test_what_fails_does_not_stop_the_others(programs, tmp_path, capsys):
     assert err.count('\n') == 1 and bad in err and 'Error: it is to fail' in err
     text = (tmp_path / 'r' / 'report' / 'report.md').read_text(encoding='utf-8')
     assert '2 tasks are not done yet' in text and ' (1); paper 0.666' in text
+    assert '- %s: exit status 1: Error: it is to fail' % bad in text
     (programs / 'failing.txt').write_text('')
     assert run_cli(run_paper.main, SMALL + ['--result-dir=r']) == 0
     assert starts(programs).count(bad) == 2 and len(starts(programs)) == 9
@@ -250,22 +255,29 @@ sys.exit(cli.run_cli(run_paper.main, sys.argv[2:]))
 """
 
 
-def start(programs, *argv, seconds=0.1):
-    env = dict(os.environ, PYTHONPATH=str(ROOT), PAPER_TEST_SECONDS=str(seconds))
+def start(programs, *argv, slow=''):
+    env = dict(os.environ, PYTHONPATH=str(ROOT), PAPER_TEST_SLOW=slow)
     command = [sys.executable, '-c', START, str(programs)] + list(argv)
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def wait_for(condition):
+    end = time.time() + 120
+    while not condition():
+        assert time.time() < end
+        time.sleep(0.05)
+
+
 def test_killed_at_any_moment_it_goes_on_to_the_same_report(programs, tmp_path):
-    whole = start(programs, '--result-dir=whole', *SMALL, seconds=0)
-    assert whole.wait() == 0
-    for delay, number in [(0.3, signal.SIGKILL), (0.7, signal.SIGTERM), (1.1, signal.SIGKILL)]:
-        process = start(programs, '--result-dir=killed', *SMALL)
-        assert process.stdout.readline()  # it has begun
-        time.sleep(delay)
+    assert start(programs, '--result-dir=whole', *SMALL).wait() == 0
+    killed = [('train', signal.SIGKILL, -9), ('train', signal.SIGTERM, 143)]
+    for slow, number, status in killed + [('metric', signal.SIGKILL, -9)]:
+        (programs / 'starts.txt').unlink()
+        process = start(programs, '--result-dir=killed', *SMALL, slow=slow)
+        wait_for(lambda word=slow: ''.join(starts(programs)[-1:]).startswith(word))
         process.send_signal(number)
-        assert process.wait() == (-number if number == signal.SIGKILL else 143)
-    assert start(programs, '--result-dir=killed', *SMALL, seconds=0).wait() == 0
+        assert process.wait() == status
+    assert start(programs, '--result-dir=killed', *SMALL).wait() == 0
     assert same_folders(tmp_path / 'whole' / 'report', tmp_path / 'killed' / 'report')
 
 
@@ -276,7 +288,7 @@ def test_two_shards_share_the_work_and_make_one_report(programs, tmp_path):
     assert [process.wait() for process in shards] == [0, 0]
     assert len(starts(programs)) == len(set(starts(programs))) == 8
     facts = json.loads((tmp_path / 'r' / 'report' / 'report.json').read_text())
-    assert facts['missing'] == []
+    assert facts['missing'] == {}
 
 
 def test_what_another_machine_does_is_left_to_it_until_it_is_silent(programs, tmp_path, capsys):

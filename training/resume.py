@@ -73,7 +73,9 @@ def is_complete(run: Run, total_kimg: float) -> bool:
     length = run.options.get('total_kimg')
     if os.path.exists(os.path.join(run.run_dir, _ABORT)):
         return True
-    return run.is_finished and records.is_figure(length) and total_kimg <= length
+    if not run.is_finished or length is None or not records.is_figure(length):
+        return False
+    return total_kimg <= length
 
 
 def check_given(run: Run, given: Dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """The training loop: networks, schedule, snapshots and metrics of one run."""
 
-import functools
 import os
 from typing import List, Optional
 
@@ -137,7 +136,10 @@ def training_loop(
     D.print_layers()
     words = [precision.in_words(net.static_kwargs.get('precision', 'float32')) for net in (G, D)]
     print('Precision: %s' % ', '.join('%s %s' % pair for pair in zip('GD', words)))
-    schedule = functools.partial(training_schedule, training_set=training_set, **sched_args)
+
+    def schedule(nimg):
+        return training_schedule(nimg, training_set, **sched_args)
+
     total_nimg = int(total_kimg * 1000)
     final_sched = schedule(total_nimg)
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
