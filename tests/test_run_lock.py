@@ -11,13 +11,13 @@ import time
 import pytest
 
 from dnnlib import owner
-from dnnlib.submission.run_lock import RunLock
+from dnnlib.submission.run_lock import RunLock, is_abandoned
 from dnnlib.util import UserError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HOLD = (
     'import sys, time\n'
-    'from dnnlib.submission.run_lock import RunLock\n'
+    'from dnnlib.submission.run_lock import RunLock, is_abandoned\n'
     'with RunLock(sys.argv[1], heartbeat=0.05):\n'
     '    print("held", flush=True); sys.stdin.read()\n'
 )
@@ -62,8 +62,10 @@ def test_a_second_process_is_told_who_has_the_run(tmp_path, holder):
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path, holder):
+    assert not is_abandoned(str(tmp_path))
     holder.send_signal(signal.SIGKILL)
     holder.wait()
+    assert is_abandoned(str(tmp_path))
     assert os.listdir(str(tmp_path)) == ['run.lock']
     with RunLock(str(tmp_path)) as lock:
         facts = json.loads((tmp_path / 'run.lock').read_text())

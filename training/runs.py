@@ -6,6 +6,7 @@ import re
 from typing import List, Optional
 
 from dnnlib import records
+from dnnlib.submission import run_lock
 from dnnlib.util import UserError
 from training.misc import parse_config_for_previous_run
 
@@ -95,6 +96,8 @@ def network_files(run_dir: str) -> List[str]:
 def has_stopped(run_dir: str) -> bool:
     """Whether a run has ended, or was interrupted, without finishing."""
     path = os.path.join(run_dir, 'run.txt')
+    if run_lock.is_abandoned(run_dir):
+        return True
     if not os.path.exists(path):
         return False
     with open(path, encoding='utf-8', errors='replace') as file:

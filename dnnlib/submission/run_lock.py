@@ -102,6 +102,13 @@ class RunLock:
                     os.utime(self._path)
 
 
+def is_abandoned(run_dir: str) -> bool:
+    """Whether a process of this host held the lock of a run folder and is dead."""
+    content = _read(os.path.join(run_dir, FILE_NAME))
+    holder = None if content is None else owner.from_dict(_facts(content))
+    return holder is not None and bool(owner.is_dead(holder))
+
+
 def _new_content():
     now = datetime.datetime.now().isoformat(' ')[: len('2020-01-01 00:00:00')]
     facts = dict(owner.current()._asdict(), since=now, id=uuid.uuid4().hex)
