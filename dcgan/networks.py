@@ -105,7 +105,7 @@ def batch_norm(x: tf.Tensor, is_training: bool) -> tf.Tensor:
             mean, variance = tf.nn.moments(x, [0] + layout.spatial_axes())
             # Steps, not values, are assigned: two evaluations in one run both count.
             updates = [
-                average.assign_sub((average - moment) * (1 - MOMENTUM))
+                average.assign_sub((average.read_value() - moment) * (1 - MOMENTUM))
                 for average, moment in zip(averages, (mean, variance))
             ]
             with tf.control_dependencies(updates):

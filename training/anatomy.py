@@ -35,6 +35,11 @@ def has_w(Gs: Network) -> bool:
     return 'mapping' in Gs.components and 'synthesis' in Gs.components
 
 
+def has_batch_statistics(net: Network) -> bool:
+    """Whether evaluating a network in training moves averages of its layers."""
+    return any(name.endswith('/moving_mean') for name in net.vars)
+
+
 def num_layers(Gs: Network) -> Optional[int]:
     """Number of styles of an image; None without W."""
     return Gs.components.synthesis.input_shape[1] if has_w(Gs) else None

@@ -14,6 +14,7 @@ from dnnlib.tflib import random
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.optimizer import Optimizer
+from training import anatomy
 from training.data.base import Dataset
 
 Terms = Tuple[tf.Tensor, Optional[tf.Tensor]]
@@ -48,7 +49,10 @@ def _real_and_fake_scores(
     """Scores of reals and of fakes with the reals' labels, and the fakes."""
     latents = random.normal([minibatch_size] + G.input_shapes[0][1:], 'latents')
     fakes = G.get_output_for(latents, labels, is_training=True)
-    real_scores, fake_scores = _scores(D, reals, labels), _scores(D, fakes, labels)
+    real_scores = _scores(D, reals, labels)
+    # Averages follow the reals, then the fakes; in no fixed order no run could be repeated.
+    with tf.control_dependencies([real_scores] if anatomy.has_batch_statistics(D) else []):
+        fake_scores = _scores(D, fakes, labels)
     real_scores = autosummary('Loss/scores/real', real_scores)
     return real_scores, autosummary('Loss/scores/fake', fake_scores), fakes
 
