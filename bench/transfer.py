@@ -145,9 +145,9 @@ def table_of(run_dir: str) -> List[str]:
     """What the log says was taken."""
     with open(os.path.join(run_dir, 'log.txt'), encoding='utf-8') as file:
         lines = file.read().split('\n')
-    begin = next(i for i, line in enumerate(lines) if line.startswith('Starting from'))
+    begin = next(i for i, line in enumerate(lines) if line.startswith('Constructing networks'))
     end = next(i for i, line in enumerate(lines) if line.startswith('Taken:'))
-    return lines[begin : end + 1]
+    return lines[begin + 1 : end + 1]
 
 
 def first_images(path: str) -> np.ndarray:
