@@ -89,8 +89,8 @@ def test_another_resolution_shares_the_layers_of_equal_size(session):
         '  G   taken    4x4/Const, 4x4/Conv, ..., mapping/Dense1 (8 layers)',
         '  G   new      16x16/Conv0_up, 16x16/Conv1, 16x16/ToRGB: not in the source',
         '  D   taken    8x8/Conv0, 8x8/Conv1_down, ..., Output (6 layers)',
-        '  D   new      16x16/FromRGB, 16x16/Conv0, 16x16/Conv1_down, 16x16/Skip:',
-        '               not in the source',
+        '  D   new      16x16/FromRGB, 16x16/Conv0, 16x16/Conv1_down, 16x16/Skip: '
+        'not in the source',
         '  D   left     8x8/FromRGB: has no place here',
         '  Gs  as G',
     ]
