@@ -180,7 +180,7 @@ def test_fr_of_the_paper_cannot_keep_the_images_and_says_so(session):
     line = (
         'G started 4x4/Conv, 8x8/Conv0_up, 8x8/Conv1: FR: A = 0, b = 1 (sigma = 1), r = 1, which '
     )
-    assert line + 'scales the signal, too: not the same images' in words(table)
+    assert line + 'scales the signal, too: other images' in words(table)
     for layer, own in anatomy.fr_layers(targets[0]).items():
         own = tflib.run(own)
         assert not own['A'].any() and own['strength'] == initial[layer]['strength']

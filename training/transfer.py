@@ -40,7 +40,7 @@ _OTHER_W = 'since w is another one'
 _SIGMA_1 = 'A = 0, b = 1 (sigma = 1), '
 _SAME_IMAGES = _SIGMA_1 + 'r = the noise strength of the source: the same images'
 _LIKE_IMAGES = _SIGMA_1 + 'r = the mean of the strengths of channels in the source'
-_OTHER_IMAGES = _SIGMA_1 + 'r = 1, which scales the signal, too: not the same images'
+_OTHER_IMAGES = _SIGMA_1 + 'r = 1, which scales the signal, too: other images'
 _WIDTH = 100  # of lines, in characters
 
 
