@@ -96,7 +96,7 @@ def make_networks(
     words = ', with those of "%s"' % source if source else ''
     with timed('Constructing networks' + words):
         if resume_pkl is not None and not resume_with_new_nets:
-            nets = misc.load_pkl(resume_pkl)
+            nets = transfer.three_of(misc.load_pkl(resume_pkl), resume_pkl)
             lines = _notes(resume_pkl, _differences(nets, (G_args, D_args), training_set))
             for net, args in zip(nets, [G_args, D_args, G_args]):
                 precision.use(net, args.get('precision', 'float32'))

@@ -67,12 +67,16 @@ def load(file_or_url: str) -> Tuple[NetworkRecord, NetworkRecord, NetworkRecord]
         UserError: it cannot be read, or holds something else.
     """
     with misc.open_file_or_url(file_or_url) as file:
-        records = pickles.load_records(file)
+        return three_of(pickles.load_records(file), file_or_url)
+
+
+def three_of(loaded: Any, path: str) -> Any:
+    """G, D and Gs, as networks or records, if a file holds them; else UserError."""
     try:
-        found = weights.by_role(records)
-        return found['G'], found['D'], found['Gs']
+        found = weights.by_role(loaded)
+        return tuple(found[role] for role in _ROLES)
     except (KeyError, UserError):
-        raise UserError('%s does not hold (G, D, Gs), which training begins with' % file_or_url)
+        raise UserError('%s does not hold (G, D, Gs), which training begins with' % path)
 
 
 def record_of(source: Source) -> NetworkRecord:
@@ -132,7 +136,7 @@ def _plan_network(role, source, target):
         if name in starts:
             reason, value = starts[name]
             row = row._replace(action=STARTED, reason=reason, value=value)
-        elif name.split('/')[-1] == 'lod':
+        elif anatomy.is_lod(name):
             row = row._replace(reason=_BY_SCHEDULE)
         elif found is not None:
             value = source[found]
