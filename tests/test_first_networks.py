@@ -55,7 +55,7 @@ def test_fr_that_began_as_additive_noise_learns_and_held_layers_do_not(
     assert read_stats(run_dir)[-1]['Progress/kimg'] == 0.16  # 20 iterations
     out = capsys.readouterr().out
     assert 'G   noise_injection is fr-' in out and 'D   is built as in the source' in out
-    assert 'Taken: 100% of the weights of G, 100% of D.' in out and '  Gs  as G\n' in out
+    assert 'Taken: 100.0% of the weights of G, 100.0% of D.' in out and '  Gs  as G\n' in out
     G, D, _ = load(run_dir)
     layers = anatomy.fr_values(G)
     assert list(layers) == ['4x4/Conv', '8x8/Conv0_up', '8x8/Conv1']

@@ -1,7 +1,10 @@
 """New networks that begin with the weights of others: what is taken, and what it is good for."""
 
+import functools
+
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.util import UserError
@@ -33,13 +36,20 @@ def make(kind='stylegan2', resolution=8, num_channels=3, label_size=0, D=(), **G
     return nets
 
 
+@functools.lru_cache(maxsize=None)
+def earlier(kind='stylegan2', resolution=8, **G_options):
+    """What `make` makes, as records."""
+    with tf.Graph().as_default(), tflib.create_session():
+        return tuple(map(transfer.record_of, make(kind, resolution, **G_options)))
+
+
 def transferred(sources, targets):
     """Apply the plan; returns {network: {variable: (action, reason)}}, and the table."""
     rows = transfer.plan(sources, targets)
     before = [tflib.run(net.vars) for net in targets]
     transfer.apply(rows)
     after = [tflib.run(net.vars) for net in targets]
-    there = [tflib.run(net.vars) for net in sources]
+    there = [transfer.values_of(transfer.record_of(each)) for each in sources]
     found = {'G': {}, 'D': {}, 'Gs': {}}
     for row in rows:
         index = list(found).index(row.network)
@@ -52,13 +62,18 @@ def transferred(sources, targets):
     return found, transfer.table(rows)
 
 
+def words(table):
+    """The text of a table."""
+    return ' '.join(' '.join(table).split())
+
+
 def names(found, action):
     """Layers, or variables outside of them, of which anything has that action."""
     return {anatomy.layer_of(name) or name for name, each in found.items() if each == action}
 
 
 def test_another_resolution_shares_the_layers_of_equal_size(session):
-    found, table = transferred(make(resolution=8), make(resolution=16))
+    found, table = transferred(earlier(), make(resolution=16))
     new = {'16x16/Conv0_up', '16x16/Conv1', '16x16/ToRGB'}
     noise = {'G_synthesis/noise3', 'G_synthesis/noise4'}
     for role in ('G', 'Gs'):
@@ -91,26 +106,26 @@ def test_a_smaller_resolution_leaves_what_is_above_it(session):
 
 @pytest.mark.parametrize('kind', ['growing', 'stylegan1'])
 def test_growing_networks_share_colours_by_size_not_by_count(session, kind):
-    sources, targets = make(kind, 8), make(kind, 16)
+    sources, targets = earlier(kind), make(kind, 16)
     found, _ = transferred(sources, targets)
     assert {'ToRGB_lod1', 'ToRGB_lod2', '8x8/Conv1'} <= names(found['G'], 'taken')
     assert {'FromRGB_lod1', 'FromRGB_lod2', '8x8/Conv0'} <= names(found['D'], 'taken')
     assert 'ToRGB_lod0' in names(found['G'], 'new') and 'FromRGB_lod0' in names(found['D'], 'new')
     assert 'lod' in names(found['G'], 'new') and found['G']['G_synthesis/lod'] == 'new'
     for source, target, name in zip(sources, targets, ['G_synthesis/ToRGB', 'FromRGB']):
-        want = source.get_var(name + '_lod0/weight')
+        want = transfer.values_of(source)[name + '_lod0/weight']
         assert np.array_equal(target.get_var(name + '_lod1/weight'), want)
 
 
 def test_the_mean_of_w_is_new_where_the_mapping_is_another(session):
-    found, table = transferred(make(mapping_layers=2), make(mapping_layers=3))
+    found, table = transferred(earlier(), make(mapping_layers=3))
     assert {'mapping/Dense2', 'dlatent_avg'} <= names(found['G'], 'new')
     assert 'mapping/Dense1' in names(found['G'], 'taken')
     assert '  G   new      dlatent_avg: since w is another one' in table
 
 
 def test_labels_channels_and_latents_that_do_not_fit_are_new(session):
-    source = make()
+    source = earlier()
     found, _ = transferred(source, make(label_size=3))
     assert {'mapping/LabelConcat', 'mapping/Dense0'} <= names(found['G'], 'new')
     assert names(found['D'], 'new') == {'Output'}
@@ -126,9 +141,9 @@ def test_labels_channels_and_latents_that_do_not_fit_are_new(session):
 
 def test_nothing_that_fits_is_one_line(session):
     with pytest.raises(UserError, match="nothing of G fits: the source's, G_dcgan, has"):
-        transfer.plan(make('dcgan'), make())
+        transfer.plan(earlier('dcgan'), make())
     with pytest.raises(UserError, match="nothing of D fits: the source's, D_stylegan2, has"):
-        transfer.plan(make(), make(D=dict(fmap_base=128, fmap_max=16)))
+        transfer.plan(earlier(), make(D=dict(fmap_base=128, fmap_max=16)))
 
 
 def images_with_fixed_noise(net):
@@ -139,16 +154,15 @@ def images_with_fixed_noise(net):
 @pytest.mark.parametrize('form', ['fr-noise', 'fr-released'])
 @pytest.mark.parametrize('kind', ['stylegan2', 'dcgan'])
 def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
-    sources = make(kind, 16, noise_injection='additive')
-    targets = make(kind, 16, noise_injection=form)
+    sources = make(kind, noise_injection='additive')
+    targets = make(kind, noise_injection=form)
     if kind == 'dcgan':  # a variance is not below 0
         for net in sources:
             variances = [var for name, var in net.vars.items() if name.endswith('variance')]
             tflib.set_vars({var: np.ones(var.shape.as_list()) for var in variances})
     found, table = transferred(sources, targets)
     assert 'left' not in found['G'].values()
-    (line,) = [line for line in table if line.startswith('  G   started')]
-    assert "it makes the source's images" in line
+    assert 'r = the noise strength of the source: the same images' in words(table)
     for source, target in zip(sources[::2], targets[::2]):
         want, quiet = images_with_fixed_noise(source), source.clone()
         np.testing.assert_allclose(images_with_fixed_noise(target), want, atol=1e-5)
@@ -160,26 +174,28 @@ def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
 
 
 def test_fr_of_the_paper_cannot_keep_the_images_and_says_so(session):
-    sources, targets = make(), make(noise_injection='fr')
+    sources, targets = earlier(), make(noise_injection='fr')
     initial = {layer: tflib.run(own) for layer, own in anatomy.fr_layers(targets[0]).items()}
     _, table = transferred(sources, targets)
-    (line,) = [line for line in table if line.startswith('  G   started')]
-    assert 'r = 1, but it scales the signal, too' in line
+    line = (
+        'G started 4x4/Conv, 8x8/Conv0_up, 8x8/Conv1: FR: A = 0, b = 1 (sigma = 1), r = 1, which '
+    )
+    assert line + 'scales the signal, too: other images' in words(table)
     for layer, own in anatomy.fr_layers(targets[0]).items():
         own = tflib.run(own)
         assert not own['A'].any() and own['strength'] == initial[layer]['strength']
 
 
 def test_other_forms_of_noise_go_by_name_and_shape(session):
-    found, _ = transferred(make(noise_injection='none'), make())
+    found, _ = transferred(earlier(noise_injection='none'), make())
     assert found['G']['G_synthesis/8x8/Conv1/noise_strength'] == 'new'
-    found, _ = transferred(make(noise_injection='fr'), make(noise_injection='fr-released'))
+    found, _ = transferred(earlier(noise_injection='fr'), make(noise_injection='fr-released'))
     assert found['G']['G_synthesis/8x8/Conv1/FR/A'] == 'taken'
     assert found['G']['G_synthesis/8x8/Conv1/FR/alpha'] == 'new'
     assert found['G']['G_synthesis/8x8/Conv1/FR/alpha_logit'] == 'left'
-    sources = make('stylegan1', noise_injection='additive')
+    sources = earlier('stylegan1')
     targets = make('stylegan1', noise_injection='fr-noise')
     transferred(sources, targets)
-    weights = sources[0].get_var('G_synthesis/8x8/Conv1/Noise/weight')
+    weights = transfer.values_of(sources[0])['G_synthesis/8x8/Conv1/Noise/weight']
     strength = targets[0].get_var('G_synthesis/8x8/Conv1/FR/strength')
     np.testing.assert_allclose(strength, weights.mean(), rtol=1e-6)

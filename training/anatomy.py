@@ -150,6 +150,11 @@ def places(names: Iterable[str]) -> Dict[str, str]:
     return OrderedDict((place(name), name) for name in names)
 
 
+def is_lod(name: str) -> bool:
+    """Whether a variable is a level of detail, of a network or of a component."""
+    return name.split('/')[-1] == 'lod'
+
+
 def is_of_mapping(name: str) -> bool:
     """Whether a variable is one of the mapping network."""
     return name.startswith('G_mapping/')
@@ -163,7 +168,7 @@ def first_layers(D: Network, number: int) -> Dict[str, Dict[str, tf.Variable]]:
         StyleGAN2       RxR/FromRGB, RxR/Conv0, RxR/Conv1_down, RxR/Skip if residual, then those of
                         half the size (with FromRGB if of the architecture 'skip'), ...
         StyleGAN 1 and  FromRGB_lod0, RxR/Conv0, RxR/Conv1_down, FromRGB_lod1, then those of half
-        growing ones    the size, ...
+        growing ones    the size, ...: next to images of full size
         DCGAN           a stage each: convolution and batch normalization
 
     Raises:

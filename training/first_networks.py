@@ -96,7 +96,7 @@ def make_networks(
     words = ', with those of "%s"' % source if source else ''
     with timed('Constructing networks' + words):
         if resume_pkl is not None and not resume_with_new_nets:
-            nets = misc.load_pkl(resume_pkl)
+            nets = transfer.three_of(misc.load_pkl(resume_pkl), resume_pkl)
             lines = _notes(resume_pkl, _differences(nets, (G_args, D_args), training_set))
             for net, args in zip(nets, [G_args, D_args, G_args]):
                 precision.use(net, args.get('precision', 'float32'))
@@ -155,7 +155,7 @@ def _report(rows, differences):
         yield '  %-3s %s' % (role, ', '.join(facts.values()) or 'is built as in the source')
     yield from transfer.table(rows)
     shares = [transfer.share_taken(rows, role) for role in 'GD']
-    yield 'Taken: %.0f%% of the weights of G, %.0f%% of D.' % tuple(100 * x for x in shares)
+    yield 'Taken: %.1f%% of the weights of G, %.1f%% of D.' % tuple(100 * x for x in shares)
     few = [role for role, share in zip('GD', shares) if share < 0.5]
     if few:
         yield 'Warning: most of %s is new; is this the structure that you want?' % ' and '.join(few)

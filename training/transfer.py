@@ -5,6 +5,7 @@ channels of images, labels, widths, the form of the noise. Weights are read as n
 the file runs, and of networks whose code is not here the weights fit as well.
 """
 
+import textwrap
 from collections import OrderedDict
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -36,10 +37,11 @@ _ANOTHER_SHAPE = 'of another shape in the source'
 _NO_PLACE = 'has no place here'
 _BY_SCHEDULE = 'set by the schedule'
 _OTHER_W = 'since w is another one'
-_SIGMA_1 = 'A = 0 and b = 1, so sigma = 1'
-_SAME_IMAGES = _SIGMA_1 + "; r = the noise strength of the source: it makes the source's images"
-_LIKE_IMAGES = _SIGMA_1 + '; r = the mean of the noise strengths of channels in the source'
-_OTHER_IMAGES = _SIGMA_1 + "; r = 1, but it scales the signal, too: not the source's images"
+_SIGMA_1 = 'A = 0, b = 1 (sigma = 1), '
+_SAME_IMAGES = _SIGMA_1 + 'r = the noise strength of the source: the same images'
+_LIKE_IMAGES = _SIGMA_1 + 'r = the mean of the strengths of channels in the source'
+_OTHER_IMAGES = _SIGMA_1 + 'r = 1, which scales the signal, too: other images'
+_WIDTH = 100  # of lines, in characters
 
 
 class Row(NamedTuple):
@@ -65,19 +67,23 @@ def load(file_or_url: str) -> Tuple[NetworkRecord, NetworkRecord, NetworkRecord]
         UserError: it cannot be read, or holds something else.
     """
     with misc.open_file_or_url(file_or_url) as file:
-        records = pickles.load_records(file)
+        return three_of(pickles.load_records(file), file_or_url)
+
+
+def three_of(loaded: Any, path: str) -> Any:
+    """G, D and Gs, as networks or records, if a file holds them; else UserError."""
     try:
-        found = weights.by_role(records)
-        return found['G'], found['D'], found['Gs']
+        found = weights.by_role(loaded)
+        return tuple(found[role] for role in _ROLES)
     except (KeyError, UserError):
-        raise UserError('%s does not hold (G, D, Gs), which training begins with' % file_or_url)
+        raise UserError('%s does not hold (G, D, Gs), which training begins with' % path)
 
 
-def _record(source: Source) -> NetworkRecord:
-    """A network as a file would describe it."""
+def record_of(source: Source) -> NetworkRecord:
+    """A network as a file describes it."""
     if isinstance(source, NetworkRecord):
         return source
-    components = [(key, _record(each)) for key, each in source.components.items()]
+    components = [(key, record_of(each)) for key, each in source.components.items()]
     return NetworkRecord(source.__getstate__(), OrderedDict(components))
 
 
@@ -100,7 +106,7 @@ def plan(sources: Sequence[Source], targets: Sequence[Network]) -> List[Row]:
         UserError: no weight of G or D fits.
     """
     rows: List[Row] = []
-    for role, source, target in zip(_ROLES, map(_record, sources), targets):
+    for role, source, target in zip(_ROLES, map(record_of, sources), targets):
         own = _plan_network(role, values_of(source), target)
         weights_taken = [
             row.variable
@@ -130,7 +136,7 @@ def _plan_network(role, source, target):
         if name in starts:
             reason, value = starts[name]
             row = row._replace(action=STARTED, reason=reason, value=value)
-        elif name.split('/')[-1] == 'lod':
+        elif anatomy.is_lod(name):
             row = row._replace(reason=_BY_SCHEDULE)
         elif found is not None:
             value = source[found]
@@ -196,7 +202,11 @@ def table(rows: Sequence[Row]) -> List[str]:
             continue
         for (verdict, why), layers in verdicts.items():
             what = _few(layers) if len(verdicts) > 1 else 'all %d layers' % len(layers)
-            lines.append('  %-3s %-8s %s%s' % (role, verdict, what, why and ': ' + why))
+            line, more = '  %-3s %-8s %s' % (role, verdict, what), why and ': ' + why
+            if len(line + more) <= _WIDTH:
+                lines.append(line + more)
+            else:
+                lines += [line + ':'] + [' ' * 15 + x for x in textwrap.wrap(why, _WIDTH - 15)]
     return lines
 
 
@@ -243,7 +253,7 @@ def differences(source: Source, args: Dict[str, Any]) -> Dict[str, str]:
     Args:
         args: dict(func_name=..., **kwargs) of the new one, with its shape.
     """
-    record, func = _record(source), args['func_name']
+    record, func = record_of(source), args['func_name']
     func = func if callable(func) else function_of('func_name', func)
     if record.build_func_name != func.__name__:
         return {'func_name': '%s, in the source %s' % (func.__name__, record.build_func_name)}
