@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bench import generate, measure, train_step
+from bench import generate, measure, spoiled_images, train_step
 from dnnlib import tflib
 from dnnlib.cli import run_cli
 from dnnlib.tflib import random
@@ -115,6 +115,37 @@ def test_draws_that_have_a_state_take_turns_with_those_that_have_none(monkeypatc
         draws = [random.normal([2], 'x'), random.uniform([2], 'x', 1, 5, tf.int32)]
     types = [op.type for op in random.stateful_ops(draws)]
     assert sorted(types) == ['RandomStandardNormal', 'RandomUniformInt']
+
+
+def test_columns_that_do_not_grow_with_the_strength_are_named():
+    found = {'none': [dict(a=0.0, b=5.0)]}
+    for what, _, strengths in spoiled_images.SPOILERS:
+        for place, strength in enumerate(strengths, 1):
+            found['%s: %g' % (what, strength)] = [
+                dict(a=place, b=4 + place),
+                dict(a=2, b=5 + place),
+            ]
+    assert spoiled_images.wrong(found) == []
+    found['noisy, of 255: 16'] = [dict(a=9, b=0)]
+    found['blurred, pixels: 0.5'][0].update(b=4)
+    assert spoiled_images.wrong(found) == [
+        'b: blurred, pixels',
+        'a: noisy, of 255',
+        'b: noisy, of 255',
+    ]
+
+
+def test_images_are_spoiled_by_their_strength():
+    images = np.random.RandomState(0).randint(256, size=[6, 3, 16, 16]).astype(np.uint8)
+    for _, spoiler, strengths in spoiled_images.SPOILERS:
+        assert np.array_equal(spoiled_images.spoil(spoiler, images, 0, seed=1), images)
+        weak, strong = [
+            np.abs(spoiled_images.spoil(spoiler, images, x, seed=1) - images.astype(float)).mean()
+            for x in (strengths[0], strengths[-1])
+        ]
+        assert 0 < weak < strong
+    mixed = spoiled_images.spoil(spoiled_images.mixed, images, 1, seed=1)
+    assert sorted(mixed.tolist()) == sorted(images.tolist())
 
 
 @pytest.mark.parametrize(
