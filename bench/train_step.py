@@ -12,8 +12,8 @@ per image. The training mix is G + D + path lengths / 4 + R1 / 16, as lazy regul
 Peak: a plain 512-channel 3x3 convolution in float32 or, for mixed precision, in the device's half
 precision, which takes turns with the steps. Busy: the part of a step's time in which a kernel runs
 on the GPU (on CPUs: an op), and their number, from a trace of one run; a trace slows
-small steps down. The random numbers of all steps are timed by themselves, too. The last lines
-compare the training mix of the variants round by round.
+small steps down. The last lines compare the training mix of the variants round by round, and tell
+how long random numbers alone take, as many as all four steps draw.
 
 Most of the time until the table goes into building the graphs and into the first run of each step,
 in which TensorFlow optimises its graph; what it is at stands in stderr.
@@ -22,9 +22,11 @@ in which TensorFlow optimises its graph; what it is at stands in stderr.
 import contextlib
 import itertools
 import os
+import re
 import sys
 import time
 from argparse import ArgumentTypeError
+from functools import partial
 from typing import Dict, List
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -51,9 +53,10 @@ from training.train_graph import TrainGraph
 from training.training_loop import training_loop
 
 _NAMES = dict(TrainG='G', RegG='G path lengths', UpdateGs='moving average', TrainD='D', RegD='D R1')
-_DRAWS = 'random numbers'  # of all steps, once more and alone
 # Lazy regularization's intervals; see `TrainGraph`.
-_SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16, _DRAWS: 0}
+_SHARE_OF_ITERATIONS = {'G path lengths': 1 / 4, 'D R1': 1 / 16}
+
+_DRAW_REPEATS = 100
 
 # Options of the loop that the graph needs.
 _LOOP_OPTIONS = (
@@ -89,6 +92,13 @@ def _stateful_draw(kind, shape, dtype):
     return tf.random_uniform(shape, maxval=2 if kind == 'integer' else 1, dtype=dtype)
 
 
+def _draw_again(draw, shape):
+    """Random numbers of the type of others, of a known shape."""
+    if 'Normal' in draw.op.type:
+        return random.normal(shape.tolist(), 'again', draw.dtype)
+    return random.uniform(shape.tolist(), 'again', 0, 2, draw.dtype)
+
+
 class _Training:
     """The training graph of a configuration, and its steps one by one."""
 
@@ -103,6 +113,7 @@ class _Training:
         is_deterministic=False,
     ):
         self.is_deterministic = is_deterministic
+        self._draw = _stateful_draw if draws == 'stateful' else None
         flags = {'G_args.precision': precision, 'D_args.precision': precision}
         if noise_injection:
             flags['G_args.noise_injection'] = noise_injection
@@ -117,8 +128,8 @@ class _Training:
         images = _RandomImages(resolution, minibatch)
         loop_options.update(process_reals_args=reals)
         with contextlib.ExitStack() as opened:
-            if draws == 'stateful':
-                opened.enter_context(random.use(_stateful_draw))
+            if self._draw is not None:
+                opened.enter_context(random.use(self._draw))
             with tf.device(engine.device(0)):
                 self.G = tflib.Network('G', **shape, **options['G_args'])
                 self.D = tflib.Network('D', **shape, **options['D_args'])
@@ -126,8 +137,9 @@ class _Training:
             before = len(tf.get_default_graph().get_operations())
             self._graph = TrainGraph(self.G, self.D, Gs, images, **loop_options)
         made = tf.get_default_graph().get_operations()[before:]
-        draws = [op for op in made if 'Random' in op.type and op.name.startswith('GPU')]
-        self._draws = tf.group(*draws, name='draws')
+        ops = [op for op in made if re.search('Random.*(Normal|Uniform)', op.type)]
+        ops = [op for op in ops if op.name.startswith('GPU')]
+        self._draws = [op.outputs[0] for op in ops]
         self._minibatch = minibatch
         self.has_path_lengths = options['G_loss_args']['func_name'].endswith('pathreg')
 
@@ -135,18 +147,27 @@ class _Training:
         """name -> (operation of the step, what to feed it); also the moving average of G."""
         sched = EasyDict(lod=0, G_lrate=0.002, D_lrate=0.002)
         sched.minibatch_size = sched.minibatch_gpu = self._minibatch
-        steps = {
+        return {
             _NAMES[step.name]: (step.op, step.feed)
             for step in self._graph.steps(sched, 0)
             if self.has_path_lengths or step.name != 'RegG'
         }
-        return dict(steps, **{_DRAWS: (self._draws, steps['G'][1])})
+
+    def draws(self):
+        """Function that draws as many random numbers as all the steps, and does nothing else."""
+        feed = self.steps()['G'][1]
+        shapes = tflib.run([tf.shape(draw) for draw in self._draws], feed)
+        with contextlib.ExitStack() as opened:
+            if self._draw is not None:
+                opened.enter_context(random.use(self._draw))
+            again = [_draw_again(*pair) for pair in zip(self._draws, shapes)]
+        return partial(tflib.run, tf.group(*again))
 
     def flops(self):
         """name -> FLOP of a step."""
         G, D = [self._minibatch * measure.forward_flops(net) for net in (self.G, self.D)]
         flops = {'G': 3 * G + 2 * D, 'D': G + 6 * D, 'G path lengths': 3 * G, 'D R1': 6 * D}
-        return {**flops, 'moving average': 0, _DRAWS: 0}
+        return {**flops, 'moving average': 0}
 
 
 class _Progress:
@@ -228,7 +249,7 @@ def _print_table(records):
     kernels = 'kernels' if engine.gpu_devices() else 'ops'
     titles = 'step', 'seconds', 'images/s', 'GFLOP', 'GFLOP/s', 'of peak', 'busy s', kernels
     print('%-16s %10s %10s %10s %10s %8s %8s %8s %10s' % (titles + ('memory MB',)))
-    row = '%(step)-16s %(seconds)10.4f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
+    row = '%(step)-16s %(seconds)10.3f %(images_per_s)10.2f %(gflop)10.0f %(gflop_per_s)10.0f'
     for r in records:
         share, memory = 100 * r['share_of_peak'], measure.megabytes(r['peak_memory_bytes'])
         more = share, r['busy'], r['kernels'], memory
@@ -302,7 +323,11 @@ def main(argv=None) -> int:
         numbers = np.percentile(ratio, [50, 25, 75])
         text = '\ntime of training, %s / %s: %.3f (half of %d rounds: %.3f to %.3f)'
         print(text % (what, first, numbers[0], len(ratio), *numbers[1:]))
-    measure.write_json(args.json, results, peaks=peaks, device=where)
+    draw_times = measure.best_times([each.draws() for each in trainings.values()], _DRAW_REPEATS)
+    for what, seconds in zip(trainings, draw_times):
+        print('random numbers alone, %s: %.2f ms' % (what, 1e3 * seconds))
+    facts = dict(device=where, seconds_of_random_numbers=draw_times.tolist())
+    measure.write_json(args.json, results, peaks=peaks, **facts)
     return 0
 
 

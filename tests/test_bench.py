@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bench import generate, measure, train_step
+from bench import generate, measure, spoiled_images, train_step
 from dnnlib import tflib
 from dnnlib.cli import run_cli
 from dnnlib.tflib import random
@@ -94,8 +94,8 @@ def test_draws_that_have_a_state_take_turns_with_those_that_have_none(monkeypatc
         def steps(self):
             return {'G': (tf.no_op(), {})}
 
-        def flops(self):
-            return {'G': 1.0}
+        def draws(self):
+            return lambda: None
 
     class Peak:
         flops_per_s = 1.0
@@ -110,11 +110,47 @@ def test_draws_that_have_a_state_take_turns_with_those_that_have_none(monkeypatc
     assert train_step.main(['--repeats=2', '--draws=stateless,stateful']) == 0
     what = 'config-e, float32, %s draws'
     line = 'time of training, %s / %s: ' % (what % 'stateful', what % 'stateless')
-    assert made == ['stateless', 'stateful'] and line in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert made == ['stateless', 'stateful'] and line in printed
+    assert 'random numbers alone, %s: 0.00 ms' % what % 'stateful' in printed
     with random.use(train_step._stateful_draw):
         draws = [random.normal([2], 'x'), random.uniform([2], 'x', 1, 5, tf.int32)]
-    types = [op.type for op in random.stateful_ops(draws)]
+        ops = random.stateful_ops(draws)
+        again = [train_step._draw_again(op.outputs[0], np.array([3])) for op in ops]
+    types = [op.type for op in random.stateful_ops(again)]
     assert sorted(types) == ['RandomStandardNormal', 'RandomUniformInt']
+    assert [draw.shape.as_list() for draw in again] == [[3], [3]]
+
+
+def test_columns_that_do_not_grow_with_the_strength_are_named():
+    found = {'none': [dict(a=0.0, b=5.0)]}
+    for what, _, strengths in spoiled_images.SPOILERS:
+        for place, strength in enumerate(strengths, 1):
+            found['%s: %g' % (what, strength)] = [
+                dict(a=place, b=4 + place),
+                dict(a=2, b=5 + place),
+            ]
+    assert spoiled_images.wrong(found) == []
+    found['noisy, of 255: 16'] = [dict(a=9, b=0)]
+    found['blurred, pixels: 0.5'][0].update(b=4)
+    assert spoiled_images.wrong(found) == [
+        'b: blurred, pixels',
+        'a: noisy, of 255',
+        'b: noisy, of 255',
+    ]
+
+
+def test_images_are_spoiled_by_their_strength():
+    images = np.random.RandomState(0).randint(256, size=[6, 3, 16, 16]).astype(np.uint8)
+    for _, spoiler, strengths in spoiled_images.SPOILERS:
+        assert np.array_equal(spoiled_images.spoil(spoiler, images, 0, seed=1), images)
+        weak, strong = [
+            np.abs(spoiled_images.spoil(spoiler, images, x, seed=1) - images.astype(float)).mean()
+            for x in (strengths[0], strengths[-1])
+        ]
+        assert 0 < weak < strong
+    mixed = spoiled_images.spoil(spoiled_images.mixed, images, 1, seed=1)
+    assert sorted(mixed.tolist()) == sorted(images.tolist())
 
 
 @pytest.mark.parametrize(
