@@ -38,7 +38,7 @@ class Column(NamedTuple):
     """A column of figures.
 
     `choices` are ways to measure it, the paper's first: each is {family: (metric, suffix of its
-    result)}. A column is of one of them in all its rows; families that are not in it have none.
+    result)}. A column is of one of them in all its rows.
     """
 
     title: str
@@ -53,7 +53,7 @@ def _of_all(metric, suffix=''):
 
 PPL = Column(
     'PPL',
-    ({STYLEGAN: ('ppl_wend', ''), DCGAN: ('ppl_zend', '')}, {STYLEGAN: ('ppl_local', '')}),
+    ({STYLEGAN: ('ppl_wend', ''), DCGAN: ('ppl_zend', '')}, _of_all('ppl_local')),
     'ppl',
 )
 FID = Column('FID', (_of_all('fid50k'), _of_all('fid_local')), 'fid50k')

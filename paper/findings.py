@@ -102,9 +102,9 @@ def _column(choice, folder, data, systems, column: Column):
     for index, way in enumerate(column.choices):
         names, values = set(), []  # type: Tuple[set, List[List[float]]]
         for system in systems:
-            metric, suffix = way.get(contents.family(system), ('', ''))
+            metric, suffix = way[contents.family(system)]
             own = []
-            for seed in choice.seeds if metric else ():
+            for seed in choice.seeds:
                 task = 'metric-%s-%s' % (choice.run_name(data, system, seed), metric)
                 for name, value in results(folder, task).items():
                     parts = metric_names.parse(name)

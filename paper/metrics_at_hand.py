@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from dnnlib.util import UserError
 from metrics.metric_defaults import metric_defaults, metric_kwargs
 from training.perception import feature_nets
 
@@ -19,9 +20,17 @@ def is_at_hand(metric: str) -> bool:
     """Whether a metric can be evaluated without a download."""
     if metric not in metric_defaults:
         return False
+    if metric in OF_PAPER:
+        network = OF_PAPER[metric]
+        return network is None or feature_nets.is_at_hand(network)
     kwargs = metric_defaults[metric]
-    network = OF_PAPER.get(metric, kwargs.get('feature_net') or kwargs.get('distance_net'))
-    return network is None or feature_nets.is_at_hand(network)
+    local = kwargs.get('feature_net') or kwargs.get('distance_net')
+    try:
+        if local:
+            feature_nets.ensure(local)  # of an installed package: nothing is downloaded
+    except UserError:
+        return False
+    return True
 
 
 def number_of_samples(metric: str) -> int:

@@ -156,7 +156,7 @@ class Planner:
         """The name of the first way to measure a column that is at hand; None: there is none."""
         for choice in column.choices:
             if all(map(self._can, {metric for metric, _ in choice.values()})):
-                return choice.get(family, (None,))[0]
+                return choice[family][0]
         return None
 
     def _can(self, metric):
