@@ -310,8 +310,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         options = options_of_run(args, run)
     num_gpus = args.num_gpus or (run.num_gpus if run else 1)
 
-    from dnnlib import provenance
-    from dnnlib.tflib import custom_ops, engine, precision
+    from dnnlib.tflib import custom_ops, engine, precision, provenance
 
     if args.metrics is not None or 'metric_arg_list' not in options:
         metrics = default_metrics() if args.metrics is None else args.metrics

@@ -10,8 +10,8 @@ import tensorflow.compat.v1 as tf
 import dnnlib
 from dnnlib import records
 from dnnlib.disk_errors import Expendable
-from dnnlib.provenance import code_hash
 from dnnlib.tflib import engine
+from dnnlib.tflib.provenance import code_hash
 from dnnlib.util import TEXT, UserError
 from metrics import recorded
 from metrics.features import colour_handling

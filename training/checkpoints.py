@@ -10,9 +10,9 @@ from typing import Any, Dict, Mapping, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from dnnlib import cli, disk_errors, endings, plain_data, provenance, tflib
+from dnnlib import cli, disk_errors, endings, plain_data, tflib
 from dnnlib.hints import next_command
-from dnnlib.tflib import autosummary, random
+from dnnlib.tflib import autosummary, provenance, random
 from dnnlib.util import UserError
 from training import state
 from training.iterations import Iterations

@@ -9,11 +9,15 @@ import re
 import sys
 from typing import Any, Dict, List
 
+import numpy as np
+import PIL
+import tensorflow.compat.v1 as tf
+
 import dnnlib
+from dnnlib.tflib import custom_ops, engine
+from dnnlib.util import TEXT
 
-from .files import TEXT
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FOLDERS = ('dcgan', 'dnnlib', 'metrics', 'training')
 _SOURCES = ('.py', '.cu', '.cc', '.h', '.cuh')
 # On what the last bits of numbers depend, with the words for a change.
@@ -44,12 +48,6 @@ def code_hash() -> str:
 
 def facts(num_gpus: int) -> Dict[str, Any]:
     """Command line, code, packages, engine and machine of this process, as plain data."""
-    import numpy as np
-    import PIL
-    import tensorflow.compat.v1 as tf
-
-    from dnnlib.tflib import engine
-
     return dict(
         command_line=list(sys.argv),
         version=dnnlib.full_version(),
@@ -91,10 +89,6 @@ def _cpu_model():
 
 
 def _has_compiled_ops():
-    import tensorflow.compat.v1 as tf
-
-    from dnnlib.tflib import custom_ops, engine
-
     with tf.Graph().as_default(), tf.device(engine.device(0)):
         return bool(custom_ops.built()[1])
 
