@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Kills small training runs at random moments, resumes them, and compares them with unbroken ones.
 
-A run of a configuration is trained in one go, and once more in a process that SIGKILL ends after a
-random time, again and again, until it has been killed so often and is let go on to its end. Each
-start is the same command, with --resume=auto. What then has to be equal: all variables of the last
+A run of a configuration is trained in one go, and once more in a process that SIGKILL ends at a
+random moment, again and again, until it has been killed so often and is let go on to its end. A
+third of the kills fall into the start, the others into the seconds after a new state. Each start is
+the same command, with --resume=auto. What then has to be equal: all variables of the last
 state to the last bit; stats.jsonl, TensorBoard's points and the metrics' files but for times; the
 names of all files. Nothing may be left behind.
 
@@ -17,10 +18,10 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -72,11 +73,7 @@ _FLAGS = flags.group(
     'what to do',
     flag('--cases', parse_name_list, 'cases, comma-separated (default: all)'),
     flag('--kills', number(int, 0, 10000), 'how often each is killed', 1),
-    flag(
-        '--longest',
-        number(float, 0, 1e6),
-        'longest time until a kill, in seconds (default: 1.5 times that until the first state)',
-    ),
+    flag('--after', number(float, 0, 1e6), 'most seconds from a new state to a kill', 4.0),
     flag('--kimg', number(float, 0, 1e6), 'length of a run', 2.0),
     flags.seed('of the moments', 0),
     flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)', 'datasets'),
@@ -103,8 +100,8 @@ def main(argv=None) -> int:
     for name in cases:
         whole, killed = (os.path.join(folder, name + each) for each in ('-whole', '-killed'))
         command = _command(name, args)
-        longest = args.longest or 1.5 * _seconds_to_first_state(command, whole)
-        kills, starts = _train_and_kill(command, killed, args.kills, longest, moments)
+        _train(command, whole)
+        kills, starts = _train_and_kill(command, killed, args.kills, _Killer(moments, args.after))
         problems, facts = compare(_run_in(whole), _run_in(killed))
         print(
             '%-14s %6d %7d %6d %6d  %s'
@@ -127,49 +124,58 @@ def _command(case, args):
     return [sys.executable, _PROGRAM] + case_flags + fixed + sets
 
 
-def _train(command, result_dir, seconds=None):
-    """Whether the command ended well; it is killed after so many seconds."""
+class _Killer:
+    """Ends processes at random moments."""
+
+    def __init__(self, moments, after):
+        self._moments = moments
+        self._after = after
+        self._start_seconds = 10.0  # until the first new state, as it was last
+
+    def __call__(self, process, result_dir):
+        """Kill a process that trains in a folder, unless it ends before."""
+        begin, states = time.time(), _states(result_dir)
+        if self._moments.random() < 1 / 3:
+            limit = begin + self._moments.uniform(0, self._start_seconds)
+        else:
+            while _states(result_dir) <= states and process.poll() is None:
+                time.sleep(0.05)
+            self._start_seconds = time.time() - begin
+            limit = time.time() + self._moments.uniform(0, self._after)
+        while time.time() < limit and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+
+
+def _states(result_dir):
+    return set(glob.glob(os.path.join(glob.escape(result_dir), '*', 'state-*')))
+
+
+def _train(command, result_dir, killer=None):
+    """Whether the command has ended by itself, well."""
     os.makedirs(result_dir, exist_ok=True)
     with open(os.path.join(result_dir, 'output.txt'), 'ab') as output:
         process = subprocess.Popen(
             command + ['--result-dir=' + result_dir], stdout=output, stderr=subprocess.STDOUT
         )
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return False
+        if killer is not None:
+            killer(process, result_dir)
+        status = process.wait()
+    if status == -signal.SIGKILL:
+        return False
     if status:
         with open(output.name, errors='replace') as file:
             raise UserError('a run ended with status %d: ...%s' % (status, file.read()[-2000:]))
     return True
 
 
-def _seconds_to_first_state(command, result_dir):
-    """Train in one go, and tell how long the start took."""
-    start, found = time.time(), []
-    watcher = threading.Thread(target=_wait_for_state, args=(result_dir, found))
-    watcher.start()
-    _train(command, result_dir)
-    watcher.join()
-    return found[0] - start
-
-
-def _wait_for_state(result_dir, found):
-    while not glob.glob(os.path.join(glob.escape(result_dir), '*', 'state-*')):
-        time.sleep(0.1)
-    found.append(time.time())
-
-
-def _train_and_kill(command, result_dir, num_kills, longest, moments):
+def _train_and_kill(command, result_dir, num_kills, killer):
     """Train to the end; returns numbers of kills and starts."""
     kills = 0
-    while kills < num_kills:
-        if _train(command, result_dir, moments.uniform(0, longest)):
-            return kills, kills + 1
+    while kills < num_kills and not _train(command, result_dir, killer):
         kills += 1
-    _train(command, result_dir)
+    if kills == num_kills:
+        _train(command, result_dir)
     return kills, kills + 1
 
 
