@@ -16,8 +16,9 @@ from dnnlib.names import keys_in_source
 from dnnlib.util import UserError
 from metrics import metric_names
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
-from training import configs, resume, run_options
+from training import configs, resume
 from training.data import demo
+from training.data.opening import fingerprint
 from training.overrides import BOUNDS, Choice
 
 _DEFAULTS = {
@@ -29,6 +30,7 @@ _DEFAULTS = {
 _COUNT = number(int, 1, 1 << 20)
 _KIMG = configs.BASE['total_kimg']
 _FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
+_NETWORKS = ('G_args', 'D_args')
 _MIXED = ['G_args.precision', 'D_args.precision']
 _TF32 = 'tf_config.math.allow_tf32'
 
@@ -216,8 +218,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     if args.keep_snapshots == 'all':
         options['keep_snapshots'] = None
     if args.init_from is not None:
-        path = pretrained_networks.find(args.init_from, args.result_dir).paths[-1]
-        options['init_from'] = path if util.is_url(path) else os.path.abspath(path)
+        options['init_from'] = _source(args)
     if args.deterministic:
         options['tf_config.math.deterministic'] = True
     if args.precision is not None:
@@ -229,6 +230,17 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     )
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
+
+
+def _source(args):
+    """Path or URL of the networks to begin with."""
+    path = args.init_from
+    try:
+        path = pretrained_networks.find(path, args.result_dir).paths[-1]
+    except UserError:
+        if args.resume is None:
+            raise  # else the run may have begun with it
+    return path if util.is_url(path) else os.path.abspath(os.path.expanduser(path))
 
 
 def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
@@ -257,6 +269,7 @@ def options_of_run(args: argparse.Namespace, run: resume.Run) -> Dict[str, Any]:
     Raises:
         UserError: other flags, or names in the run's file that only the command line may give.
     """
+    given = args.choice.changes()
     is_whole = args.config is not None or args.config_file is not None
     stranger = resume.check_names(run, metric_classes())
     if is_whole or stranger:
@@ -268,14 +281,13 @@ def options_of_run(args: argparse.Namespace, run: resume.Run) -> Dict[str, Any]:
                 raise
             text = 'in %s %s; it goes on only with the --config and flags that it began with: %s'
             raise UserError(text % (run.run_dir, stranger, error))
-        return options
-    resume.check_given(run, args.choice.changes())
-    may_change = {
-        path: value
-        for path, value in args.choice.changes().items()
-        if path in run_options.MAY_CHANGE
-    }
-    return dict(run.options, **may_change)
+        return options if stranger else resume.with_changes(run, given)
+    resume.check_given(run, given)
+    precisions = {str(run.options[name].get('precision', 'float32')) for name in _NETWORKS}
+    if args.precision and {args.precision.replace('tf32', 'float32')} != precisions:
+        text = '--precision=%s is not that of the run in %s; leave it out'
+        raise UserError(text % (args.precision, run.run_dir))
+    return resume.with_changes(run, given)
 
 
 def _set_precision(choice, net_args, opt_args):
@@ -330,12 +342,17 @@ def main(argv: Optional[List[str]] = None) -> None:
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])
-    data = args.choice.check(options, num_gpus, is_resumed=run is not None)
+    data = fingerprint(options['data_dir'], options['dataset_args'])
     if args.resume == resume.AUTO:
         run = resume.find_equal(options, data, args.result_dir)
-    if run is not None and resume.is_complete(run, options['total_kimg']):
-        print('%s has finished, or was stopped by abort.txt: nothing is left to do.' % run.run_dir)
-        return
+        options = options if run is None else resume.with_changes(run, options)
+    if run is not None:
+        if resume.is_complete(run, options['total_kimg']):
+            text = '%s has finished, or was stopped by abort.txt: nothing is left to do.'
+            print(text % run.run_dir)
+            return
+        resume.check_states(run)
+    args.choice.check(options, num_gpus, is_resumed=run is not None)
     facts = dict(provenance.facts(num_gpus), data=data)
     if run is not None:
         if num_gpus != run.num_gpus:

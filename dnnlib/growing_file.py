@@ -1,5 +1,6 @@
 """A file that grows by whole pieces, even where the disk is full for a while."""
 
+import errno
 import os
 from typing import List
 
@@ -56,8 +57,14 @@ class GrowingFile:
 
     def _write(self):
         with self._disk.writing():
-            with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), 'r+b') as file:
+            flags, pieces = os.O_RDWR | os.O_CREAT, b''.join(self._pieces)
+            with os.fdopen(os.open(self.path, flags, 0o666), 'r+b', buffering=0) as file:
                 self._start = min(self._start, os.fstat(file.fileno()).st_size)  # it may be new
+                file.truncate(self._start)
                 file.seek(self._start)
-                file.write(b''.join(self._pieces))
-                file.truncate()
+                try:
+                    if file.write(pieces) < len(pieces):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                except OSError:
+                    file.truncate(self._start)  # no half pieces
+                    raise

@@ -4,6 +4,7 @@ A misspelt option that is swallowed by a `**kwargs` trains the wrong network for
 calls a function with options from a configuration asks here first.
 """
 
+import copy
 import difflib
 import inspect
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
@@ -151,3 +152,23 @@ def _advice(name, allowed):
     if near:
         return 'did you mean %r?' % near[0]
     return 'it takes %s' % (', '.join(allowed) or 'none')
+
+
+def nested(*parts: Dict[str, Any]) -> Dict[str, Any]:
+    """Options by groups, from parts with dotted names; later ones override earlier ones.
+
+    Raises:
+        UserError: an option of a group, where there is none.
+    """
+    options = {}  # type: Dict[str, Any]
+    for part in parts:
+        for path, value in part.items():
+            group, _, key = path.partition('.')
+            value = copy.deepcopy(value)
+            if not key:
+                options[group] = value
+            elif isinstance(options.setdefault(group, {}), dict):
+                options[group][key] = value
+            else:
+                raise UserError('there is no option %r: %s is no group of options' % (path, group))
+    return options

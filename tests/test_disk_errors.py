@@ -129,7 +129,7 @@ def failing(monkeypatch):
             raise OSError(errno.ENOSPC, 'No space left on device')
 
     def fail(does_fail):
-        broken = lambda *args: Half(work(*args))  # noqa: E731
+        broken = lambda *args, **options: Half(work(*args, **options))  # noqa: E731
         monkeypatch.setattr(os, 'fdopen', broken if does_fail else work)
 
     return fail
@@ -145,7 +145,8 @@ def test_a_file_that_grows_misses_nothing_after_the_disk_was_full(tmp_path, fail
     file.append(b'2\n')
     file.append(b'3\n')
     file.replace_last(b'3 and more\n')
-    assert file.is_failing
+    assert file.is_failing and file.waiting == b'2\n3 and more\n'
+    assert path.read_bytes() == b'before\n1 and more\n'
     failing(False)
     file.append(b'4\n')
     assert path.read_bytes() == b'before\n1 and more\n2\n3 and more\n4\n'

@@ -14,7 +14,8 @@ from bench import kills
 from dnnlib import endings, tflib
 from dnnlib.util import UserError
 from tests.test_training_loop import TINY, TINY_DCGAN, data_dir  # noqa: F401 - a fixture
-from training import configs, resume, state, train_graph
+from training import checkpoints, configs, resume, state, train_graph
+from training.snapshots import Snapshots
 
 DUMMY = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
 LOOP = 'training.training_loop.training_loop'
@@ -265,7 +266,7 @@ def test_what_cannot_go_on_is_told_in_a_line(folder_of_run, tmp_path):
         resume.find('latest', results)
     folder_of_run(has_network=True)
     with pytest.raises(UserError, match='no state in .* to go on from; .*--init-from='):
-        resume.find('0', results)
+        resume.check_states(resume.find('0', results))
     stopped = folder_of_run(1)
     open(os.path.join(stopped, 'abort.txt'), 'w').close()
     with pytest.raises(UserError, match='stopped by its abort.txt'):
@@ -278,6 +279,9 @@ def test_what_cannot_go_on_is_told_in_a_line(folder_of_run, tmp_path):
         (['--gamma=3'], 'D_loss_args.gamma is 3.0, but 100.0 of the run'),
         (['--config=config-e'], 'D_args.fmap_base is [0-9]+, but 64 of the run'),
         (['--seed=7'], 'dataset_args.seed is 7, but 0'),
+        (['--precision=mixed'], '--precision=mixed is not that of the run|precision is'),
+        (['--set=lazy_regularization=false'], 'lazy_regularization is false, but null of the run'),
+        (['--set=G_loss_args.pl_weight=0'], 'G_loss_args.pl_weight is 0, but null'),
     ],
 )
 def test_other_options_are_refused_by_name(folder_of_run, tmp_path, flags, message):
@@ -290,7 +294,7 @@ def test_other_options_are_refused_by_name(folder_of_run, tmp_path, flags, messa
 
 def test_what_may_change_is_taken_from_the_command_line(folder_of_run, tmp_path):
     folder_of_run()
-    command = ['--resume=0', '--total-kimg=9', '--snapshot-ticks=3', '--gamma=100']
+    command = ['--resume=0', '--total-kimg=9', '--snapshot-ticks=3', '--gamma=100', '--cond=no']
     args = run_training.parse_args(command + ['--result-dir=%s' % (tmp_path / 'results')])
     run = resume.find('0', args.result_dir)
     options = run_training.options_of_run(args, run)
@@ -304,3 +308,37 @@ def test_functions_of_strangers_need_the_command_line(folder_of_run, tmp_path):
     args = run_training.parse_args(['--resume=0', '--result-dir=%s' % (tmp_path / 'results')])
     with pytest.raises(UserError, match='os.system.*none of this project; it goes on only with'):
         run_training.options_of_run(args, resume.find('0', args.result_dir))
+
+
+def test_what_a_strangers_run_says_reaches_no_other_file_and_no_environment(
+    folder_of_run, tmp_path
+):
+    victim = tmp_path / 'thesis.tex'
+    victim.write_text('x')
+    run_dir = folder_of_run(tf_config={'env.PATH': '/tmp'})
+    snapshots = Snapshots(run_dir, keep=1)
+    names = [str(victim), '../../thesis.tex', 'network-snapshot-000001.pkl', 7]
+    snapshots.restore(dict(written=names))
+    assert victim.exists()
+    run = resume.find('0', str(tmp_path / 'results'))
+    assert 'env.PATH' in resume.check_names(run, ())
+    os.symlink(str(victim), os.path.join(run_dir, 'metric-fid50k.txt'))
+    with pytest.raises(UserError, match='metric-fid50k.txt is a link'):
+        dnnlib.resume_run(run_dir, LOOP, 1)
+    assert victim.read_text() == 'x'
+
+
+def test_options_are_the_same_however_they_are_written():
+    first = dict(b={'x': 5, 'y': [1]}, a=1.5)
+    again = dict(a=1.5, b={'y': (1,), 'x': 5.0})
+    assert checkpoints.identity(first, 'd') == checkpoints.identity(again, 'd')
+    assert checkpoints.identity(first, 'd') != checkpoints.identity(dict(first, a=2), 'd')
+
+
+def test_networks_that_a_run_began_with_may_have_gone_on(folder_of_run, tmp_path):
+    run_dir = folder_of_run(init_from='/runs/3/network-snapshot-000001.pkl')
+    run = resume.find('0', str(tmp_path / 'results'))
+    later = dict(run.options, init_from='/runs/3/network-final.pkl')
+    assert resume.find_equal(later, 'abc', str(tmp_path / 'results')).run_dir == run_dir
+    other = dict(run.options, init_from='/runs/4/network-final.pkl')
+    assert resume.find_equal(other, 'abc', str(tmp_path / 'results')) is None

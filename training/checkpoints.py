@@ -1,25 +1,27 @@
 """Taking the states of a run while it trains, and putting one back."""
 
-import glob
+import contextlib
 import hashlib
+import itertools
+import json
 import os
 import re
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import cli, disk_errors, endings, plain_data, tflib
 from dnnlib.hints import next_command
+from dnnlib.submission import run_lock
 from dnnlib.tflib import autosummary, provenance, random
-from dnnlib.util import UserError
+from dnnlib.util import UserError, reason_of
 from training import state
 from training.iterations import Iterations
 from training.state import State
 
-# Files that grow with a run; what was added after a state was taken is cut off again.
-_GROWING = ('stats.jsonl', 'metric-*', 'events.out.tfevents.*')
+_EVENTS = 'events.out.tfevents.'
 _ADDRESS = re.compile(r' at 0x[0-9a-f]+')
 
 # Names of what each device has of its own, with that of the first device.
@@ -41,30 +43,83 @@ def identity(options: Dict[str, Any], fingerprint: str) -> Dict[str, str]:
         options: arguments of `training_loop` that a resumed run must have again.
         fingerprint: of the data set.
     """
-    text = _ADDRESS.sub('', plain_data.to_json(sorted(options.items())))
+    plain = plain_data.from_json(_ADDRESS.sub('', plain_data.to_json(options)))
+    text = json.dumps(_with_whole_numbers(plain), sort_keys=True)
     return dict(options=hashlib.sha256(text.encode('utf-8')).hexdigest(), data=fingerprint)
 
 
-def prepare(run_dir: str, found: Optional[State], identity: Dict[str, str], num_gpus: int) -> None:
+def _with_whole_numbers(value):
+    """The same value with 5 in place of 5.0, and text for keys."""
+    if isinstance(value, dict):
+        return {str(key): _with_whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Growing:
+    """The files of a run that grow with it; what came after a state is cut off again.
+
+    Args:
+        run_dir: the run's folder. metrics: names of its metrics; others may evaluate more.
+    """
+
+    def __init__(self, run_dir: str, metrics: Sequence[str]):
+        self._run_dir = run_dir
+        names = ['metric-%s.%s' % pair for pair in itertools.product(metrics, ['txt', 'jsonl'])]
+        self._names = {'stats.jsonl', *names}
+
+    def sizes(self) -> Dict[str, int]:
+        """Bytes of each by its name; OSError if the folder is away."""
+        found = {}
+        for name in sorted(os.listdir(self._run_dir)):
+            if name in self._names or name.startswith(_EVENTS):
+                found[name] = os.path.getsize(os.path.join(self._run_dir, name))
+        return found
+
+    def cut_back(self, sizes: Mapping[str, int]) -> None:
+        """Take away what files got since they had these sizes."""
+        for name, size in self.sizes().items():
+            path = os.path.join(self._run_dir, name)
+            if name not in sizes:
+                os.remove(path)
+            elif size > sizes[name]:
+                os.truncate(path, sizes[name])
+
+
+def prepare(
+    growing: Growing, found: Optional[State], identity: Dict[str, str], num_gpus: int
+) -> None:
     """Cut the files of a run back to a state from which it is to go on, None: to nothing.
 
     A line tells what is other than it was and may change the last bits of numbers.
 
     Raises:
-        UserError: the state is of another run.
+        UserError: the state is of another run, or of none.
     """
     if found is None:
-        _cut_back(run_dir, {})
+        growing.cut_back({})
         return
-    for what, words in [('options', 'other options'), ('data', 'another data set')]:
-        if found.facts['identity'][what] != identity[what]:
-            text = 'the states in %s are of a run with %s; take them away to begin anew'
-            raise UserError(text % (run_dir, words))
-    changes = provenance.differences(found.facts['made_by'], provenance.facts(num_gpus))
-    if changes:
-        text = 'Warning: the last bits of numbers may differ from an uninterrupted run (%s)'
-        print(text % '; '.join(changes))
-    _cut_back(run_dir, found.facts['files'])
+    with _using_state():
+        for what, words in [('options', 'other options'), ('data', 'another data set')]:
+            if found.facts['identity'][what] != identity[what]:
+                text = 'the states in the run folder are of a run with %s; begin another run'
+                raise UserError(text % words)
+        changes = provenance.differences(found.facts['made_by'], provenance.facts(num_gpus))
+        if changes:
+            text = 'Warning: the last bits of numbers may differ from an uninterrupted run (%s)'
+            print(text % '; '.join(changes))
+        growing.cut_back({str(name): int(size) for name, size in found.facts['files'].items()})
+
+
+@contextlib.contextmanager
+def _using_state():
+    """Around all that looks into a state: what its content makes fail becomes a UserError."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        text = 'the state in the run folder holds something else than expected (%s); take it away'
+        raise UserError(text % reason_of(error)) from error
 
 
 class CannotGoOn(Exception):
@@ -79,7 +134,7 @@ class Checkpoints:
         minutes: between two states.
         parts: what has a state beside the variables of the graph, by name: objects with `state()`,
             plain data, and `restore(data)`.
-        identity: see `identity`. num_gpus: number of devices.
+        identity: see `identity`. num_gpus: number of devices. growing: files of the run.
 
     Attributes:
         oldest_nimg: images seen at the oldest state that is kept.
@@ -92,6 +147,7 @@ class Checkpoints:
         parts: Mapping[str, Any],
         identity: Dict[str, str],
         num_gpus: int,
+        growing: Growing,
     ):
         self.oldest_nimg = self._last_nimg = 0
         self._run_dir = run_dir
@@ -99,45 +155,56 @@ class Checkpoints:
         self._parts = parts
         self._identity = identity
         self._num_gpus = num_gpus
+        self._growing = growing
+        self._is_wanted = False  # by a signal
         self._writer = state.Writer(run_dir, disk_errors.until_written)
         self._last_time = time.time()
 
     def check_disk(self) -> None:
         """Raise UserError unless the disk holds the states that are kept, and the next one."""
         num_bytes = sum(var.dtype.size * var.shape.num_elements() for var in tf.global_variables())
-        cli.check_space(self._run_dir, 3, 3 * num_bytes, 'states')
+        number = max(3 - len(state.paths(self._run_dir)), 1)
+        cli.check_space(self._run_dir, number, number * num_bytes, 'states')
 
     def is_due(self) -> bool:
         """Whether it is time for the next one, or somebody has asked for it by a signal."""
-        if endings.state_wanted() or endings.pending():
+        self._is_wanted = endings.state_wanted() or self._is_wanted
+        if endings.pending():
             return True
-        return time.time() - self._last_time >= self._seconds and not self._writer.is_busy()
+        is_time = self._is_wanted or time.time() - self._last_time >= self._seconds
+        return is_time and not self._writer.is_busy()
 
     def take(self, iterations: Iterations) -> None:
         """Copy all that the run needs to go on; a thread writes it.
 
         Raises:
-            CannotGoOn: weights are not finite.
+            CannotGoOn: weights are not finite. UserError: the run is no longer this process's.
         """
+        if run_lock.is_lost(self._run_dir):
+            raise UserError(
+                'another process has taken %s over, while this one was not heard of; '
+                'it goes on there' % self._run_dir
+            )
         arrays = {name: np.asarray(x) for name, x in tflib.run(_variables()).items()}
         for name, array in arrays.items():
             if name.partition('/')[0] in ('G', 'D', 'Gs') and not np.isfinite(array).all():
                 raise CannotGoOn('%s is not finite' % name)
+        parts = {name: part.state() for name, part in self._parts.items()}  # writes what waits
         facts = dict(
             identity=self._identity,
             made_by=provenance.facts(self._num_gpus),
             counters=list(random.counters()),
             totals=autosummary.python_totals(),
-            files=_sizes(self._run_dir),
+            files=disk_errors.until_written('a state', self._growing.sizes),
             nimg_before=self._last_nimg,
-            parts={name: part.state() for name, part in self._parts.items()},
+            parts=parts,
         )
         is_first = not state.paths(self._run_dir)
         self._writer.save(iterations.count, State(facts, arrays))
         self.oldest_nimg, self._last_nimg = self._last_nimg, iterations.nimg
         if is_first:  # no network is ever saved before there is a state
             self._writer.wait()
-        self._last_time = time.time()
+        self._last_time, self._is_wanted = time.time(), False
 
     def describe(self) -> str:
         """Name the last good state, in part of a line."""
@@ -152,8 +219,18 @@ class Checkpoints:
         """Until the last one is on the disk."""
         self._writer.wait()
 
+    def give_up(self) -> None:
+        """Until the last one is on the disk; what is in the way costs a warning."""
+        error = self._writer.give_up()
+        if error is not None:
+            print('Warning: the last state was not written: %s' % reason_of(error))
+
     def restore(self, found: State) -> None:
         """Put a state back; UserError if it is of other networks."""
+        with _using_state():
+            self._restore(found)
+
+    def _restore(self, found):
         facts = found.facts
         for name in facts['counters']:
             random.counter(name)
@@ -189,19 +266,3 @@ def _of_first_device(name):
     for pattern, first in _OF_DEVICES:
         name = pattern.sub(first, name)
     return name
-
-
-def _sizes(run_dir):
-    """Bytes of each file that grows."""
-    paths = [p for name in _GROWING for p in glob.glob(os.path.join(glob.escape(run_dir), name))]
-    return {os.path.basename(path): os.path.getsize(path) for path in sorted(paths)}
-
-
-def _cut_back(run_dir, sizes):
-    """Take away what files got since they had these sizes."""
-    for name, size in _sizes(run_dir).items():
-        path = os.path.join(run_dir, name)
-        if name not in sizes:
-            os.remove(path)
-        elif size > sizes[name]:
-            os.truncate(path, sizes[name])

@@ -4,12 +4,11 @@ A configuration is a list of parts; a part maps dotted names of `training_loop`'
 and later parts override earlier ones. So a new system of your own is a new line in CONFIGS.
 """
 
-import copy
 from collections import OrderedDict
 from itertools import product
 from typing import Any, Dict, List
 
-from dnnlib.options import value_of
+from dnnlib.options import nested, value_of
 from dnnlib.util import UserError, get_obj_by_name
 
 Part = Dict[str, Any]  # dotted names of options, and their values
@@ -207,19 +206,7 @@ def resolve(name: str, *overrides: Dict[str, Any]) -> Dict[str, Any]:
     """
     if name not in CONFIGS:
         raise UserError('--config is %r; it must be one of: %s' % (name, ', '.join(CONFIGS)))
-    parts = [BASE] + CONFIGS[name] + list(overrides)
-    options = {}  # type: Dict[str, Any]
-    for part in parts:
-        for path, value in part.items():
-            group, _, key = path.partition('.')
-            value = copy.deepcopy(value)
-            if not key:
-                options[group] = value
-            elif isinstance(options.setdefault(group, {}), dict):
-                options[group][key] = value
-            else:
-                raise UserError('there is no option %r: %s is no group of options' % (path, group))
-    return options
+    return nested(BASE, *CONFIGS[name], *overrides)
 
 
 def is_legal_on_device(options: Dict[str, Any], size: int) -> bool:

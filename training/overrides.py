@@ -155,13 +155,11 @@ class Choice:
         _check_bounds(options)
         return options
 
-    def check(self, options: Dict[str, Any], num_gpus: int, is_resumed: bool = False) -> str:
+    def check(self, options: Dict[str, Any], num_gpus: int, is_resumed: bool = False) -> None:
         """Find what would stop a run, before it makes a folder or trains for hours.
 
         A grid that the user has not laid out gets one class in each row, if all fit, unless the run
         is resumed.
-
-        Returns: fingerprint of the data.
         """
         from dnnlib.tflib import engine, precision
         from training import first_networks
@@ -180,13 +178,12 @@ class Choice:
         if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
-        first_networks.check(options, training_set, self._is_named, self.sets)
+        if not is_resumed:
+            first_networks.check(options, training_set, self._is_named, self.sets)
         fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
         if fits and not (is_resumed or self.sets('grid_args.layout')):
             options['grid_args']['layout'] = 'row_per_class'
-        fingerprint = training_set.fingerprint()
         training_set.close()
-        return fingerprint
 
     def changes(self) -> Dict[str, Any]:
         """What the user gave on the command line, by dotted names."""

@@ -6,6 +6,7 @@ import re
 from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from dnnlib import plain_data, records
+from dnnlib.options import nested
 from dnnlib.submission.internal.local import FINISHED
 from dnnlib.submission.submit import load_config
 from dnnlib.util import UserError
@@ -13,6 +14,13 @@ from training import run_options, runs, state
 
 LATEST, AUTO = 'latest', 'auto'
 LOOP = 'training.training_loop.training_loop'
+# Flags of these are given as false or 0, too.
+_OFF_BY_DEFAULT = (
+    'dataset_args.max_label_size',
+    'tf_config.math.allow_tf32',
+    'mirror_augment',
+    'freeze_d',
+)
 _ABORT = 'abort.txt'
 
 
@@ -30,7 +38,7 @@ def find(name: str, result_dir: str) -> Run:
     """The run of a folder, a number, or LATEST.
 
     Raises:
-        UserError: there is none, or nothing to go on from.
+        UserError: there is none, or its user has stopped it.
     """
     if name == LATEST:
         run = next(_all(result_dir), None)
@@ -44,16 +52,23 @@ def find(name: str, result_dir: str) -> Run:
             raise UserError('--resume=%s is no training run (or latest, or auto)' % name)
     if os.path.exists(os.path.join(run.run_dir, _ABORT)):
         raise UserError('%s was stopped by its %s; take that file away' % (run.run_dir, _ABORT))
-    if state.paths(run.run_dir) or not _network_files(run.run_dir):
-        return run
-    text = 'there is no state in %s to go on from; begin anew with its network by --init-from=%s'
-    raise UserError(text % (run.run_dir, run.run_dir))
+    return run
+
+
+def check_states(run: Run) -> None:
+    """Raise UserError if a run has saved networks, but there is no state to go on from."""
+    if not state.paths(run.run_dir) and _network_files(run.run_dir):
+        text = (
+            'there is no state in %s to go on from; begin anew with its network by --init-from=%s'
+        )
+        raise UserError(text % (run.run_dir, run.run_dir))
 
 
 def find_equal(options: Dict[str, Any], fingerprint: str, result_dir: str) -> Optional[Run]:
     """The newest run with these options, but those that may change, on this data; or None."""
     for run in _all(result_dir):
-        is_equal = not differences(run_options.fixed(run.options), run_options.fixed(options))
+        pairs = [_comparable(each) for each in (run.options, options)]
+        is_equal = not differences(*pairs)
         if is_equal and run.facts.get('data') == fingerprint:
             return run
     return None
@@ -84,11 +99,13 @@ def check_given(run: Run, given: Dict[str, Any]) -> None:
     Raises:
         UserError: one is neither; it is named.
     """
-    for path, value in given.items():
-        before = _at(run.options, path)
-        may_change = path.partition('.')[0] in run_options.MAY_CHANGE
-        if not may_change and _plain(value) != before and (value or before):
-            _refuse(run, path, before, value)
+    before, now = _comparable(run.options), _comparable(nested(given))
+    for path in given:
+        old, new = _at(before, path), _at(now, path)
+        if old is None and path in _OFF_BY_DEFAULT:
+            old = type(new)()  # false, or 0
+        if path.partition('.')[0] not in run_options.MAY_CHANGE and new != old:
+            _refuse(run, path, old, new)
 
 
 def check_equal(run: Run, options: Dict[str, Any]) -> None:
@@ -97,8 +114,30 @@ def check_equal(run: Run, options: Dict[str, Any]) -> None:
     Raises:
         UserError: another one; it is named.
     """
-    for path in differences(run_options.fixed(run.options), run_options.fixed(options)):
-        _refuse(run, path, _at(run.options, path), _at(_plain(options), path))
+    before, now = _comparable(run.options), _comparable(options)
+    for path in differences(before, now):
+        _refuse(run, path, _at(before, path), _at(now, path))
+
+
+def with_changes(run: Run, changes: Dict[str, Any]) -> Dict[str, Any]:
+    """Options that a run goes on with: its own, but those of the changes that may change."""
+    may_change = {name: changes[name] for name in run_options.MAY_CHANGE if name in changes}
+    return dict(run.options, **may_change)
+
+
+def _comparable(options):
+    """Options that have to be equal, as JSON has them.
+
+    The layout of a grid may be left to the program, which chooses once. Networks to begin with are
+    known by the folder of their run, which has had more since.
+    """
+    options = _plain(run_options.fixed(options))
+    if isinstance(options.get('grid_args'), dict):
+        options['grid_args'].pop('layout', None)
+    source = options.get('init_from')
+    if isinstance(source, str) and runs.is_network(os.path.basename(source)):
+        options['init_from'] = os.path.dirname(source)
+    return options
 
 
 def differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:

@@ -70,8 +70,11 @@ def check_names(change: Dict[str, Any], metrics: Container[str]) -> None:
             of metrics.
 
     Raises:
-        ValueError: another one; its option is named.
+        ValueError: another one, or a variable of the environment; its option is named.
     """
+    for path in [*change, *('tf_config.' + key for key in _keys(change.get('tf_config')))]:
+        if path.startswith('tf_config.env.'):
+            raise ValueError('%.100s sets the environment of programs' % path)
     for path, name in _names(change):
         if name is None:
             continue
@@ -81,6 +84,10 @@ def check_names(change: Dict[str, Any], metrics: Container[str]) -> None:
             is_known = str(name) in (metrics if path == 'metric_arg_list' else DATASET_CLASSES)
         if type(name) is not str or not is_known:
             raise ValueError('%s is %.100r, which is none of this project' % (path, name))
+
+
+def _keys(group):
+    return map(str, group) if isinstance(group, dict) else ()
 
 
 def _names(change: Dict[str, Any]) -> Iterator[Tuple[str, Any]]:

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from dnnlib import records
 from dnnlib.submission import run_lock
@@ -91,6 +91,16 @@ def network_files(run_dir: str) -> List[str]:
     numbered.sort(key=lambda p: int(re.findall(r'\d+', os.path.basename(p))[-1]))
     final = os.path.join(run_dir, FINAL)
     return numbered + ([final] if os.path.isfile(final) else [])
+
+
+def is_snapshot(name: Any) -> bool:
+    """Whether a file's name, without folder, is that of a snapshot of networks."""
+    return isinstance(name, str) and bool(re.fullmatch(r'network-snapshot-[0-9]+\.pkl', name))
+
+
+def is_network(name: str) -> bool:
+    """Whether a file's name is that of networks which a run saves."""
+    return is_snapshot(name) or name in (FINAL, 'network-best.pkl')
 
 
 def has_stopped(run_dir: str) -> bool:

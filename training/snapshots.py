@@ -9,7 +9,7 @@ from dnnlib.disk_errors import until_written
 from dnnlib.hints import next_command
 from dnnlib.tflib import engine
 from dnnlib.util import UserError, reason_of
-from training import misc
+from training import misc, runs
 from training.runs import FINAL
 
 
@@ -55,6 +55,11 @@ class Snapshots:
             self._written = [name for name in self._written if name != filename] + [filename]
         return path
 
+    def remove_final(self) -> None:
+        """Remove the final networks of a run that has become longer."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._path(FINAL))
+
     def settle(self) -> None:
         """After the metrics of a snapshot: name a new best network, and remove old snapshots.
 
@@ -78,7 +83,8 @@ class Snapshots:
         The best network is again the one that it was then. Snapshots that were removed since stay
         removed, and those that were written since stay, to be written again.
         """
-        self._written = list(state['written'])
+        # From a file: nothing but snapshots is ever removed.
+        self._written = [name for name in state['written'] if runs.is_snapshot(name)]
         there = [name for name in self._written if os.path.exists(self._path(name))]
         self.last = self._path(there[-1]) if there else None
         self.settle()

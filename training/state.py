@@ -7,6 +7,7 @@ or called.
 """
 
 import contextlib
+import functools
 import glob
 import hashlib
 import json
@@ -20,7 +21,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 import numpy as np
 
 from dnnlib import plain_arrays, plain_data
-from dnnlib.util import UserError, atomic_write, open_regular, reading
+from dnnlib.util import UserError, atomic_write, open_regular, reading, reason_of
 
 _MAGIC = b'stylegan2 state 1\n'
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -28,6 +29,10 @@ _LONGEST_HEADER = 16 << 20
 _PIECE = 16 << 20
 _NUM_KEPT = 2
 _PATTERN = re.compile(r'state-(\d{9})\.bin')
+
+
+class BrokenState(UserError):
+    """A file that is not what was written."""
 
 
 class State(NamedTuple):
@@ -87,28 +92,36 @@ def read(path: str) -> State:
     """Read a state.
 
     Raises:
-        UserError: it is no state, or not whole.
+        BrokenState: it is no state, or not whole. UserError: it cannot be read at all.
     """
     with open_regular(path) as file, reading(path, 'the state of a run'):
-        size = os.fstat(file.fileno()).st_size
-        _check_digest(file, size - _DIGEST_BYTES)
-        file.seek(len(_MAGIC))
-        length = int.from_bytes(file.read(8), 'little')
-        if length > _LONGEST_HEADER:
-            raise ValueError('its header has %d bytes' % length)
-        header = plain_data.from_json(file.read(length).decode('utf-8'))
-        arrays: Dict[str, np.ndarray] = OrderedDict()
-        left = size - _DIGEST_BYTES - file.tell()
-        for name, type_name, shape in header['arrays']:
-            dtype = plain_arrays.number_type(type_name)
-            num_bytes = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
-            if not 0 <= num_bytes <= left:
-                raise ValueError('array %.100s has more bytes than there are' % name)
-            arrays[name] = plain_arrays.make(shape, dtype, file.read(num_bytes))
-            left -= num_bytes
-        if left or not isinstance(header['facts'], dict):
-            raise ValueError('its header does not fit its arrays')
-        return State(header['facts'], arrays)
+        try:
+            return _read(file)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            text = '%r cannot be read as the state of a run: %s.'
+            raise BrokenState(text % (path, reason_of(error)))
+
+
+def _read(file):
+    size = os.fstat(file.fileno()).st_size
+    _check_digest(file, size - _DIGEST_BYTES)
+    file.seek(len(_MAGIC))
+    length = int.from_bytes(file.read(8), 'little')
+    if length > _LONGEST_HEADER:
+        raise ValueError('its header has %d bytes' % length)
+    header = plain_data.from_json(file.read(length).decode('utf-8'))
+    arrays: Dict[str, np.ndarray] = OrderedDict()
+    left = size - _DIGEST_BYTES - file.tell()
+    for name, type_name, shape in header['arrays']:
+        dtype = plain_arrays.number_type(type_name)
+        num_bytes = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
+        if not 0 <= num_bytes <= left:
+            raise ValueError('array %.100s has more bytes than there are' % name)
+        arrays[name] = plain_arrays.make(shape, dtype, file.read(num_bytes))
+        left -= num_bytes
+    if left or not isinstance(header['facts'], dict):
+        raise ValueError('its header does not fit its arrays')
+    return State(header['facts'], arrays)
 
 
 def _check_digest(file, length):
@@ -139,12 +152,12 @@ def newest(run_dir: str) -> Optional[State]:
     for path in paths(run_dir):
         try:
             found = read(path)
-        except UserError as error:
+        except BrokenState as error:
             broken.append(path)
             print('Warning: %s' % error)
             continue
         for each in broken:
-            os.replace(each, each + '.broken')
+            os.replace(each, os.path.join(run_dir, 'state.broken'))
         if broken:
             print('Going on from the state before, %s.' % os.path.basename(path))
         return found
@@ -170,7 +183,8 @@ class Writer:
         self._run_dir = run_dir
         self._attempt = attempt
         self._thread: Optional[threading.Thread] = None
-        self._error: Optional[BaseException] = None
+        self._error: Optional[Exception] = None
+        self._gives_up = False
         self.seconds = 0.0
 
     def is_busy(self) -> bool:
@@ -192,11 +206,28 @@ class Writer:
         if error is not None:
             raise error
 
+    def give_up(self) -> Optional[Exception]:
+        """Wait as well, but try no more where the disk is in the way; what went wrong, or None."""
+        self._gives_up = True
+        try:
+            self.wait()
+        except Exception as error:
+            return error
+        return None
+
+    def _try(self, path, state):
+        try:
+            write(path, state)
+        except UserError as error:
+            if self._gives_up:
+                raise RuntimeError(str(error))  # which is not tried again
+            raise
+
     def _write(self, iteration, state):
         start = time.time()
         path = path_of(self._run_dir, iteration)
         try:
-            self._attempt(os.path.basename(path), lambda: write(path, state))
+            self._attempt(os.path.basename(path), functools.partial(self._try, path, state))
             for old in paths(self._run_dir)[_NUM_KEPT:]:
                 with contextlib.suppress(OSError):
                     os.remove(old)

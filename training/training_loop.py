@@ -1,5 +1,7 @@
 """The training loop: networks, schedule, snapshots and metrics of one run."""
 
+import contextlib
+import inspect
 import os
 from typing import List, Optional
 
@@ -13,7 +15,7 @@ from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import first_networks, misc, option_groups, run_options, state, step_check
-from training.checkpoints import CannotGoOn, Checkpoints, identity, prepare
+from training.checkpoints import CannotGoOn, Checkpoints, Growing, identity, prepare
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health, reason_without_gradients
@@ -111,8 +113,9 @@ def training_loop(
     metrics = MetricGroup(metric_arg_list)
     snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
-    about = identity(run_options.fixed(options), training_set.fingerprint())
-    prepare(run_dir, last_state, about, num_gpus)
+    about = identity(_fixed(options), training_set.fingerprint())
+    growing = Growing(run_dir, [metric.name for metric in metrics.metrics])
+    prepare(growing, last_state, about, num_gpus)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
     if last_state is None:
         misc.save_image_grid(
@@ -195,6 +198,7 @@ def training_loop(
         dict(iterations=iterations, progress=progress, health=health, snapshots=snapshots),
         about,
         num_gpus,
+        growing,
     )
     checkpoints.check_disk()
     if last_state is None:
@@ -204,6 +208,7 @@ def training_loop(
             progress.writer.add_graph(tf.get_default_graph())
     else:
         checkpoints.restore(last_state)
+        snapshots.remove_final()
         print('Going on after %s.' % iterations)
 
     context = dnnlib.RunContext.get()
@@ -267,7 +272,8 @@ def training_loop(
                     is_done or is_due(image_snapshot_ticks) or is_due(network_snapshot_ticks)
                 )
                 if not is_run and (saves or checkpoints.is_due()):
-                    checkpoints.take(iterations)
+                    with _when_asked_to_end():
+                        checkpoints.take(iterations)
                 is_run = False
                 if ends_tick and not saves:
                     end_tick()
@@ -275,6 +281,7 @@ def training_loop(
                 end_tick()
         checkpoints.wait()
     except CannotGoOn as error:
+        checkpoints.give_up()
         text = (
             'training cannot go on: %s after %s; %s, %s; choose a smaller '
             'learning rate or --gamma, or begin with a snapshot by --init-from'
@@ -282,10 +289,10 @@ def training_loop(
         values = error, iterations, checkpoints.describe(), snapshots.describe()
         raise UserError(text % values)
     except BaseException as error:
+        progress.close()
+        checkpoints.give_up()
         ending = endings.ending_in(error)
         if ending is not None:
-            progress.close()
-            checkpoints.wait()
             word = endings.line_of(ending).rstrip('.')
             print('%s after %s; %s' % (word, iterations, snapshots.describe()))
             print(checkpoints.next_command())
@@ -297,6 +304,24 @@ def training_loop(
     print(snapshots.describe())
     for line in snapshots.next_commands():
         print(line)
+
+
+@contextlib.contextmanager
+def _when_asked_to_end():
+    """Around taking a state: a disk in its way does not change how a run ends that is to end."""
+    try:
+        yield
+    except UserError as error:
+        if not endings.pending():
+            raise
+        print('Warning: %s' % error)
+
+
+def _fixed(options):
+    """Options that a resumed run must have again, but those that are as nobody chose them."""
+    parameters = inspect.signature(training_loop).parameters
+    fixed = run_options.fixed(options).items()
+    return {name: value for name, value in fixed if value != parameters[name].default}
 
 
 def logical_devices(num_gpus: int) -> dict:

@@ -19,6 +19,7 @@ HEARTBEAT = 30.0  # seconds
 PATIENCE = 300.0
 
 _LONGEST = 1 << 16  # bytes
+_held: Dict[str, bytes] = {}  # locks of this process, with their content
 _SUFFIX = '.next'  # of the lock that decides who replaces a lock
 
 
@@ -69,12 +70,14 @@ class RunLock:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, name='run.lock', daemon=True)
         self._thread.start()
+        _held[os.path.abspath(self._path)] = self._content
         return self
 
     def __exit__(self, *exception: Any) -> None:
         if os.getpid() != self._pid:  # a child process, which has no part in it
             return
         self._end.set()
+        _held.pop(os.path.abspath(self._path), None)
         assert self._thread is not None
         self._thread.join(self._heartbeat)  # it may be waiting for a disk that is away
         with contextlib.suppress(OSError):
@@ -100,6 +103,14 @@ class RunLock:
             if self.check():
                 with contextlib.suppress(OSError):
                     os.utime(self._path)
+
+
+def is_lost(run_dir: str) -> bool:
+    """Whether this process held the lock of a run folder, and another one has taken it over."""
+    path = os.path.abspath(os.path.join(run_dir, FILE_NAME))
+    with contextlib.suppress(OSError):
+        return path in _held and _read(path) not in (None, _held[path])
+    return False  # the disk is away
 
 
 def is_abandoned(run_dir: str) -> bool:

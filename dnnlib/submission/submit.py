@@ -185,9 +185,13 @@ def resume_run(
         **run_func_kwargs: all arguments of the function.
 
     Raises:
-        UserError: the folder is of another function's run, or another process is writing it.
+        UserError: the folder is of another function's run, has links, or another process is
+            writing it.
         FileNotFoundError: it is no run's folder.
     """
+    for entry in os.scandir(run_dir):
+        if entry.is_symlink():  # nothing is written to where somebody else's folder leads
+            raise UserError('%s is a link; a run goes on in a folder without any' % entry.path)
     with run_lock.RunLock(run_dir):
         stored = load_config(run_dir)
         if stored.get('run_func_name') != run_func_name:  # which a file never chooses
@@ -199,7 +203,8 @@ def resume_run(
         config.run_dir_root = os.path.dirname(os.path.abspath(run_dir))
         config.num_gpus, config.run_func_kwargs = num_gpus, dict(run_func_kwargs)
         config.version = dnnlib.full_version()
-        config.resumed = list(config.resumed) + [facts]
+        earlier = config.resumed if isinstance(config.resumed, list) else []
+        config.resumed = earlier + [facts]
         sweep(run_dir)
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(run_dir, local.FINISHED))

@@ -1,5 +1,6 @@
 """Opening a data set by its path or its class."""
 
+import contextlib
 import glob
 import os
 from typing import Any, Dict, Iterable, Optional
@@ -41,6 +42,12 @@ def load_dataset(
         print('Dynamic range =', dataset.dynamic_range)
         print('Label size    =', dataset.label_size)
     return dataset
+
+
+def fingerprint(data_dir: Optional[str], dataset_args: Dict[str, Any]) -> str:
+    """That of the data set of these options; see `Dataset.fingerprint`."""
+    with contextlib.closing(load_dataset(data_dir=data_dir, **dataset_args)) as dataset:
+        return dataset.fingerprint()
 
 
 def check_options(
