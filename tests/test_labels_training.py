@@ -53,7 +53,7 @@ def options_for(*argv):
     """What would be trained, after all checks."""
     args = run_training.parse_args(list(argv))
     options = run_training.resolve_options(args)
-    args.choice.check(options, args.num_gpus)
+    args.choice.check(options, args.num_gpus or 1)
     return options
 
 
