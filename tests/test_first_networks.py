@@ -207,3 +207,11 @@ def test_a_start_is_found_like_any_network_and_noted_whole(
     argv += ['--set=%s=%s' % item for item in TINY.items() if item[0][:6] in ('G_args', 'D_args')]
     assert run_cli(run_training.main, argv) == 0
     assert calls[0]['init_from'] == os.path.abspath(path)
+
+
+def test_a_run_is_resumed_without_the_file_that_it_started_from(in_tmp, capsys):  # noqa: F811
+    args = run_training.parse_args(['--dataset=tiny', '--config=config-e', '--set=init_from=gone'])
+    options = run_training.resolve_options(args)
+    with pytest.raises(UserError, match='gone'):
+        args.choice.check(options, 1)
+    args.choice.check(options, 1, is_resumed=True)

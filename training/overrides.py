@@ -180,7 +180,8 @@ class Choice:
         if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
-        first_networks.check(options, training_set, self._is_named, self.sets)
+        if not is_resumed:
+            first_networks.check(options, training_set, self._is_named, self.sets)
         fits = 0 < training_set.label_size <= rows and training_set.has_all_classes()
         if fits and not (is_resumed or self.sets('grid_args.layout')):
             options['grid_args']['layout'] = 'row_per_class'
