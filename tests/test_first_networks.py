@@ -42,16 +42,16 @@ def load(run_dir):
     return misc.load_pkl(os.path.join(run_dir, 'network-final.pkl'))
 
 
-@pytest.mark.parametrize('config', ['config-e-fr-noise', 'config-e-fr-released'])
 def test_fr_that_began_as_additive_noise_learns_and_held_layers_do_not(
     train,  # noqa: F811
     files,
     capsys,
-    config,
 ):
     path = files('config-e')
     loss = {'func_name': 'training.loss.G_logistic_ns'}  # whose graph is the smallest
-    run_dir = train(config, init_from=path, freeze_d=2, total_kimg=0.16, G_loss_args=loss)
+    run_dir = train(
+        'config-e-fr-noise', init_from=path, freeze_d=2, total_kimg=0.16, G_loss_args=loss
+    )
     assert read_stats(run_dir)[-1]['Progress/kimg'] == 0.16  # 20 iterations
     out = capsys.readouterr().out
     assert 'G   noise_injection is fr-' in out and 'D   is built as in the source' in out
@@ -207,3 +207,11 @@ def test_a_start_is_found_like_any_network_and_noted_whole(
     argv += ['--set=%s=%s' % item for item in TINY.items() if item[0][:6] in ('G_args', 'D_args')]
     assert run_cli(run_training.main, argv) == 0
     assert calls[0]['init_from'] == os.path.abspath(path)
+
+
+def test_a_run_is_resumed_without_the_file_that_it_started_from(in_tmp, capsys):  # noqa: F811
+    args = run_training.parse_args(['--dataset=tiny', '--config=config-e', '--set=init_from=gone'])
+    options = run_training.resolve_options(args)
+    with pytest.raises(UserError, match='gone'):
+        args.choice.check(options, 1)
+    args.choice.check(options, 1, is_resumed=True)

@@ -151,8 +151,9 @@ def images_with_fixed_noise(net):
     return net.run(latents, None, randomize_noise=False, truncation_psi=1)
 
 
-@pytest.mark.parametrize('form', ['fr-noise', 'fr-released'])
-@pytest.mark.parametrize('kind', ['stylegan2', 'dcgan'])
+@pytest.mark.parametrize(
+    'kind, form', [('stylegan2', 'fr-noise'), ('stylegan2', 'fr-released'), ('dcgan', 'fr-noise')]
+)
 def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
     sources = make(kind, noise_injection='additive')
     targets = make(kind, noise_injection=form)
@@ -164,11 +165,11 @@ def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
     assert 'left' not in found['G'].values()
     assert 'r = the noise strength of the source: the same images' in words(table)
     for source, target in zip(sources[::2], targets[::2]):
-        want, quiet = images_with_fixed_noise(source), source.clone()
+        want = images_with_fixed_noise(source)
         np.testing.assert_allclose(images_with_fixed_noise(target), want, atol=1e-5)
-        layers = [var for name, var in quiet.vars.items() if 'noise_strength' in name]
-        tflib.set_vars(dict.fromkeys(layers, 0))
-        assert np.abs(images_with_fixed_noise(quiet) - want).max() > 0.01  # noise matters
+        strengths = [var for name, var in source.vars.items() if 'noise_strength' in name]
+        tflib.set_vars(dict.fromkeys(strengths, 0))
+        assert np.abs(images_with_fixed_noise(source) - want).max() > 0.01  # noise matters
     for values in map(tflib.run, anatomy.fr_values(targets[0]).values()):
         assert not values['A'].any() and np.allclose(values['b'], 1)
 
@@ -187,8 +188,6 @@ def test_fr_of_the_paper_cannot_keep_the_images_and_says_so(session):
 
 
 def test_other_forms_of_noise_go_by_name_and_shape(session):
-    found, _ = transferred(earlier(noise_injection='none'), make())
-    assert found['G']['G_synthesis/8x8/Conv1/noise_strength'] == 'new'
     found, _ = transferred(earlier(noise_injection='fr'), make(noise_injection='fr-released'))
     assert found['G']['G_synthesis/8x8/Conv1/FR/A'] == 'taken'
     assert found['G']['G_synthesis/8x8/Conv1/FR/alpha'] == 'new'
