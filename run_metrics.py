@@ -157,6 +157,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     if args.best is not None and args.watch is None:
         raise UserError('--best=%s goes with --watch; leave it out' % args.best)
+    if args.repeats > 1 and args.watch is not None:
+        raise UserError('--repeats=%d does not go with --watch; leave it out' % args.repeats)
     work = dict(
         find_networks(args) if args.watch is None else find_run(args, metric_kwargs),
         metric_kwargs=metric_kwargs,
@@ -195,7 +197,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.watch is not None:
         from metrics import watching
 
-        del work['networks']
+        del work['networks'], work['repeats']
         watching.watch(**work)
         return
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)

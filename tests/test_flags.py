@@ -81,6 +81,7 @@ MISTAKES = {
         '--best=fid50k',
         '--watch=/no/such/folder',
         '--watch=1 --network=x.pkl',
+        '--watch=1 --repeats=2',
     ],
     'run_paper': [
         '--scale=large',
