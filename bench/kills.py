@@ -67,7 +67,7 @@ _CASES = {
 }
 # Figures that differ from one run to the next.
 _TIMES = ('Timing/', 'Resources/', 'timestamp')
-_FACTS = ('seconds', 'time', 'network')
+_FACTS = ('seconds', 'time', 'network', 'network_mtime_ns')
 
 _FLAGS = flags.group(
     'what to do',

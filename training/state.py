@@ -11,6 +11,7 @@ import functools
 import glob
 import hashlib
 import json
+import operator
 import os
 import re
 import threading
@@ -114,7 +115,7 @@ def _read(file):
     left = size - _DIGEST_BYTES - file.tell()
     for name, type_name, shape in header['arrays']:
         dtype = plain_arrays.number_type(type_name)
-        num_bytes = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
+        num_bytes = functools.reduce(operator.mul, map(int, shape), dtype.itemsize)
         if not 0 <= num_bytes <= left:
             raise ValueError('array %.100s has more bytes than there are' % name)
         arrays[name] = plain_arrays.make(shape, dtype, file.read(num_bytes))
