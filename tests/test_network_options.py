@@ -1,11 +1,14 @@
 """Networks say which options they take, and what a wrong value should have been."""
 
 import importlib
+import json
+import pickle
 
 import pytest
 
 from dnnlib import tflib, util
 from dnnlib.options import accepted, check, taken_by
+from dnnlib.tflib import network_options
 from dnnlib.util import UserError
 from tests import golden
 from training import configs
@@ -132,3 +135,13 @@ def test_a_wrong_value_is_one_line_with_those_allowed(session, func, options, wo
 @pytest.mark.parametrize('name', OFFICIAL_NAMES)
 def test_official_names_are_where_scripts_look_for_them(name):
     assert callable(getattr(importlib.import_module(STYLEGAN2[:-1]), name))
+
+
+def test_equal_options_have_equal_pickles_wherever_they_come_from():
+    options = {'form': 'fr-noise', 'layers': [1, 'fr-noise'], 'pair': ('a', 2.5)}
+    read = json.loads(json.dumps({'form': 'fr-noise', 'layers': [1, 'fr-noise']}))
+    read['pair'] = (''.join(['', 'a']), 2.5)
+    again = {''.join(list(name)): value for name, value in read.items()}
+    assert pickle.dumps(again, 4) != pickle.dumps(options, 4)
+    same = [pickle.dumps(network_options.interned(each), 4) for each in (options, again)]
+    assert same[0] == same[1] and pickle.loads(same[0]) == options

@@ -282,7 +282,7 @@ class Network:
         return dict(
             version=4,
             name=self.name,
-            static_kwargs=dict(self.static_kwargs),
+            static_kwargs=network_options.interned(self.static_kwargs),
             components=dict(self.components),
             build_module_src=self._code.source,
             build_func_name=self._code.func_name,

@@ -1,6 +1,7 @@
 """Which options of a network reach its build function, and which are mistakes."""
 
 import inspect
+import sys
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from dnnlib.options import accepted, check_names
@@ -86,3 +87,12 @@ def for_call(
     parameters = inspect.signature(func).parameters
     kwargs.update((name, value) for name, value in own.items() if name in parameters)
     return kwargs
+
+
+def interned(value: Any) -> Any:
+    """Equal options with equal texts as one object, so that equal networks have equal pickles."""
+    if isinstance(value, dict):
+        return {interned(key): interned(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(interned, value))
+    return sys.intern(value) if type(value) is str else value
