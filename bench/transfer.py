@@ -216,7 +216,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     for title, pairs in runs.items():
         print('\n%s:\n%s' % (title, '\n'.join(table_of(pairs[0][0]))))
     with atomic_write(args.output or os.path.join(ROOT, PICTURE)) as file:
-        Image.fromarray(picture(rows)).save(file, 'PNG', optimize=True)
+        Image.fromarray(picture(rows)).quantize().save(file, 'PNG', optimize=True)
 
 
 if __name__ == '__main__':
