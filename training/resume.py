@@ -57,7 +57,7 @@ def find(name: str, result_dir: str) -> Run:
 
 def check_states(run: Run) -> None:
     """Raise UserError if a run has saved networks, but there is no state to go on from."""
-    if not state.paths(run.run_dir) and _network_files(run.run_dir):
+    if not state.paths(run.run_dir) and runs.network_files(run.run_dir):
         text = (
             'there is no state in %s to go on from; begin anew with its network by --init-from=%s'
         )
@@ -67,8 +67,7 @@ def check_states(run: Run) -> None:
 def find_equal(options: Dict[str, Any], fingerprint: str, result_dir: str) -> Optional[Run]:
     """The newest run with these options, but those that may change, on this data; or None."""
     for run in _all(result_dir):
-        pairs = [_comparable(each) for each in (run.options, options)]
-        is_equal = not differences(*pairs)
+        is_equal = not differences(_comparable(run.options), _comparable(options))
         if is_equal and run.facts.get('data') == fingerprint:
             return run
     return None
@@ -141,8 +140,8 @@ def _comparable(options):
 
 
 def differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:
-    """Dotted names of the options that differ."""
-    pairs = [dict(_leaves(_plain(each))) for each in (before, now)]
+    """Dotted names of the options that differ; they are as JSON has them."""
+    pairs = [dict(_leaves(each)) for each in (before, now)]
     names = sorted(set(pairs[0]) | set(pairs[1]))
     return [name for name in names if pairs[0].get(name) != pairs[1].get(name)]
 
@@ -195,7 +194,3 @@ def _read(run_dir: str) -> Optional[Run]:
     is_finished = os.path.exists(os.path.join(run_dir, FINISHED))
     facts = facts if isinstance(facts, dict) else {}
     return Run(run_dir, options, config['num_gpus'], facts, is_finished)
-
-
-def _network_files(run_dir):
-    return glob.glob(os.path.join(glob.escape(run_dir), 'network-*.pkl'))

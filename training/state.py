@@ -15,7 +15,6 @@ import operator
 import os
 import re
 import threading
-import time
 from collections import OrderedDict
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -175,9 +174,6 @@ class Writer:
         run_dir: the run's folder.
         attempt: given a name for lines and a function, calls it until the disk takes what it
             writes.
-
-    Attributes:
-        seconds: time that writing the last one took.
     """
 
     def __init__(self, run_dir: str, attempt: Callable[[str, Callable], Any]):
@@ -186,7 +182,6 @@ class Writer:
         self._thread: Optional[threading.Thread] = None
         self._error: Optional[Exception] = None
         self._gives_up = False
-        self.seconds = 0.0
 
     def is_busy(self) -> bool:
         """Whether a state is being written."""
@@ -225,7 +220,6 @@ class Writer:
             raise
 
     def _write(self, iteration, state):
-        start = time.time()
         path = path_of(self._run_dir, iteration)
         try:
             self._attempt(os.path.basename(path), functools.partial(self._try, path, state))
@@ -234,4 +228,3 @@ class Writer:
                     os.remove(old)
         except Exception as error:
             self._error = error
-        self.seconds = time.time() - start
