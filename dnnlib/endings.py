@@ -161,7 +161,8 @@ def _handle(number, frame):
     if is_first:
         signal.signal(_REMINDER_SIGNAL, _handle_reminder)
         # Not by threading, one of whose locks this thread may hold.
-        start_new_thread(_remind, (threading.get_ident(), _requests.number))
+        remind = (threading.get_ident(), _requests, _requests.number, _REMINDER_SIGNAL, _REMINDER)
+        start_new_thread(_remind, remind)
     if is_insisting or (is_first and not _requests.depth):
         raise ending()
     _handle_reminder(number, frame)
@@ -172,8 +173,17 @@ def _handle_reminder(number, frame):
         raise _requests.ending()
 
 
-def _remind(main_thread, number):
-    time.sleep(_REMINDER)
-    while _requests.number == number:
-        signal.pthread_kill(main_thread, _REMINDER_SIGNAL)
-        time.sleep(_REMINDER)
+def _remind(
+    main_thread,
+    requests,
+    number,
+    signal_number,
+    seconds,
+    sleep=time.sleep,
+    kill=signal.pthread_kill,
+):
+    """Has all that it needs: an interpreter that ends takes the module's names away."""
+    sleep(seconds)
+    while requests.number == number:
+        kill(main_thread, signal_number)
+        sleep(seconds)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import download, native_build, tflib
-from dnnlib.tflib import custom_ops, engine, layout
+from dnnlib.tflib import custom_ops, engine, layout, tfutil
 
 SEED = int(os.environ.get('STYLEGAN2_TEST_SEED', 1))  # another seed shows what passes by luck
 
@@ -39,6 +39,18 @@ def seeds(monkeypatch):
 
     monkeypatch.setattr(tf.Graph, '__init__', create_with_seed)
     np.random.seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def default_session():
+    """No test finds the session that a program has made in another test's process."""
+    num_entered = len(tfutil._entered)
+    yield
+    while len(tfutil._entered) > num_entered:
+        default = tfutil._entered.pop()
+        session = tf.get_default_session()
+        default.__exit__(None, None, None)
+        session.close()
 
 
 @pytest.fixture

@@ -189,9 +189,10 @@ def resume_run(
             writing it.
         FileNotFoundError: it is no run's folder.
     """
-    for entry in os.scandir(run_dir):
-        if entry.is_symlink():  # nothing is written to where somebody else's folder leads
-            raise UserError('%s is a link; a run goes on in a folder without any' % entry.path)
+    for name in os.listdir(run_dir):
+        path = os.path.join(run_dir, name)
+        if os.path.islink(path):  # nothing is written to where somebody else's folder leads
+            raise UserError('%s is a link; a run goes on in a folder without any' % path)
     with run_lock.RunLock(run_dir):
         stored = load_config(run_dir)
         if stored.get('run_func_name') != run_func_name:  # which a file never chooses
