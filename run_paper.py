@@ -18,18 +18,18 @@ from training import configs
 _PAPER = 'paper'  # what stands for the paper's systems in --systems
 
 
-def _numbers(table):
-    """Flag type: some of the numbers of tables or figures."""
+def _names(table):
+    """Flag type: some of the names of tables or figures."""
 
     def parse(text):
         names = parse_name_list(text)
-        unknown = [name for name in names if name not in map(str, table)]
+        unknown = [name for name in names if name not in table]
         if unknown:
-            known = ','.join(map(str, table))
+            known = ','.join(table)
             raise argparse.ArgumentTypeError('%r is none of %s' % (unknown[0], known))
-        return sorted(set(map(int, names)))
+        return [name for name in table if name in names]
 
-    parse.__name__ = 'parse_int_list'
+    parse.__name__ = 'parse_name_list'
     return parse
 
 
@@ -71,12 +71,13 @@ _FLAGS = (
         flag('--scale', list(scales.SCALES), 'how much is done, see below', 'demo'),
         flag(
             '--tables',
-            _numbers(contents.TABLES),
-            'tables, comma-separated (default: 1,2,4,5, or none if there are --figures)',
+            _names(contents.TABLES),
+            'tables, comma-separated (default: 1,2,4,5, or none if there are --figures); forms '
+            'compares forms of noise half way and at the end',
         ),
         flag(
             '--figures',
-            _numbers(contents.FIGURES),
+            _names(contents.FIGURES),
             'figures, comma-separated (default: 1,3,4,5,9, or none if there are --tables)',
         ),
         flag('--seeds', _seeds, 'number of trainings, or seeds: 4-6', '3', metavar='LIST'),
@@ -128,7 +129,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     description = 'Reproduce tables and figures of "On Noise Injection in GANs".'
     args = flags.parse('run_paper.py', description, _FLAGS, argv, _EXAMPLES, more)
     if args.tables is None and args.figures is None:
-        args.tables, args.figures = list(contents.TABLES), list(contents.FIGURES)
+        args.tables, args.figures = list(contents.PAPER_TABLES), list(contents.FIGURES)
     args.tables, args.figures = args.tables or [], args.figures or []
     if isinstance(args.seeds, str):
         args.seeds = _seeds(args.seeds)

@@ -1,6 +1,7 @@
 """What the tables and figures of "On Noise Injection in GANs" show, as plain data.
 
-Their printed values are in `metrics.paper_tables`.
+Their printed values are in `metrics.paper_tables`. Table 'forms' is not of the paper: it compares
+the forms of noise of `training.networks_stylegan2` half way and at the end of training.
 """
 
 from collections import OrderedDict
@@ -31,6 +32,7 @@ DATA_TITLES = paper_tables.TITLES
 
 _DCGANS = ('dcgan', 'dcgan-additive', 'dcgan-fr')
 _STYLEGANS = ('config-e-bald', 'config-e', 'config-e-fr-nopathreg', 'config-e-fr')
+_FORMS = ('config-e', 'config-e-fr', 'config-e-fr-noise', 'config-e-fr-released')
 _ABLATIONS = tuple('config-e-fr-' + name for name in ('nonorm', 'nostab', 'nodecomp', 'cnn'))
 
 
@@ -38,13 +40,14 @@ class Column(NamedTuple):
     """A column of figures.
 
     `choices` are ways to measure it, the paper's first: each is {family: (metric, suffix of its
-    result)}. A column is of one of them in all its rows.
+    result)}. A column is of one of them in all its rows. `at` is when in training, 1 for its end.
     """
 
     title: str
     choices: Tuple[Dict[str, Tuple[str, str]], ...]
     printed: Optional[str] = None  # its name in `paper_tables.FIGURES`
     higher_is_better: bool = False
+    at: float = 1.0
 
 
 def _of_all(metric, suffix=''):
@@ -61,6 +64,17 @@ IS = Column('IS', (_of_all('is50k', '_mean'),), 'is50k_mean', higher_is_better=T
 MC = Column('MC', (_of_all('cond', '_mc'),), 'cond_mc')
 TTMC = Column('TTMC', (_of_all('cond', '_ttmc'),), 'cond_ttmc')
 SWD = Column('SWD', (_of_all('swd16k', '_avg'),))  # not in the paper: it needs no other network
+
+PPL_LOCAL = PPL._replace(choices=(_of_all('ppl_local'),))  # at all scales, so that it compares
+
+
+def _over_training(columns):
+    return tuple(
+        column._replace(title=column.title + ', ' + title, at=at, printed=None)
+        for column in columns
+        for title, at in [('half way', 0.5), ('end', 1.0)]
+    )
+
 
 # Table 4's figures in summary.json of a projection: (title, part, name), as in
 # `paper_tables.INVERSION`.
@@ -82,37 +96,40 @@ class Part(NamedTuple):
 
 TABLES = OrderedDict(
     [
-        (1, [Part(data, _DCGANS + _STYLEGANS, (PPL, FID, SWD)) for data in ('ffhq', 'church')]),
-        (2, [Part(data, _STYLEGANS, (MC, TTMC)) for data in ('ffhq', 'church')]),
-        (4, [Part('ffhq', _STYLEGANS)]),
-        (5, [Part('ffhq', _ABLATIONS + ('config-e-fr',), (FID, PPL, SWD))]),
+        ('1', [Part(data, _DCGANS + _STYLEGANS, (PPL, FID, SWD)) for data in ('ffhq', 'church')]),
+        ('2', [Part(data, _STYLEGANS, (MC, TTMC)) for data in ('ffhq', 'church')]),
+        ('4', [Part('ffhq', _STYLEGANS)]),
+        ('5', [Part('ffhq', _ABLATIONS + ('config-e-fr',), (FID, PPL, SWD))]),
+        ('forms', [Part('ffhq', _FORMS, _over_training((SWD, MC, TTMC, PPL_LOCAL)))]),
     ]
-)  # type: Dict[int, List[Part]]
+)  # type: Dict[str, List[Part]]
 FIGURES = OrderedDict(
     [
-        (1, [Part('ffhq', ('config-e', 'config-e-fr'))]),
-        (3, [Part(data, _STYLEGANS) for data in ('ffhq', 'church')]),
-        (4, [Part(data, _STYLEGANS, (FID, SWD)) for data in ('ffhq', 'church')]),
+        ('1', [Part('ffhq', ('config-e', 'config-e-fr'))]),
+        ('3', [Part(data, _STYLEGANS) for data in ('ffhq', 'church')]),
+        ('4', [Part(data, _STYLEGANS, (FID, SWD)) for data in ('ffhq', 'church')]),
         (
-            5,
+            '5',
             [
                 Part('cifar', _DCGANS, (PPL, FID, IS, SWD)),
                 Part('cat', ('config-e', 'config-e-fr'), (PPL, MC, TTMC, FID, SWD)),
             ],
         ),
-        (9, [Part('ffhq', _STYLEGANS)]),
+        ('9', [Part('ffhq', _STYLEGANS)]),
     ]
-)  # type: Dict[int, List[Part]]
+)  # type: Dict[str, List[Part]]
+PAPER_TABLES = ('1', '2', '4', '5')
 CAPTIONS = {
-    ('table', 1): 'Comparison for different generator architectures',
-    ('table', 2): 'Conditions for different GAN architectures',
-    ('table', 4): 'Image inversion',
-    ('table', 5): 'Ablation study of FR',
-    ('figure', 1): 'What noise does to images',
-    ('figure', 3): 'Images of the StyleGAN2-based systems',
-    ('figure', 4): 'Progress in training',
-    ('figure', 5): 'Images on CIFAR-10 and cats',
-    ('figure', 9): 'Projected images',
+    ('table', '1'): 'Comparison for different generator architectures',
+    ('table', '2'): 'Conditions for different GAN architectures',
+    ('table', '4'): 'Image inversion',
+    ('table', '5'): 'Ablation study of FR',
+    ('table', 'forms'): 'Forms of noise injection over training',
+    ('figure', '1'): 'What noise does to images',
+    ('figure', '3'): 'Images of the StyleGAN2-based systems',
+    ('figure', '4'): 'Progress in training',
+    ('figure', '5'): 'Images on CIFAR-10 and cats',
+    ('figure', '9'): 'Projected images',
 }
 
 

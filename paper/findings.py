@@ -49,7 +49,7 @@ class Table(NamedTuple):
     """A part of a table, or the figures beneath a figure, on one data set."""
 
     kind: str  # 'table' or 'figure'
-    number: int
+    number: str
     data: str  # of the paper, as `paper_tables` calls it
     data_set: str  # here
     columns: List[str]
@@ -63,9 +63,9 @@ def tables(choice: Choice, folder: str) -> List[Table]:
     found = []
     for kind, number, part in choice.parts():
         systems = contents.systems_of(part, choice.systems)
-        if (kind, number) == ('table', 4):
+        if (kind, number) == ('table', '4'):
             found.append(_inversion(choice, folder, part, systems))
-        elif part.columns and (kind, number) != ('figure', 4):
+        elif part.columns and (kind, number) != ('figure', '4'):
             found.append(_metrics(choice, folder, kind, number, part, systems))
     return found
 
@@ -105,7 +105,7 @@ def _column(choice, folder, data, systems, column: Column):
             metric, suffix = way[contents.family(system)]
             own = []
             for seed in choice.seeds:
-                task = 'metric-%s-%s' % (choice.run_name(data, system, seed), metric)
+                task = choice.metric_name(data, system, seed, metric, column.at)
                 for name, value in results(folder, task).items():
                     parts = metric_names.parse(name)
                     if parts.metric + parts.suffix == metric + suffix:
@@ -160,7 +160,7 @@ def _inversion(choice, folder, part: Part, systems) -> Table:
         cells = compared([row[1][index] for row in rows], [row[2][index] for row in rows])
         note = "the paper's units are not known"
         found.append((title, '%s in %s' % (name, group), note, cells))
-    return _table(choice, 'table', 4, part, systems, [row[0] for row in rows], found)
+    return _table(choice, 'table', '4', part, systems, [row[0] for row in rows], found)
 
 
 def _errors(choice, folder, part, system, suffix):

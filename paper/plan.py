@@ -10,6 +10,7 @@ from dnnlib.names import plain_name
 from paper import contents, metrics_at_hand
 from paper.contents import Part
 from paper.scales import Scale
+from training import runs
 from training.data import demo
 
 _SEED = 0  # of metrics and projections: the same samples for all networks
@@ -22,7 +23,8 @@ class Task(NamedTuple):
     """One run of a program, in a result folder of the task's name.
 
     Attributes:
-        words: program and flags; '{TASK}' stands for the folder of a finished task's run.
+        words: program and flags; '{TASK}' stands for the folder of a finished task's run,
+            '{TASK@60}' for its snapshot that is nearest to 60 thousand images.
         needs: names of the tasks whose runs it reads. hours, megabytes: an estimate.
         part: the run, or the figure; tasks of one part are done by one shard, if possible.
     """
@@ -40,15 +42,15 @@ class Choice(NamedTuple):
     """What is to be reproduced, and with what.
 
     Attributes:
-        scale: see `scales`. tables, figures: their numbers. seeds: of training.
+        scale: see `scales`. tables, figures: their names. seeds: of training.
         systems: names of configurations; None: the paper's. dataset: of --dataset.
         kimg: length of training. pictures: folder of images to project. hard_cases: file that
             names some of them.
     """
 
     scale: Scale
-    tables: Sequence[int]
-    figures: Sequence[int]
+    tables: Sequence[str]
+    figures: Sequence[str]
     seeds: Sequence[int]
     systems: Optional[List[str]]
     dataset: Optional[str]
@@ -58,7 +60,7 @@ class Choice(NamedTuple):
     pictures: str
     hard_cases: str
 
-    def parts(self) -> List[Tuple[str, int, Part]]:
+    def parts(self) -> List[Tuple[str, str, Part]]:
         """('table' or 'figure', number, part) of all that the scale has data for."""
         return [
             (kind, number, part)
@@ -75,6 +77,11 @@ class Choice(NamedTuple):
         """Name of a system that is trained on one of the paper's data sets."""
         dataset = os.path.basename(self.data_set(data, contents.family(system)).rstrip('/'))
         return '%s-%s-seed%d' % (plain_name(dataset), system, seed)
+
+    def metric_name(self, data: str, system: str, seed: int, metric: str, at: float) -> str:
+        """Name of the task that evaluates a system at some part of training, 1 for its end."""
+        when = '' if at == 1 else '-%dkimg' % (at * self.kimg)
+        return 'metric-%s-%s%s' % (self.run_name(data, system, seed), metric, when)
 
     def data_set(self, data: str, family: str) -> str:
         """The data set that stands for one of the paper's, which the scale has."""
@@ -97,21 +104,21 @@ class Planner:
     def tasks(self) -> List[Task]:
         """All tasks, each after those that it needs."""
         makers = {
-            ('figure', 1): self._noise,
-            ('figure', 3): self._grid,
-            ('figure', 4): self._curves,
-            ('figure', 5): self._grid,
-            ('figure', 9): self._projected,
+            ('figure', '1'): self._noise,
+            ('figure', '3'): self._grid,
+            ('figure', '4'): self._curves,
+            ('figure', '5'): self._grid,
+            ('figure', '9'): self._projected,
         }
         for kind, number, part in self._choice.parts():
             systems = contents.systems_of(part, self._choice.systems)
-            if (kind, number) == ('table', 4):
+            if (kind, number) == ('table', '4'):
                 for system in systems:
                     for seed in (
                         self._choice.seeds if contents.family(system) != contents.DCGAN else []
                     ):
                         self._projections(part.data, system, seed)
-            elif (kind, number) != ('figure', 4):
+            elif (kind, number) != ('figure', '4'):
                 self._metrics(part, systems)
             if (kind, number) in makers:
                 makers[kind, number](number, part, systems)
@@ -150,7 +157,7 @@ class Planner:
             for column in part.columns:
                 metric = self._metric(column, family)
                 for seed in self._choice.seeds if metric else []:
-                    self._metric_task(part.data, system, seed, metric, is_curve=False)
+                    self._metric_task(part.data, system, seed, metric, column.at)
 
     def _metric(self, column, family):
         """The name of the first way to measure a column that is at hand; None: there is none."""
@@ -164,18 +171,21 @@ class Planner:
             return metric in metrics_at_hand.OF_PAPER
         return self._is_at_hand(metric)
 
-    def _metric_task(self, data, system, seed, metric, is_curve):
+    def _metric_task(self, data, system, seed, metric, at=1.0, is_curve=False):
         samples = self._scale.samples.get(metric)
         training = self._train(data, system, seed)
         run, costs = self._choice.run_name(data, system, seed), self._scale.costs
         network = '{%s}' if is_curve else '{%s}/network-final.pkl'
+        if at < 1:
+            network = '{%%s@%d}' % (at * self._choice.kimg)
         words = ['run_metrics.py', '--metrics=' + metric, '--network=' + network % training]
         words += ['--seed=%d' % _SEED, '--num-gpus=%d' % self._choice.num_gpus]
         words += ['--num-samples=%d' % samples] if samples else []
         number = samples or metrics_at_hand.number_of_samples(metric)
         cost = costs.pair if metric.startswith(('cond', 'ppl')) else costs.image
         seconds = number * cost * (self._scale.snapshots + 1 if is_curve else 1)
-        name = '%s-%s-%s' % ('curve' if is_curve else 'metric', run, metric)
+        name = self._choice.metric_name(data, system, seed, metric, at)
+        name = 'curve-%s-%s' % (run, metric) if is_curve else name
         return self._add(name, 'metric', words, [training], run, seconds, 0.01)
 
     def _projections(self, data, system, seed):
@@ -220,7 +230,7 @@ class Planner:
             words.append('--truncation-psi=1')
             draws = '--num-draws=%d' % self._scale.draws
             for command, more in [('noise-layers', []), ('noise-stddev', [draws])]:
-                name = 'figure%d-%s-%s' % (number, command, _of(training))
+                name = 'figure%s-%s-%s' % (number, command, _of(training))
                 self._draw(name, ['run_generator.py', command] + words + more, [training])
 
     def _grid(self, number, part, systems):
@@ -229,7 +239,7 @@ class Planner:
         networks = ','.join('{%s}/network-final.pkl' % name for name in needs)
         words = ['run_generator.py', 'sample-grid', '--networks=' + networks]
         words += ['--seeds=' + _GRID_SEEDS, '--truncation-psi=1']
-        self._draw('figure%d-%s' % (number, part.data), words, needs)
+        self._draw('figure%s-%s' % (number, part.data), words, needs)
 
     def _curves(self, number, part, systems):
         """Figure 4: a metric of all snapshots, of the first seed."""
@@ -247,14 +257,14 @@ class Planner:
         )
         label = metrics_at_hand.result_name(metric, self._scale.samples.get(metric)) + suffix
         words = ['run_generator.py', 'plot-metric'] + ['{%s}' % name for name in needs]
-        self._draw('figure%d-%s' % (number, part.data), words + ['--metric=' + label], needs)
+        self._draw('figure%s-%s' % (number, part.data), words + ['--metric=' + label], needs)
 
     def _projected(self, number, part, systems):
         """Figure 9: pictures beside their projections, of the first seed."""
         seed = self._choice.seeds[0]
         needs = [self._projections(part.data, system, seed)[0] for system in systems]
         words = ['run_projector.py', 'compare'] + ['{%s}' % name for name in needs]
-        self._draw('figure%d-%s' % (number, part.data), words, needs)
+        self._draw('figure%s-%s' % (number, part.data), words, needs)
 
 
 def _of(training):
@@ -263,16 +273,30 @@ def _of(training):
 
 def placeholders(words: Sequence[str]) -> List[str]:
     """The tasks whose folders stand in words."""
-    return [name for word in words for name in re.findall(r'\{([^{}]+)\}', word)]
+    return [name for word in words for name in re.findall(r'\{([^{}@]+)[^{}]*\}', word)]
 
 
 def fill_in(words: Sequence[str], folders: Dict[str, str]) -> List[str]:
     """Words with the folders of tasks by their names."""
 
     def put(match):
-        return folders.get(match.group(1), match.group())
+        name, _, kimg = match.group(1).partition('@')
+        if name not in folders:
+            return match.group()
+        return _snapshot(folders[name], float(kimg)) if kimg else folders[name]
 
     return [re.sub(r'\{([^{}]+)\}', put, word) for word in words]
+
+
+def _snapshot(run_dir, kimg):
+    """The snapshot of a run that is nearest to some length."""
+
+    def distance(path):
+        return abs(int(re.findall(r'[0-9]+', os.path.basename(path))[-1]) - kimg)
+
+    return min(
+        (p for p in runs.snapshots(run_dir) if runs.is_snapshot(os.path.basename(p))), key=distance
+    )
 
 
 def totals(tasks: Sequence[Task]) -> Dict[str, Any]:

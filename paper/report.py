@@ -18,7 +18,7 @@ from dnnlib import records
 from dnnlib.files import sweep
 from dnnlib.submission import run_lock
 from dnnlib.util import atomic_write
-from paper import contents, findings, work
+from paper import contents, findings, forms, work
 from paper.findings import Cell, Table
 from paper.plan import Choice, Task
 
@@ -67,15 +67,15 @@ def _write_all(choice, scale_name, tasks, folder, target):
     code = findings.code_of(folder, tasks)
     lines = _head(choice, scale_name, code, missing)
     for kind, number in dict.fromkeys((kind, number) for kind, number, _ in choice.parts()):
-        lines += ['## %s %d. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
+        lines += ['## %s %s. %s' % (kind.title(), number, contents.CAPTIONS[kind, number]), '']
         for table in tables:
             if (table.kind, table.number) == (kind, number):
-                lines += _markdown(table)
-        lines += _pictures('%s%d-' % (kind, number), figures)
+                lines += _markdown(table) + forms.lines(table)
+        lines += _pictures('%s%s-' % (kind, number), figures)
     _write(os.path.join(target, 'report.md'), '\n'.join(lines).rstrip() + '\n')
     for kind, number in sorted({(table.kind, table.number) for table in tables}):
         text = _csv([t for t in tables if (t.kind, t.number) == (kind, number)])
-        _write(os.path.join(target, '%s%d.csv' % (kind, number)), text)
+        _write(os.path.join(target, '%s%s.csv' % (kind, number)), text)
     path = os.path.join(target, 'report.json')
     facts = dict(
         _protocol(choice, scale_name, tasks, folder),

@@ -84,6 +84,25 @@ def test_estimates_are_lengths_by_speeds():
     assert plan.totals(all_tasks)['all'][1] == pytest.approx(sum(t.hours for t in all_tasks))
 
 
+def test_forms_are_compared_half_way_and_at_the_end_of_one_run(tmp_path):
+    argv = ['--tables=forms', '--seeds=1', '--total-kimg=120']
+    found = tasks_of(*argv, at_hand=['swd16k', 'cond', 'ppl_local'])
+    tasks = {task.name: task for task in found}
+    run = 'demo-people-32-config-e-seed1'
+    assert len(tasks) == 4 * (1 + 2 * 3)  # a run of each form, three metrics twice
+    half, end = tasks['metric-%s-cond-60kimg' % run], tasks['metric-%s-cond' % run]
+    assert half.needs == end.needs == ('train-' + run,)
+    assert plan.placeholders(half.words) == ['train-' + run]
+    for kimg in ('000000', '000061', '000120'):
+        (tmp_path / ('network-snapshot-%s.pkl' % kimg)).write_bytes(b'')
+    (tmp_path / 'network-final.pkl').write_bytes(b'')
+    networks = [
+        plan.fill_in(task.words, {'train-' + run: str(tmp_path)})[2] for task in (half, end)
+    ]
+    names = 'network-snapshot-000061.pkl', 'network-final.pkl'
+    assert networks == ['--network=' + str(tmp_path / name) for name in names]
+
+
 def test_systems_of_other_configurations_get_lines_in_all_tables_of_their_family():
     names = names_of('--tables=1,2', '--systems=paper,config-f', '--seeds=1')
     assert 'metric-demo-people-32-config-f-seed1-cond' in names
@@ -112,11 +131,11 @@ def test_metrics_are_those_of_the_paper_or_what_is_at_hand(monkeypatch):
 
 def test_every_system_of_the_paper_has_its_printed_figures():
     for kind, number, part in choice_of('--scale=paper').parts():
-        for column in part.columns if (kind, number) != ('figure', 4) else ():
+        for column in part.columns if (kind, number) != ('figure', '4') else ():
             for system in part.systems if column.printed else ():
                 assert (part.data, system) in paper_tables.FIGURES, (number, system)
                 assert column.printed in paper_tables.FIGURES[part.data, system]
-    assert set(paper_tables.INVERSION) == set(contents.TABLES[4][0].systems)
+    assert set(paper_tables.INVERSION) == set(contents.TABLES['4'][0].systems)
 
 
 def test_a_figure_of_other_systems_is_another_task():
@@ -136,7 +155,7 @@ def test_a_dry_run_makes_nothing(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     'line, words',
     [
-        ('--tables=3', "'3' is none of 1,2,4,5"),
+        ('--tables=3', "'3' is none of 1,2,4,5,forms"),
         ('--systems=config-z', "'config-z' is none of paper, "),
         ('--seeds=0', 'at least 1'),
         ('--shard=3/2', 'is not like 1/4'),
