@@ -152,6 +152,27 @@ def test_who_asks_the_run_to_end_gets_a_state_of_that_iteration(
     assert kills.compare(whole, stopped)[0] == []
 
 
+def test_a_run_that_has_a_state_tells_how_to_go_on_wherever_it_is_ended(
+    loop, stop_before, monkeypatch, capsys
+):
+    def end(self):
+        raise endings.Terminated()
+
+    with monkeypatch.context() as patch:  # in set-up: first nothing is there to go on from
+        patch.setattr(train_graph.TrainGraph, 'refuse_stateful_randomness', end)
+        with pytest.raises(endings.Terminated):
+            loop('new')
+        assert '--resume=' not in capsys.readouterr().out
+    stop_before({3: Killed()})
+    with pytest.raises(Killed):
+        loop('new')
+    assert '--resume=' not in capsys.readouterr().out
+    monkeypatch.setattr(train_graph.TrainGraph, 'refuse_stateful_randomness', end)
+    with pytest.raises(endings.Terminated):
+        loop('new')
+    assert 'run_training.py --resume=' in capsys.readouterr().out
+
+
 def test_a_longer_run_is_what_it_had_been_from_the_start(loop):
     options = dict(image_snapshot_ticks=None, network_snapshot_ticks=None)
     whole = loop('whole', total_kimg=0.128, **options)

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+import dnnlib
 from dnnlib import cli, disk_errors, endings, plain_data, tflib
 from dnnlib.hints import next_command
 from dnnlib.submission import run_lock
@@ -122,6 +123,18 @@ def _using_state():
         raise UserError(text % reason_of(error)) from error
 
 
+@contextlib.contextmanager
+def telling_how_to_go_on() -> Iterator[None]:
+    """Around what trains: asked to end at any moment, a run that has a state tells the command."""
+    try:
+        yield
+    except BaseException as error:
+        run_dir = dnnlib.make_run_dir_path()
+        if endings.ending_in(error) is not None and state.paths(run_dir):
+            print(next_command('run_training.py', '--resume=' + run_dir))
+        raise
+
+
 class CannotGoOn(Exception):
     """The networks will never learn again; says why, in part of a line."""
 
@@ -210,10 +223,6 @@ class Checkpoints:
         """Name the last good state, in part of a line."""
         names = [os.path.basename(path) for path in state.paths(self._run_dir)]
         return 'last good state: %s' % names[0] if names else 'there is no state yet'
-
-    def next_command(self) -> str:
-        """A line with the command that goes on."""
-        return next_command('run_training.py', '--resume=' + self._run_dir)
 
     def wait(self) -> None:
         """Until the last one is on the disk."""

@@ -15,7 +15,14 @@ from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
 from training import first_networks, misc, option_groups, run_options, state, step_check
-from training.checkpoints import CannotGoOn, Checkpoints, Growing, identity, prepare
+from training.checkpoints import (
+    CannotGoOn,
+    Checkpoints,
+    Growing,
+    identity,
+    prepare,
+    telling_how_to_go_on,
+)
 from training.data.opening import load_dataset
 from training.data.reals import process_reals  # noqa: F401 - official name
 from training.health import Health, reason_without_gradients
@@ -28,6 +35,7 @@ from training.train_graph import TrainGraph
 _ITERATIONS_PER_LOOK = 20  # at the number of steps that were skipped
 
 
+@telling_how_to_go_on()
 def training_loop(
     G_args: dict = {},  # noqa: B006
     D_args: dict = {},  # noqa: B006
@@ -295,7 +303,6 @@ def training_loop(
         if ending is not None:
             word = endings.line_of(ending).rstrip('.')
             print('%s after %s; %s' % (word, iterations, snapshots.describe()))
-            print(checkpoints.next_command())
         raise
     finally:
         progress.close()
