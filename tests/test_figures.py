@@ -119,6 +119,18 @@ def test_the_map_is_the_standard_deviation_over_the_draws(networks, layer, shown
     assert (got[:, 4:].max() > 1e-3) == bool(shown[0])  # noise of pixels is in the left half alone
 
 
+def test_noise_along_an_edge_is_told_from_noise_beside_it():
+    image = np.zeros([3, 20, 20], np.uint8)
+    image[:, :, 10:] = 200  # np.gradient sees the edge in columns 9 and 10, 40 of 400 pixels
+    edge = np.zeros([20, 20])
+    edge[:, 9:11] = 1
+    assert figures.share_in_outlines(edge, image) == 1
+    assert figures.share_in_outlines(1 - edge, image) == pytest.approx(40 / 360)
+    assert figures.share_in_outlines(np.ones([20, 20]), image) == pytest.approx(figures.OUTLINES)
+    assert figures.share_in_outlines(2 * edge + (1 - edge), image) == pytest.approx(200 / 520)
+    assert figures.share_in_outlines(0 * edge, image) == 0
+
+
 def test_noise_is_switched_on_from_the_smallest_layer_on(networks):
     generator = Generator(networks['known'])
     z, blocks, pixels = draw(3)

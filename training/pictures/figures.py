@@ -15,6 +15,8 @@ from training.pictures.generate import Generator
 from training.pictures.plotting import Panel, save_panels
 from training.pictures.sheets import Block, save_sheet
 
+OUTLINES = 0.2  # of all pixels
+
 
 def check_noise(
     generator: Generator,
@@ -81,6 +83,20 @@ def stddev_of_noise(
     return np.sqrt(squares / num_draws).mean(axis=0) * 127.5
 
 
+def share_in_outlines(stddev: np.ndarray, image: np.ndarray) -> float:
+    """The part of noise's variance in the outlines of an image: where its brightness changes most.
+
+    Noise that acts everywhere alike has OUTLINES, their part of all pixels.
+
+    Args:
+        stddev: [H, W], of `stddev_of_noise`. image: [C, H, W], without noise.
+    """
+    steepness = np.hypot(*np.gradient(image.astype(np.float64).mean(axis=0)))
+    order = np.argsort(steepness, axis=None, kind='stable')[::-1]
+    variance = np.square(stddev).ravel()
+    return float(variance[order[: round(OUTLINES * order.size)]].sum() / (variance.sum() or 1.0))
+
+
 def save_noise_layers(
     path: str, generator: Generator, seeds: Sequence[int], scale: Optional[int], dpi: int
 ) -> None:
@@ -114,12 +130,17 @@ def save_noise_stddev(
     for seed, seed_maps in zip(seeds, maps):
         noises = [generator.noise_of(seed), no_noise]
         images = generator.images(_same_latents(generator, seed, 2), noises=noises)
-        panels = [Panel(image, title) for image, title in zip(images, ['image', 'no noise'])]
+        pair = list(images)
+        panels = [Panel(image, title) for image, title in zip(pair, ['image', 'no noise'])]
         for x, title in zip(seed_maps, names):
-            panels.append(Panel(x, title, 'mean %.2f' % x.mean(), limits, 'magma'))
+            text = 'mean %.2f, %.0f%%' % (x.mean(), 100 * share_in_outlines(x, pair[1]))
+            panels.append(Panel(x, title, text, limits, 'magma'))
         # Titles stand above the first row.
         rows.append([panel._replace(title='') for panel in panels] if rows else panels)
-    caption = 'Standard deviation of pixels (levels of 0 to 255) over %d draws of noise' % num_draws
+    caption = (
+        'Standard deviation of pixels (levels of 0 to 255) over %d draws of noise; below, its mean '
+        'and the part of the variance in outlines, which are %.0f%% of the pixels'
+    ) % (num_draws, 100 * OUTLINES)
     labels = ['seed %d' % seed for seed in seeds]
     save_panels(path, rows, labels, caption, (limits, 'magma'), dpi)
     return maps
