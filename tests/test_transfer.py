@@ -129,7 +129,7 @@ def test_labels_channels_and_latents_that_do_not_fit_are_new(session):
     found, _ = transferred(source, make(label_size=3))
     assert {'mapping/LabelConcat', 'mapping/Dense0'} <= names(found['G'], 'new')
     assert names(found['D'], 'new') == {'Output'}
-    found, table = transferred(source, make(num_channels=1))
+    found, table = transferred(source, make(num_channels=4))
     why = 'weight, bias new: of another shape in the source'
     assert '  G   part     4x4/ToRGB, 8x8/ToRGB: ' + why in table
     assert found['G']['G_synthesis/8x8/ToRGB/mod_weight'] == 'taken'
@@ -174,17 +174,36 @@ def test_additive_noise_becomes_fr_with_the_same_images(session, kind, form):
         assert not values['A'].any() and np.allclose(values['b'], 1)
 
 
+@pytest.mark.parametrize('kind', ['stylegan2', 'growing', 'stylegan1'])
+@pytest.mark.parametrize('old, new', [(3, 1), (1, 3)])
+def test_networks_of_rgb_become_those_of_gray_images_and_back(session, kind, old, new):
+    sources, targets = make(kind, num_channels=old), make(kind, num_channels=new)
+    found, table = transferred(sources, targets)
+    for net in sources + targets:
+        tflib.set_vars({var: 0 for name, var in net.vars.items() if anatomy.is_lod(name)})
+    actions = {each for name, each in found['G'].items() if not anatomy.is_lod(name)}
+    assert actions == {'taken', 'adapted'}
+    assert "'s colours" in words(table) if new == 1 else "'s gray in each" in words(table)
+    images = images_with_fixed_noise(sources[2])
+    want = images.mean(axis=1, keepdims=True).repeat(new, axis=1)
+    np.testing.assert_allclose(images_with_fixed_noise(targets[2]), want, atol=1e-4)
+    seen = np.random.RandomState(1).randn(4, new, 8, 8)
+    as_before = seen.mean(axis=1, keepdims=True).repeat(old, axis=1)
+    scores = sources[1].run(as_before, np.zeros([4, 0]))
+    np.testing.assert_allclose(targets[1].run(seen, np.zeros([4, 0])), scores, rtol=1e-3)
+
+
 def test_fr_of_the_paper_cannot_keep_the_images_and_says_so(session):
     sources, targets = earlier(), make(noise_injection='fr')
-    initial = {layer: tflib.run(own) for layer, own in anatomy.fr_layers(targets[0]).items()}
     _, table = transferred(sources, targets)
-    line = (
-        'G started 4x4/Conv, 8x8/Conv0_up, 8x8/Conv1: FR: A = 0, b = 1 (sigma = 1), r = 1, which '
-    )
-    assert line + 'scales the signal, too: other images' in words(table)
+    line = 'G started 4x4/Conv, 8x8/Conv0_up, 8x8/Conv1: FR: A = 0, b = 1 (sigma = 1), r keeps the '
+    assert line + 'variance; it scales the signal, too: other images' in words(table)
+    strengths = transfer.values_of(sources[0])
     for layer, own in anatomy.fr_layers(targets[0]).items():
-        own = tflib.run(own)
-        assert not own['A'].any() and own['strength'] == initial[layer]['strength']
+        own, s = tflib.run(own), strengths['G_synthesis/%s/noise_strength' % layer]
+        assert not own['A'].any()
+        # Of a signal and noise of variance 1 each, as much as with the source's noise.
+        np.testing.assert_allclose(own['strength'] ** 2 * 2, 1 + s**2, rtol=1e-5)
 
 
 def test_other_forms_of_noise_go_by_name_and_shape(session):

@@ -20,13 +20,13 @@ from dnnlib.tflib.network_options import EVALUATION_OPTIONS, OWN_PARAMETERS
 from dnnlib.tflib.network_state import NetworkRecord
 from dnnlib.util import UserError
 from training import anatomy, misc
-from training.networks_stylegan2 import NOISE_INJECTION_FORMS, scale_noise
+from training.networks_stylegan2 import NOISE_INJECTION_FORMS, scale_all, scale_noise
 
 Source = Union[NetworkRecord, Network]
 
-TAKEN, NEW, STARTED, LEFT = 'taken', 'new', 'started', 'left'
+TAKEN, ADAPTED, NEW, STARTED, LEFT = 'taken', 'adapted', 'new', 'started', 'left'
 _PART = 'part'  # of a layer of which some is taken
-_ORDER = (TAKEN, STARTED, _PART, NEW, LEFT)
+_ORDER = (TAKEN, ADAPTED, STARTED, _PART, NEW, LEFT)
 
 _ROLES = ('G', 'D', 'Gs')
 # How a network computes, not what it is.
@@ -40,15 +40,17 @@ _OTHER_W = 'since w is another one'
 _SIGMA_1 = 'A = 0, b = 1 (sigma = 1), '
 _SAME_IMAGES = _SIGMA_1 + 'r = the noise strength of the source: the same images'
 _LIKE_IMAGES = _SIGMA_1 + 'r = the mean of the strengths of channels in the source'
-_OTHER_IMAGES = _SIGMA_1 + 'r = 1, which scales the signal, too: other images'
+_OTHER_IMAGES = _SIGMA_1 + 'r keeps the variance; it scales the signal, too: other images'
+_TO_GRAY, _FROM_GRAY = "the mean of the source's colours", "the source's gray in each colour"
 _WIDTH = 100  # of lines, in characters
 
 
 class Row(NamedTuple):
     """What becomes of one variable.
 
-    network: 'G', 'D' or 'Gs'. action: TAKEN; NEW: keeps its initial value; STARTED: of FR, which
-    has a start of its own; LEFT: of the source, without a place here. reason: '' if TAKEN.
+    network: 'G', 'D' or 'Gs'. action: TAKEN; ADAPTED: to colours; NEW: keeps its initial value;
+    STARTED: of FR, which has a start of its own; LEFT: of the source, without a place here.
+    reason: '' if TAKEN.
     target: None if LEFT. value: to be assigned; None if NEW or LEFT.
     """
 
@@ -141,8 +143,14 @@ def _plan_network(role, source, target):
         elif found is not None:
             value = source[found]
             row = row._replace(reason=_ANOTHER_SHAPE)
-            if value.shape == tuple(var.shape.as_list()):
+            shape = tuple(var.shape.as_list())
+            if value.shape == shape:
                 row = row._replace(action=TAKEN, reason='', value=value)
+            elif _colours_differ(name, value.shape, shape):
+                reason = _TO_GRAY if np.prod(shape) < value.size else _FROM_GRAY
+                has_wscale = target.static_kwargs.get('use_wscale', True)
+                value = _in_other_colours(value, shape, has_wscale)
+                row = row._replace(action=ADAPTED, reason=reason, value=value)
         rows.append(row)
     rows += [Row(role, x, LEFT, _NO_PLACE) for x in source if x not in used]
     if not all(row.action == TAKEN for row in rows if anatomy.is_of_mapping(row.variable)):
@@ -150,6 +158,34 @@ def _plan_network(role, source, target):
             if row.variable == anatomy.DLATENT_AVG and row.action == TAKEN:
                 rows[index] = row._replace(action=NEW, reason=_OTHER_W, value=None)
     return rows
+
+
+def _colours_differ(name, old, new):
+    """Whether these are the shapes of a layer next to RGB images, and to gray ones."""
+    layer, _, what = name.rpartition('/')
+    axis = {'ToRGB': -1, 'FromRGB': -2}.get(layer.split('/')[-1].partition('_')[0])
+    if axis is None or what not in ('weight', 'bias') or len(old) != len(new):
+        return False
+    different = [i - len(old) for i in range(len(old)) if old[i] != new[i]]
+    return different == [axis] and {old[axis], new[axis]} == {1, 3}
+
+
+def _in_other_colours(value, shape, has_wscale):
+    """A weight or bias for gray images in place of RGB, or back.
+
+    G draws the mean of its colours, or three equal ones; D sees a gray image as it did that of
+    three equal colours, and of RGB the mean. What an equalized learning rate divides by, the root
+    of the number of inputs, is another one.
+    """
+    (axis,) = [i for i in range(len(shape)) if shape[i] != value.shape[i]]
+    is_of_G = axis == len(shape) - 1
+    if shape[axis] == 1:
+        adapted = value.mean(axis, keepdims=True) * (1 if is_of_G else 3)
+    else:
+        adapted = np.repeat(value, 3, axis) / (1 if is_of_G else 3)
+    if has_wscale and not is_of_G:
+        adapted = adapted * np.sqrt(shape[axis] / value.shape[axis])
+    return adapted.astype(np.float32)
 
 
 def _starts_of_noise(source, target):
@@ -169,6 +205,9 @@ def _starts_of_noise(source, target):
         if form is not None and form.output is scale_noise:
             reason = _LIKE_IMAGES if strength.ndim else _SAME_IMAGES
             values['strength'] = strength.mean()
+        elif form is not None and form.output is scale_all:
+            # The signal has about variance 1 (demodulated weights), its noise as much now.
+            values['strength'] = np.sqrt((1 + np.square(strength).mean()) / 2)
         strengths.append(additive[layer])
         for what, var in variables.items():
             value = values.get(what)
@@ -185,11 +224,12 @@ def apply(rows: Iterable[Row]) -> None:
 
 def share_taken(rows: Iterable[Row], role: str) -> float:
     """Which part of the weights that 'G', 'D' or 'Gs' has is taken, without what is STARTED."""
-    sizes = {TAKEN: 0, NEW: 0, STARTED: 0}
+    sizes = {TAKEN: 0, ADAPTED: 0, NEW: 0, STARTED: 0}
     for row in rows:
         if row.network == role and row.target is not None and row.target.trainable:
             sizes[row.action] += row.target.shape.num_elements()
-    return sizes[TAKEN] / max(sizes[TAKEN] + sizes[NEW], 1)
+    num_taken = sizes[TAKEN] + sizes[ADAPTED]
+    return num_taken / max(num_taken + sizes[NEW], 1)
 
 
 def table(rows: Sequence[Row]) -> List[str]:
@@ -238,6 +278,9 @@ def _verdict(rows):
     for (action, reason), names in reasons.items():
         what = 'FR' if action == STARTED else '%s %s' % (', '.join(names), action)
         whys.append('%s: %s' % (what, reason))
+    for action in (STARTED, ADAPTED):
+        if action in actions and not actions & {NEW, LEFT}:
+            return action, '; '.join(whys)
     return STARTED if STARTED in actions else _PART, '; '.join(whys)
 
 
