@@ -41,7 +41,9 @@ _SIGMA_1 = 'A = 0, b = 1 (sigma = 1), '
 _SAME_IMAGES = _SIGMA_1 + 'r = the noise strength of the source: the same images'
 _LIKE_IMAGES = _SIGMA_1 + 'r = the mean of the strengths of channels in the source'
 _OTHER_IMAGES = _SIGMA_1 + 'r keeps the variance; it scales the signal, too: other images'
-_TO_GRAY, _FROM_GRAY = "the mean of the source's colours", "the source's gray in each colour"
+# (to gray images, to RGB) of a layer next to images
+_COLOURS_OF_G = "draws the mean of the source's colours", "draws the source's gray in each colour"
+_COLOURS_OF_D = 'sees gray as it saw three equal colours', 'sees the mean of colours as it saw gray'
 _WIDTH = 100  # of lines, in characters
 
 
@@ -147,7 +149,8 @@ def _plan_network(role, source, target):
             if value.shape == shape:
                 row = row._replace(action=TAKEN, reason='', value=value)
             elif _colours_differ(name, value.shape, shape):
-                reason = _TO_GRAY if np.prod(shape) < value.size else _FROM_GRAY
+                reasons = _COLOURS_OF_D if role == 'D' else _COLOURS_OF_G
+                reason = reasons[int(np.prod(shape) > value.size)]
                 has_wscale = target.static_kwargs.get('use_wscale', True)
                 value = _in_other_colours(value, shape, has_wscale)
                 row = row._replace(action=ADAPTED, reason=reason, value=value)
