@@ -196,9 +196,11 @@ def test_networks_of_rgb_become_those_of_gray_images_and_back(session, kind, old
 
 def test_fr_of_the_paper_cannot_keep_the_images_and_says_so(session):
     sources, targets = earlier(), make(noise_injection='fr')
-    _, table = transferred(sources, targets)
+    found, table = transferred(sources, targets)
     line = 'G started 4x4/Conv, 8x8/Conv0_up, 8x8/Conv1: FR: A = 0, b = 1 (sigma = 1), r keeps the '
     assert line + 'variance; it scales the signal, too: other images' in words(table)
+    assert set(found['D'].values()) == {'new'}
+    assert 'D new all 7 layers: begins anew: one that is trained' in words(table)
     strengths = transfer.values_of(sources[0])
     for layer, own in anatomy.fr_layers(targets[0]).items():
         own, s = tflib.run(own), strengths['G_synthesis/%s/noise_strength' % layer]

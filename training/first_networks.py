@@ -51,7 +51,8 @@ def check(
         nets = new_networks(training_set, *all_args)
         rows = transfer.plan(records, nets)
         held = anatomy.first_layers(nets[1], freeze_d)
-        taken = {row.variable for row in rows if (row.network, row.action) == ('D', transfer.TAKEN)}
+        learned = transfer.TAKEN, transfer.ADAPTED
+        taken = {row.variable for row in rows if row.network == 'D' and row.action in learned}
         new = [layer for layer, variables in held.items() if not taken.issuperset(variables)]
     if new:
         text = '--freeze-d=%d would hold what is new in the discriminator and learns nothing: %s'
@@ -156,6 +157,7 @@ def _report(rows, differences):
     yield from transfer.table(rows)
     shares = [transfer.share_taken(rows, role) for role in 'GD']
     yield 'Taken: %.1f%% of the weights of G, %.1f%% of D.' % tuple(100 * x for x in shares)
-    few = [role for role, share in zip('GD', shares) if share < 0.5]
+    by_intent = {row.network for row in rows if row.reason == transfer.BEGINS_ANEW}
+    few = [role for role, share in zip('GD', shares) if share < 0.5 and role not in by_intent]
     if few:
         yield 'Warning: most of %s is new; is this the structure that you want?' % ' and '.join(few)

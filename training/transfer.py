@@ -41,6 +41,7 @@ _SIGMA_1 = 'A = 0, b = 1 (sigma = 1), '
 _SAME_IMAGES = _SIGMA_1 + 'r = the noise strength of the source: the same images'
 _LIKE_IMAGES = _SIGMA_1 + 'r = the mean of the strengths of channels in the source'
 _OTHER_IMAGES = _SIGMA_1 + 'r keeps the variance; it scales the signal, too: other images'
+BEGINS_ANEW = 'begins anew: one that is trained would be too strong for the other images of G'
 # (to gray images, to RGB) of a layer next to images
 _COLOURS_OF_G = "draws the mean of the source's colours", "draws the source's gray in each colour"
 _COLOURS_OF_D = 'sees gray as it saw three equal colours', 'sees the mean of colours as it saw gray'
@@ -126,7 +127,13 @@ def plan(sources: Sequence[Source], targets: Sequence[Network]) -> List[Row]:
             )
             raise UserError(text % (role, source.build_func_name))
         rows += own
+    if any(row.reason == _OTHER_IMAGES for row in rows):
+        rows = [_begun_anew(row) if row.network == 'D' else row for row in rows]
     return rows
+
+
+def _begun_anew(row):
+    return row if row.target is None else row._replace(action=NEW, reason=BEGINS_ANEW, value=None)
 
 
 def _plan_network(role, source, target):
