@@ -1,15 +1,17 @@
 """The benchmarks count and report what they say."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bench import generate, measure, spoiled_images, train_step
+from bench import generate, measure, spoiled_images, states, train_step
 from dnnlib import tflib
 from dnnlib.cli import run_cli
 from dnnlib.tflib import random
+from training import configs
 
 
 def test_arithmetic_of_a_network_is_counted_by_hand(session):
@@ -42,6 +44,21 @@ def test_generation_is_reported_in_consistent_units(session, tmp_path, capsys):
         result['images_per_s'] * result['gflop_per_image'] * 1e9 / report['peak']
     )
     assert '%10.2f' % result['images_per_s'] in capsys.readouterr().out
+
+
+def test_a_state_has_the_weights_of_three_networks_and_a_moment_of_two(
+    session, monkeypatch, tmp_path, capsys
+):
+    narrow = {'%s_args.fmap_max' % name: 128 for name in 'GD'}
+    options = configs.resolve('config-e', narrow)
+    monkeypatch.setattr(configs, 'resolve', lambda name: options)
+    states.main(['--config=config-e', '--resolution=64', '--dir=%s' % tmp_path])
+    out = capsys.readouterr().out
+    gigabytes = float(re.match(r'config-e at 64x64: (.*) GB; copied in .* read in', out).group(1))
+    # With beta1 = 0 Adam needs no first moment.
+    sizes = {var.name: var.shape.num_elements() for var in tf.trainable_variables()}
+    learned = sum(sizes[name] for name in sizes if not name.startswith('Gs/'))
+    assert gigabytes == pytest.approx((sum(sizes.values()) + learned) * 4 / 1e9, rel=0.1)
 
 
 def test_times_that_overlap_count_once():
