@@ -104,10 +104,10 @@ def load_networks(
 
 def check_generator(path_or_gdrive_path: str) -> None:
     """Raise UserError unless a file can be read and holds a generator; nothing of it is run."""
-    from dnnlib.tflib import pickles
+    from training.exchange import reading
 
     with open_network_file(path_or_gdrive_path) as file:
-        _by_role(pickles.load_records(file), path_or_gdrive_path)
+        _by_role(reading.load_records(file), path_or_gdrive_path)
 
 
 def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> 'Network':
@@ -129,7 +129,8 @@ def _load(path_or_gdrive_path, trust_network_code):
     import tensorflow.compat.v1 as tf
 
     from dnnlib import tflib
-    from dnnlib.tflib import engine, pickles
+    from dnnlib.tflib import engine
+    from training.exchange import reading
 
     tflib.init_tf()
     loaded = _loaded_into(tf.get_default_graph())
@@ -137,7 +138,7 @@ def _load(path_or_gdrive_path, trust_network_code):
     if key not in loaded:
         opened = open_network_file(path_or_gdrive_path, trust_network_code)
         with opened as file, tf.device(engine.device(0)):
-            loaded[key] = pickles.load(file, trust_network_code)
+            loaded[key] = reading.load(file, trust_network_code)
     return loaded[key]
 
 
@@ -152,14 +153,14 @@ def _loaded_into(graph) -> Dict[Tuple, Any]:
 def info(file: str, build: bool = False) -> None:
     """Print what is inside of a network file; nothing of it is run."""
     with open_network_file(file) as stream:
-        from dnnlib.tflib import pickles
+        from training.exchange import reading
 
-        networks = _by_role(pickles.load_records(stream), file)
+        networks = _by_role(reading.load_records(stream), file)
     for key, record in networks.items():
         print('\n'.join(_lines(key, record)), end='\n\n')
     if build:
         with _fresh_graph(), open_network_file(file) as stream:
-            pickles.load(stream)
+            reading.load(stream)
         print('All variables fit the local code.')
 
 
@@ -214,19 +215,20 @@ def export_weights(network: str, file: str) -> None:
     """Write the networks of a pickle to an .npz file; nothing of it is run."""
     check_not_same(network, file)
     with open_network_file(network) as stream:
-        from dnnlib.tflib import pickles, weights
+        from dnnlib.tflib import weights
+        from training.exchange import reading
 
-        weights.export_npz(pickles.load_records(stream), os.path.expanduser(file))
+        weights.export_npz(reading.load_records(stream), os.path.expanduser(file))
     print('Wrote "%s".' % file)
 
 
 def import_weights(file: str, network: str) -> None:
-    """Build the networks of an .npz file by local code and save them as a pickle."""
+    """Build the networks of a file by local code and save them as a pickle of ours."""
     check_not_same(file, network)
-    with misc.open_file_or_url(file) as stream, _fresh_graph():
-        from dnnlib.tflib import weights
+    with open_network_file(file) as stream, _fresh_graph():
+        from training.exchange import reading
 
-        misc.save_pkl(weights.import_npz(stream), os.path.expanduser(network))
+        misc.save_pkl(reading.load(stream), os.path.expanduser(network))
     print('Wrote "%s".' % network)
 
 
@@ -249,9 +251,12 @@ _COMMANDS = [
     Command(
         'import',
         import_weights,
-        'make a network pickle from an .npz file',
-        [flag('file', str, '.npz file made by export'), flag('network', str, 'pickle to write')],
-        'weights.npz network.pkl',
+        'make a network pickle from exported numbers or a file of another code base',
+        [
+            flag('file', str, ".npz or .safetensors of export, stylegan2-ada-pytorch's .pkl, .pt"),
+            flag('network', str, 'pickle to write'),
+        ],
+        'stylegan2-ada-pytorch.pkl network.pkl',
     ),
 ]
 
