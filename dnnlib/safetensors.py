@@ -6,7 +6,7 @@ data_offsets}} with texts under '__metadata__'; then the numbers, little-endian,
 
 import json
 import struct
-from typing import BinaryIO, Dict, Mapping, Tuple
+from typing import IO, Dict, Mapping, Tuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _METADATA = '__metadata__'
 _ALIGNMENT = 8
 
 
-def write(file: BinaryIO, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+def write(file: IO, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """Write arrays of the types above, and texts about them.
 
     Raises:

@@ -2,7 +2,8 @@
 
 The header, entry 'header' or text of that name, says what to build: {format, version,
 is_single, networks: {key: {name, module, build_func_name, static_kwargs, components: {key: ...},
-variables: [[name, shape, dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:<variable>'.
+variables: [[name, shape, dtype], ...]}}}. The array of a variable is the entry
+'<key>.<component key>...:<variable>'.
 """
 
 import contextlib

@@ -88,9 +88,13 @@ def res_of(index: int) -> int:
     return (index + 5) // 2
 
 
+def _ada_layer(index: int) -> str:
+    return 'synthesis.b%d.conv%d' % (2 ** res_of(index), 1 - index % 2)
+
+
 ADA_G = GeneratorNames(
     const=('synthesis.b4.const', _without_leading(1)),
-    layer=lambda index: 'synthesis.b%d.conv%d' % (2 ** res_of(index), 1 - index % 2),
+    layer=_ada_layer,
     parts={
         'weight': ('weight', CONV),
         'mod_weight': ('affine.weight', DENSE),
@@ -99,7 +103,7 @@ ADA_G = GeneratorNames(
         'bias': ('bias', SAME),
     },
     up=CONV_UP,
-    noise=(lambda index: ADA_G.layer(index) + '.noise_const', _without_leading(2)),
+    noise=(lambda index: _ada_layer(index) + '.noise_const', _without_leading(2)),
     to_rgb=lambda res: 'synthesis.b%d.torgb' % 2**res,
     rgb_parts={
         'weight': ('weight', CONV),

@@ -1,5 +1,6 @@
-"""Any file of networks, by its content: our pickles and those of official StyleGAN2, files of other
-code bases, and exported numbers. Nothing in them is run, but for what `load` is told to trust.
+"""Any file of networks, by its content: pickles, files of other code bases, exported numbers.
+
+Nothing in them is run, but for what `load` is told to trust.
 """
 
 from typing import Any, BinaryIO, Callable, Optional

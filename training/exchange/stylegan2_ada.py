@@ -67,8 +67,8 @@ class _Module:
 
     def __init__(self, call: Any):
         is_module = type(call) is Call and call.func == PERSISTENT and len(call.args) == 1
-        meta = call.args[0] if is_module else None
-        state = meta.get('state') if isinstance(meta, dict) else None
+        meta = call.args[0] if is_module and isinstance(call.args[0], dict) else {}
+        state = meta.get('state')
         if not isinstance(state, dict):
             raise UserError('it holds something else than modules with tensors')
         self.class_name = meta.get('class_name')
