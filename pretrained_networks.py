@@ -8,10 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from dnnlib import cli, util
+from dnnlib import cli, flags, util
 from dnnlib.flags import Command, flag, parse_command
 from dnnlib.util import UserError, check_not_same
 from training import misc, runs
+from training.exchange import formats
 
 if TYPE_CHECKING:
     from dnnlib.tflib.network import Network
@@ -211,15 +212,43 @@ def _total(record):
     return int(own + sum(map(_total, record.components.values())))
 
 
-def export_weights(network: str, file: str) -> None:
-    """Write the networks of a pickle to an .npz file; nothing of it is run."""
-    check_not_same(network, file)
-    with open_network_file(network) as stream:
-        from dnnlib.tflib import weights
+def _records(network, result_dir):
+    """What a file or the last snapshot of a run holds: (G, D, Gs) or one network, not built."""
+    path = find(network, result_dir).paths[-1]
+    with open_network_file(path) as stream:
         from training.exchange import reading
 
-        weights.export_npz(reading.load_records(stream), os.path.expanduser(file))
+        records = reading.load_records(stream)
+    _by_role(records, path)
+    return records
+
+
+def export(
+    network: str, file: str, format: Optional[str] = None, result_dir: str = 'results'
+) -> None:
+    """Write networks in another format; nothing of them is run but local code."""
+    file = os.path.expanduser(file)
+    chosen = formats.choose(file, format)
+    check_not_same(network, file)
+    records = _records(network, result_dir)
+    if chosen.evaluate:
+        from training.exchange import verifying
+
+        with verifying.generator(records) as Gs:
+            chosen.function('save')(Gs, file)
+    else:
+        chosen.function('save')(records, file)
     print('Wrote "%s".' % file)
+
+
+def verify(network: str, file: str, result_dir: str = 'results') -> None:
+    """Compare the images of an export with those of its network."""
+    file = os.path.expanduser(file)
+    records = _records(network, result_dir)
+    from training.exchange import verifying
+
+    verifying.compare(records, file)
+    print('The images are the same.')
 
 
 def import_weights(file: str, network: str) -> None:
@@ -243,10 +272,26 @@ _COMMANDS = [
     ),
     Command(
         'export',
-        export_weights,
-        'write the weights of a pickle to an .npz file',
-        [flag('network', str, _SOURCE), flag('file', str, '.npz file to write')],
+        export,
+        'write networks for other programs, or as numbers',
+        [
+            flag('network', str, _SOURCE + ', or a run, for its last snapshot'),
+            flag('file', str, 'what to write: .npz, .safetensors, .onnx, or a folder (SavedModel)'),
+            flag('--format', list(formats.FORMATS), 'format (default: that of the suffix)'),
+            flags.RESULT_DIR,
+        ],
         'network-final.pkl weights.npz',
+    ),
+    Command(
+        'verify',
+        verify,
+        'compare the images of an export with those of its network',
+        [
+            flag('network', str, 'what was exported'),
+            flag('file', str, 'what export wrote'),
+            flags.RESULT_DIR,
+        ],
+        'network-final.pkl network.onnx',
     ),
     Command(
         'import',

@@ -36,5 +36,6 @@ setup(
     extras_require={
         'cuda': [pin for pin in cuda if pin.startswith('nvidia-')],
         'features': list(pins('features.txt', ANY)),
+        'export': list(pins('export.txt', TF2)),
     },
 )

@@ -15,7 +15,7 @@ import re
 import struct
 import zipfile
 from collections import OrderedDict
-from typing import Any, BinaryIO, Dict
+from typing import Any, BinaryIO, Dict, Iterator
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def read_npz(file: BinaryIO) -> Any:
     Raises:
         UserError: no such file, or broken.
     """
-    with _reading(file), zipfile.ZipFile(file) as archive:
+    with reading_numbers(file), zipfile.ZipFile(file) as archive:
         _check_size(archive, file)
         shape, type_name, _, data = _read_entry(archive, 'header')
         if shape != () or not type_name.startswith('<U'):
@@ -116,20 +116,19 @@ def read_npz(file: BinaryIO) -> Any:
         return _read_networks(header, lambda name: _read_entry(archive, name))
 
 
-def read_safetensors(file: BinaryIO) -> Any:
-    """The network records of a .safetensors file; see `read_npz`."""
+def records_of(arrays: Dict[str, np.ndarray], metadata: Dict[str, str]) -> Any:
+    """The network records of what stands in a .safetensors file, within `reading_numbers`."""
 
     def read(name):
         array = arrays[name]
         return array.shape, array.dtype.str, False, array.tobytes()
 
-    with _reading(file):
-        arrays, metadata = safetensors.read(file.read())
-        return _read_networks(metadata['header'], read)
+    return _read_networks(metadata['header'], read)
 
 
 @contextlib.contextmanager
-def _reading(file):
+def reading_numbers(file: BinaryIO) -> Iterator[None]:
+    """Around all that looks into an exported file: what fails becomes one UserError."""
     where = getattr(file, 'name', 'the file')
     try:
         yield

@@ -91,6 +91,15 @@ def generator_record(
     return network_record(name, 'G_main', dict(kwargs, **options), variables, components)
 
 
+def channels_of(variables: Tensors, layer: str) -> Dict[int, int]:
+    """Feature maps by the logarithm of the size; those at 4x4 of Conv, the others of a layer."""
+    channels = {2: len(variables['4x4/Conv/bias'])}
+    while '{0}x{0}/{1}/bias'.format(2 << max(channels), layer) in variables:
+        res = max(channels) + 1
+        channels[res] = len(variables['{0}x{0}/{1}/bias'.format(2**res, layer)])
+    return channels
+
+
 def fmap_options(channels: Dict[int, int]) -> Dict[str, int]:
     """fmap_base and fmap_max that give these feature maps, by the logarithm of the size.
 

@@ -9,7 +9,7 @@ from dnnlib import safetensors, torch_file
 from dnnlib.pickle_machine import PickleError
 from dnnlib.tflib import network_state, pickles, weights
 from dnnlib.util import UserError
-from training.exchange import rosinality, stylegan2_ada
+from training.exchange import pytorch_weights, rosinality, stylegan2_ada
 
 _CODE_BASES = (stylegan2_ada, rosinality)
 _ZIP = b'PK\3\4'
@@ -69,7 +69,11 @@ def _other_reader(file) -> Optional[Callable]:
 
 
 def _read_safetensors(file):
-    return weights.read_safetensors(file)
+    with weights.reading_numbers(file):
+        arrays, metadata = safetensors.read(file.read())
+        if 'config' in metadata:
+            return pytorch_weights.load(arrays, metadata)
+        return weights.records_of(arrays, metadata)
 
 
 def _read_pytorch(file):

@@ -15,6 +15,7 @@ from dnnlib.util import UserError
 from training.exchange.building import (
     TensorBag,
     Tensors,
+    channels_of,
     dense_layers,
     filter_of,
     fmap_options,
@@ -55,6 +56,18 @@ def records_of(content: Dict[str, Any]) -> Any:
     return _generator('G', content['g'], mean), _discriminator(content['d']), Gs
 
 
+def records_of_tensors(tensors: Tensors) -> Any:
+    """The same of tensors by names such as 'g_ema.conv1.conv.weight'."""
+    content: Dict[str, Any] = {}
+    for name, value in tensors.items():
+        role, _, rest = name.partition('.')
+        if rest:
+            content.setdefault(role, {})[rest] = value
+        else:
+            content[role] = value
+    return records_of(content)
+
+
 def _checked(tensors: Any) -> Tensors:
     for name, value in tensors.items():
         if not isinstance(value, np.ndarray):
@@ -76,9 +89,6 @@ def _generator(name: str, weights: Any, mean: Optional[np.ndarray]) -> NetworkRe
     bag.check_empty()
     if not num_layers or log2 < 3:
         raise UserError('it has %d layers of mapping, and images of %d' % (num_layers, 2**log2))
-    channels = {2: len(variables['4x4/Conv/bias'])}
-    for res in range(3, log2 + 1):
-        channels[res] = len(variables['{0}x{0}/Conv1/bias'.format(2**res)])
     latent_size = len(mapping['Dense0/weight'])
     if mean is None:
         z = np.random.RandomState(0).randn(_LATENTS_OF_MEAN, latent_size)
@@ -91,7 +101,7 @@ def _generator(name: str, weights: Any, mean: Optional[np.ndarray]) -> NetworkRe
         mapping_lrmul=MAPPING_LRMUL,
     )
     options = dict(
-        fmap_options(channels),
+        fmap_options(channels_of(variables, 'Conv1')),
         resolution=2**log2,
         num_channels=len(variables['4x4/ToRGB/bias'].reshape(-1)),
         dlatent_size=mapping_options['dlatent_size'],
@@ -108,11 +118,8 @@ def _discriminator(weights: Any) -> NetworkRecord:
     bag = TensorBag(tensors, _IGNORED)
     variables = bag.variables(discriminator_pairs(rosinality_d(log2), log2, 'resnet'))
     bag.check_empty()
-    channels = {2: len(variables['4x4/Conv/bias'])}
-    for res in range(3, log2 + 1):
-        channels[res] = len(variables['{0}x{0}/Conv0/bias'.format(2**res)])
     options = dict(
-        fmap_options(channels),
+        fmap_options(channels_of(variables, 'Conv0')),
         resolution=2**log2,
         num_channels=tensors['convs.0.0.weight'].shape[1],
         architecture='resnet',

@@ -11,7 +11,7 @@ Labels are one-hot in this project; so both become a row for each class, with th
 Activations are clipped there (conv_clamp, at 256), which those of trained networks do not reach.
 """
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dnnlib.util import UserError
 from training.exchange.building import (
     TensorBag,
     Tensors,
+    channels_of,
     dense_layers,
     filter_of,
     fmap_options,
@@ -37,8 +38,11 @@ from training.exchange.pytorch_names import (
 )
 
 PERSISTENT = 'torch_utils.persistence._reconstruct_persistent_obj'
+ROLES = ('G', 'D', 'G_ema')
 _IGNORED = ('resample_filter', 'num_batches_tracked')
 _WHOLE_MINIBATCH = 1 << 20  # more images than there are in any
+
+Facts = Dict[str, Any]
 
 
 def holds_networks(content: Any) -> bool:
@@ -54,12 +58,29 @@ def records_of(content: Dict[str, Any]) -> Any:
     Raises:
         UserError: networks of other kinds, StyleGAN3's for instance.
     """
-    if 'G_ema' not in content:
-        raise UserError('it holds no G_ema, but %s' % ', '.join(map(str, content)))
-    Gs = _generator('Gs', content['G_ema'])
-    if 'G' not in content or 'D' not in content:
+    return records_of_tensors(
+        {
+            role: _opened(call, _discriminator_facts if role == 'D' else _generator_facts)
+            for role, call in content.items()
+            if role in ROLES and call
+        }
+    )
+
+
+def records_of_tensors(networks: Dict[str, Tuple[Tensors, Facts]]) -> Any:
+    """The same of tensors by their full names, and facts, under 'G', 'D' and 'G_ema'.
+
+    Facts of a generator: z_dim, c_dim, w_dim, img_resolution, img_channels, architecture,
+    num_layers and lr_multiplier of the mapping, w_avg_beta. Of a discriminator: c_dim,
+    img_resolution, img_channels, architecture, num_layers, lr_multiplier, mbstd_group_size (None:
+    the minibatch), mbstd_num_channels.
+    """
+    if 'G_ema' not in networks:
+        raise UserError('it holds no G_ema, but %s' % (', '.join(networks) or 'nothing else'))
+    Gs = _generator('Gs', *networks['G_ema'])
+    if 'G' not in networks or 'D' not in networks:
         return Gs
-    return _generator('G', content['G']), _discriminator(content['D']), Gs
+    return _generator('G', *networks['G']), _discriminator(*networks['D']), Gs
 
 
 class _Module:
@@ -104,35 +125,9 @@ class _Module:
         return self._state[first]
 
 
-def _generator(name: str, call: Any) -> NetworkRecord:
+def _opened(call: Any, facts: Callable[[_Module], Facts]) -> Tuple[Tensors, Facts]:
     module = _Module(call)
-    resolution = _resolution(module)
-    if 'synthesis' not in module.modules or 'b4' not in module.modules['synthesis'].modules:
-        raise UserError('its generator is none of StyleGAN2; those of StyleGAN3 are other networks')
-    log2 = int(np.log2(resolution))
-    bag = TensorBag(module.tensors(), _IGNORED)
-    for res in range(2, log2 + 1):
-        for layer in ('conv0', 'conv1')[res == 2 :]:
-            _check_lrelu(module, 'synthesis.b%d.%s.activation' % (2**res, layer))
-    architecture = module.get('synthesis.b%d.architecture' % resolution)
-    variables = bag.variables(synthesis_pairs(ADA_G, log2, architecture))
-    channels = {2: len(variables['4x4/Conv/bias'])}
-    for res in range(3, log2 + 1):
-        channels[res] = len(variables['{0}x{0}/Conv1/bias'.format(2**res)])
-    options = dict(
-        fmap_options(channels),
-        resolution=resolution,
-        num_channels=int(module.get('img_channels')),
-        dlatent_size=int(module.get('w_dim')),
-        architecture=architecture,
-        resample_kernel=filter_of(module.tensors()['synthesis.b4.resample_filter']),
-    )
-    mapping = _mapping(module.modules['mapping'], bag)
-    beta = module.get('mapping.w_avg_beta')
-    own = {} if beta is None else dict(dlatent_avg_beta=float(beta))
-    dlatent_avg = bag.take('mapping.w_avg')
-    bag.check_empty()
-    return generator_record(name, own, mapping, (options, variables), dlatent_avg)
+    return module.tensors(), facts(module)
 
 
 def _resolution(module: _Module) -> int:
@@ -147,22 +142,74 @@ def _check_lrelu(module, path):
         raise UserError('the activation function of %s is %.40r' % (path, module.get(path)))
 
 
-def _mapping(module: _Module, bag: TensorBag) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+def _generator_facts(module: _Module) -> Facts:
+    resolution = _resolution(module)
+    if 'synthesis' not in module.modules or 'b4' not in module.modules['synthesis'].modules:
+        raise UserError('its generator is none of StyleGAN2; those of StyleGAN3 are other networks')
+    for index in range(2 * int(np.log2(resolution)) - 3):
+        _check_lrelu(module, ADA_G.layer(index) + '.activation')
+    _check_lrelu(module, 'mapping.fc0.activation')
+    facts = {name: module.get(name) for name in ('z_dim', 'c_dim', 'w_dim', 'img_channels')}
+    return dict(
+        facts,
+        img_resolution=resolution,
+        architecture=module.get('synthesis.b%d.architecture' % resolution),
+        num_layers=module.get('mapping.num_layers'),
+        lr_multiplier=module.get('mapping.fc0.bias_gain'),
+        w_avg_beta=module.get('mapping.w_avg_beta'),
+    )
+
+
+def _discriminator_facts(module: _Module) -> Facts:
+    _check_lrelu(module, 'b4.conv.activation')
+    has_stddev = 'mbstd' in module.modules['b4'].modules
+    c_dim = module.get('c_dim')
+    return dict(
+        c_dim=c_dim,
+        img_resolution=_resolution(module),
+        img_channels=module.get('img_channels'),
+        architecture=module.get('b4.architecture'),
+        num_layers=module.get('mapping.num_layers') if c_dim else 0,
+        lr_multiplier=module.get('mapping.fc0.bias_gain') if c_dim else 1,
+        mbstd_group_size=module.get('b4.mbstd.group_size') if has_stddev else 0,
+        mbstd_num_channels=module.get('b4.mbstd.num_channels') if has_stddev else 1,
+    )
+
+
+def _generator(name: str, tensors: Tensors, facts: Facts) -> NetworkRecord:
+    log2 = int(np.log2(facts['img_resolution']))
+    bag = TensorBag(tensors, _IGNORED)
+    variables = bag.variables(synthesis_pairs(ADA_G, log2, facts['architecture']))
+    options = dict(
+        fmap_options(channels_of(variables, 'Conv1')),
+        resolution=facts['img_resolution'],
+        num_channels=int(facts['img_channels']),
+        dlatent_size=int(facts['w_dim']),
+        architecture=facts['architecture'],
+        resample_kernel=filter_of(tensors['synthesis.b4.conv1.resample_filter']),
+    )
+    mapping = _mapping(bag, facts)
+    beta = facts['w_avg_beta']
+    own = {} if beta is None else dict(dlatent_avg_beta=float(beta))
+    dlatent_avg = bag.take('mapping.w_avg')
+    bag.check_empty()
+    return generator_record(name, own, mapping, (options, variables), dlatent_avg)
+
+
+def _mapping(bag: TensorBag, facts: Facts) -> Tuple[Dict[str, Any], Tensors]:
     """Options and variables of a generator's mapping network."""
-    num_layers, label_size = int(module.get('num_layers')), int(module.get('c_dim'))
-    latent_size = int(module.get('z_dim'))
-    _check_lrelu(module, 'fc0.activation')
-    variables = bag.variables(mapping_pairs(ADA_G, num_layers))
+    label_size, latent_size = int(facts['c_dim']), int(facts['z_dim'])
+    variables = bag.variables(mapping_pairs(ADA_G, int(facts['num_layers'])))
     options = dict(
         latent_size=latent_size,
         label_size=label_size,
-        dlatent_size=int(module.get('w_dim')),
-        mapping_layers=num_layers,
+        dlatent_size=int(facts['w_dim']),
+        mapping_layers=int(facts['num_layers']),
         mapping_fmaps=len(variables['Dense0/bias']),
-        mapping_lrmul=float(module.get('fc0.bias_gain')),
+        mapping_lrmul=float(facts['lr_multiplier']),
     )
     if label_size:
-        embedded = _embedded_labels(bag, 'mapping.embed', label_size)
+        embedded = _embedded_labels(bag, label_size)
         if embedded.shape[1] != latent_size:
             text = 'its labels are embedded in %d numbers, latents have %d'
             raise UserError(text % (embedded.shape[1], latent_size))
@@ -171,51 +218,39 @@ def _mapping(module: _Module, bag: TensorBag) -> Tuple[Dict[str, Any], Dict[str,
     return options, variables
 
 
-def _embedded_labels(bag: TensorBag, prefix: str, label_size: int) -> np.ndarray:
+def _embedded_labels(bag: TensorBag, label_size: int) -> np.ndarray:
     """What becomes of each class, [label_size, size], before the dense layers."""
-    weight, bias = bag.take(prefix + '.weight'), bag.take(prefix + '.bias')
+    weight, bias = bag.take('mapping.embed.weight'), bag.take('mapping.embed.bias')
     embedded = weight.T.astype(np.float64) / np.sqrt(label_size) + bias
     return unit_mean_square(embedded).astype(np.float32)
 
 
-def _discriminator(call: Any) -> NetworkRecord:
-    module = _Module(call)
-    resolution = _resolution(module)
-    log2 = int(np.log2(resolution))
-    label_size = int(module.get('c_dim'))
-    bag = TensorBag(module.tensors(), _IGNORED)
-    architecture = module.get('b4.architecture')
-    _check_lrelu(module, 'b4.conv.activation')
-    variables = bag.variables(discriminator_pairs(ADA_D, log2, architecture))
-    if label_size:
-        variables.update(_weighed_output(module.modules['mapping'], bag, variables, label_size))
-    channels = {res: variables['{0}x{0}/Conv0/bias'.format(2**res)] for res in range(3, log2 + 1)}
-    channels[2] = variables['4x4/Conv/bias']
-    has_stddev = 'mbstd' in module.modules['b4'].modules
-    group_size: Optional[int] = module.get('b4.mbstd.group_size') if has_stddev else 0
+def _discriminator(tensors: Tensors, facts: Facts) -> NetworkRecord:
+    log2 = int(np.log2(facts['img_resolution']))
+    bag = TensorBag(tensors, _IGNORED)
+    variables = bag.variables(discriminator_pairs(ADA_D, log2, facts['architecture']))
+    if facts['c_dim']:
+        variables.update(_weighed_output(bag, variables, facts))
+    group_size = facts['mbstd_group_size']
     options = dict(
-        fmap_options({res: len(bias) for res, bias in channels.items()}),
-        resolution=resolution,
-        num_channels=int(module.get('img_channels')),
-        label_size=label_size,
-        architecture=architecture,
+        fmap_options(channels_of(variables, 'Conv0')),
+        resolution=facts['img_resolution'],
+        num_channels=int(facts['img_channels']),
+        label_size=int(facts['c_dim']),
+        architecture=facts['architecture'],
         mbstd_group_size=_WHOLE_MINIBATCH if group_size is None else int(group_size),
-        mbstd_num_features=int(module.get('b4.mbstd.num_channels')) if has_stddev else 1,
-        resample_kernel=filter_of(module.tensors()['b%d.resample_filter' % resolution]),
+        mbstd_num_features=int(facts['mbstd_num_channels']),
+        resample_kernel=filter_of(tensors['b4.conv.resample_filter']),
     )
     bag.check_empty()
     return network_record('D', 'D_stylegan2', options, variables)
 
 
-def _weighed_output(module: _Module, bag: TensorBag, variables, label_size: int) -> Tensors:
+def _weighed_output(bag: TensorBag, variables: Tensors, facts: Facts) -> Tensors:
     """The output layer with a score for each class: x . m(c) / sqrt(size) of one-hot labels c."""
-    layers = {}
-    for index in range(int(module.get('num_layers'))):
-        name = 'mapping.fc%d' % index
-        layers['Dense%d/weight' % index] = bag.take(name + '.weight').T
-        layers['Dense%d/bias' % index] = bag.take(name + '.bias')
-    embedded = _embedded_labels(bag, 'mapping.embed', label_size)
-    m = dense_layers(embedded, layers, float(module.get('fc0.bias_gain')))  # [label_size, size]
+    layers = bag.variables(mapping_pairs(ADA_G, int(facts['num_layers'])))
+    embedded = _embedded_labels(bag, int(facts['c_dim']))
+    m = dense_layers(embedded, layers, float(facts['lr_multiplier']))  # [label_size, size]
     m = m.T / np.sqrt(m.shape[1])
     weight, bias = variables['Output/weight'] @ m, variables['Output/bias'] @ m
     return {'Output/weight': weight.astype(np.float32), 'Output/bias': bias.astype(np.float32)}
