@@ -91,4 +91,4 @@ def test_what_a_network_has_not_is_refused(folder, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     argv = ['directions', '--network=%s' % (folder / 'network.pkl'), flag]
     assert cli.run_cli(run_generator.main, argv) == 2
-    assert reason in capsys.readouterr().err and not os.listdir('results')
+    assert reason in capsys.readouterr().err and not os.path.exists('results')
