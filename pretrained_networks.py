@@ -228,8 +228,8 @@ def export(
 ) -> None:
     """Write networks in another format; nothing of them is run but local code."""
     file = os.path.expanduser(file)
-    chosen = formats.choose(file, format)
     check_not_same(network, file)
+    chosen = formats.choose(file, format)
     records = _records(network, result_dir)
     if chosen.evaluate:
         from training.exchange import verifying

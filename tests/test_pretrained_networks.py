@@ -284,7 +284,7 @@ def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
         'other.pkl',
         'state.pkl',
     ]
-    assert 'missing sub-command; choose from info, export, import' in refuse([], capsys)
+    assert 'missing sub-command; choose from info, export, verify, import' in refuse([], capsys)
     assert 'absent.pkl' in refuse(['info', 'absent.pkl'], capsys)
 
 
