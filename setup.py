@@ -37,5 +37,6 @@ setup(
         'cuda': [pin for pin in cuda if pin.startswith('nvidia-')],
         'features': list(pins('features.txt', ANY)),
         'export': list(pins('export.txt', TF2)),
+        'tracking': list(pins('tracking.txt', TF2)),
     },
 )

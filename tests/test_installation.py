@@ -81,6 +81,7 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
         ('tf2-cuda.txt', ''),
         ('features.txt', 'features'),
         ('export.txt', 'export'),
+        ('tracking.txt', 'tracking'),
     ]:
         for line in (ROOT / 'requirements' / name).read_text().splitlines():
             pin = line.split(';')[0]

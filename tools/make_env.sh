@@ -6,7 +6,7 @@
 #   tools/make_env.sh tf2     Python 3.10 to 3.13 and TensorFlow 2, in .venv-tf2
 #   tools/make_env.sh lint    the linters, in .venv-lint
 #
-# EXTRAS='export.txt' adds optional requirements to tf2; .ci/run does so to test what takes them.
+# EXTRAS='export.txt tracking.txt' adds optional requirements to tf2; .ci/run does so to test what takes them.
 #
 # An environment is made anew when its requirements change or its interpreter is gone. Its scripts
 # hold its path, so it is made where it stays, in .venvs/ENGINE-HASH with the hash of its
