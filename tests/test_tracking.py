@@ -165,20 +165,21 @@ def records_in(path):
 @pytest.mark.skipif(
     program.is_missing('wandb') or program.is_missing('mlflow'), reason='requirements/tracking.txt'
 )
-def test_the_libraries_themselves_have_each_point_of_a_killed_run_once(tmp_path):
+def test_the_libraries_themselves_have_each_point_of_a_killed_run_once(tmp_path, monkeypatch):
     folder = tmp_path / '00000-run'
     folder.mkdir()
     PIL.Image.fromarray(np.zeros([8, 8, 3], np.uint8)).save(str(folder / 'fakes000002.png'))
-    environment = dict(
-        os.environ,
-        WANDB_MODE='offline',
-        MLFLOW_TRACKING_URI=(tmp_path / 'mlruns').as_uri(),
-        MLFLOW_ALLOW_FILE_STORE='true',
-    )
+    place = (tmp_path / 'mlruns').as_uri()
+    for name, value in [
+        ('WANDB_MODE', 'offline'),
+        ('MLFLOW_TRACKING_URI', place),
+        ('MLFLOW_ALLOW_FILE_STORE', 'true'),
+    ]:
+        monkeypatch.setenv(name, value)
 
     def go_on(kimg, end, status):
         command = [sys.executable, '-c', KILLED, ROOT, kimg, end]
-        assert subprocess.call(command, cwd=str(folder), env=environment) == status
+        assert subprocess.call(command, cwd=str(folder)) == status
 
     go_on('1,2', 'kill', -9)
     lines = (folder / 'stats.jsonl').read_bytes().splitlines(True)
@@ -188,8 +189,7 @@ def test_the_libraries_themselves_have_each_point_of_a_killed_run_once(tmp_path)
     from mlflow.tracking import MlflowClient
     from wandb.proto import wandb_internal_pb2
 
-    client = MlflowClient(environment['MLFLOW_TRACKING_URI'])
-    os.environ['MLFLOW_ALLOW_FILE_STORE'] = 'true'
+    client = MlflowClient(place)
     (key,) = [json.loads((folder / 'tracking.json').read_text())[n]['key'] for n in ['mlflow']]
     history = client.get_metric_history(key, 'Loss/G')
     assert [(point.step, point.value) for point in history] == [
