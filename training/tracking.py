@@ -5,28 +5,36 @@ state was written: a run that is killed goes on from there, so no point comes tw
 left out. TensorBoard needs none of this; its events are written in any case.
 """
 
+import glob
 import json
 import os
 import re
 import uuid
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Set
 
 from dnnlib import plain_data, program
 from dnnlib.util import UserError, atomic_write, reason_of
 
-_FILE, _STATS = 'tracking.json', 'stats.jsonl'
+_FILE, _STATS, _STEP = 'tracking.json', 'stats.jsonl', 'Progress/kimg'
 _PROJECT = 'fuzzy-stylegan2'
 _MLFLOW_NAME = re.compile(r'[^\w.\-/ ]')
 _MOST_AT_ONCE, _LONGEST_VALUE = 90, 500  # parameters of MLflow, and characters of one
+_BLOCK = 32768
 
 
 class _WandB:
-    """A run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like are the library's own."""
+    """A run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like are the library's own.
+
+    last_step: that of the last point it has. Its process writes points some seconds late, so what
+    it has is looked up in the files of earlier starts.
+    """
 
     def __init__(self, run_dir: str, key: Optional[str], config: Dict[str, Any]):
         import wandb
 
         self.key = key or uuid.uuid4().hex[:8]
+        pattern = os.path.join(glob.escape(run_dir), 'wandb', '*run-*', 'run-%s.wandb' % self.key)
+        steps = [step for path in glob.glob(pattern) for step in _steps_in(path)]
         self._picture = wandb.Image
         self._run = wandb.init(
             project=os.environ.get('WANDB_PROJECT', _PROJECT),
@@ -37,18 +45,45 @@ class _WandB:
             dir=run_dir,
             settings=wandb.Settings(silent=True, console='off'),
         )
+        self.last_step = max(steps + [self._run.starting_step - 1])
 
-    def add(self, step: int, seconds: float, figures: Dict[str, float]) -> None:
-        """Figures of a tick; step: images seen; seconds: since the epoch."""
-        self._run.log(dict(figures, timestamp=seconds), step=step)
-
-    def add_picture(self, step: int, name: str, path: str) -> None:
-        """A picture by its kind."""
-        self._run.log({name: self._picture(path)}, step=step)
+    def add(
+        self, step: int, seconds: float, figures: Dict[str, float], pictures: Dict[str, str]
+    ) -> None:
+        """Figures of a tick, and paths of pictures; step: images seen; seconds: since the epoch."""
+        found = {name: self._picture(path) for name, path in pictures.items()}
+        self._run.log(dict(found, timestamp=seconds, **figures), step=step, commit=True)
 
     def close(self, has_finished: bool) -> None:
         """The end of this process's part."""
         self._run.finish(exit_code=0 if has_finished else 1)
+
+
+def _steps_in(path: str) -> Iterator[int]:
+    """Steps of the points in a file of W&B, whose end may be missing.
+
+    It is a log of LevelDB: 7 bytes, then blocks of 32 KiB with pieces of records: checksum [4],
+    length [2], kind [1] (1 for a whole record, 2 to 4 for its first, further and last piece).
+    """
+    from wandb.proto import wandb_internal_pb2
+
+    with open(path, 'rb') as file:
+        data = file.read()
+    at, record = 7, b''
+    while at + 7 <= len(data):
+        if at % _BLOCK > _BLOCK - 7:
+            at += _BLOCK - at % _BLOCK
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], 'little'), data[at + 6]
+        end = at + 7 + length
+        if kind not in (1, 2, 3, 4) or end > len(data):
+            return
+        record = (record if kind > 2 else b'') + data[at + 7 : end]
+        at = end
+        if kind in (1, 4):
+            parsed = wandb_internal_pb2.Record.FromString(record)
+            if parsed.WhichOneof('record_type') == 'history':
+                yield parsed.history.step.num
 
 
 class _MLflow:
@@ -60,6 +95,7 @@ class _MLflow:
 
         self._entities = entities
         self._client = MlflowClient()
+        self.last_step = -1
         if key is None:
             name = os.environ.get('MLFLOW_EXPERIMENT_NAME', _PROJECT)
             experiment = self._client.get_experiment_by_name(name)
@@ -73,17 +109,20 @@ class _MLflow:
                 self._client.log_batch(key, params=params[begin : begin + _MOST_AT_ONCE])
         else:
             self._client.update_run(key, status='RUNNING')
+            points = self._client.get_metric_history(key, _STEP)
+            self.last_step = max([-1] + [point.step for point in points])
         self.key = key
 
-    def add(self, step: int, seconds: float, figures: Dict[str, float]) -> None:
+    def add(
+        self, step: int, seconds: float, figures: Dict[str, float], pictures: Dict[str, str]
+    ) -> None:
+        for name, path in pictures.items():
+            self._client.log_artifact(self.key, path, name)
         metrics = [
             self._entities.Metric(_MLFLOW_NAME.sub('_', name), value, int(seconds * 1000), step)
             for name, value in figures.items()
         ]
         self._client.log_batch(self.key, metrics=metrics)
-
-    def add_picture(self, step: int, name: str, path: str) -> None:
-        self._client.log_artifact(self.key, path, name)
 
     def close(self, has_finished: bool) -> None:
         if has_finished:
@@ -118,24 +157,24 @@ class Tracking:
         check(names)
         self._run_dir = run_dir
         self._path = os.path.join(run_dir, _FILE)
-        self._sent: Dict[str, Any] = {}  # name -> its key, and the last step that it has
+        keys: Dict[str, str] = {}  # name -> what its library calls the run
         if os.path.exists(self._path):
             with open(self._path, encoding='utf-8') as file:
-                self._sent = json.load(file)
+                keys = json.load(file)
         self._trackers = {}
         config = plain_data.from_json(plain_data.to_json(options))
         for name in names:
-            known = self._sent.get(name, {})
             try:
-                tracker = TRACKERS[name](os.path.abspath(run_dir), known.get('key'), config)
+                tracker = TRACKERS[name](os.path.abspath(run_dir), keys.get(name), config)
             except Exception as error:  # each library has types of its own
                 text = '--track=%s cannot begin: %s; WANDB_MODE=offline or MLFLOW_TRACKING_URI help'
                 raise UserError(text % (name, reason_of(error)))
             self._trackers[name] = tracker
-            self._sent[name] = dict(key=tracker.key, step=known.get('step', -1))
-        self._failing: List[str] = []
+            keys[name] = tracker.key
+        self._failing: Set[str] = set()
         if self._trackers:
-            self._save()
+            with atomic_write(self._path, 'w') as file:
+                json.dump(keys, file)
             self.send()
 
     def send(self, size: Optional[int] = None) -> None:
@@ -149,36 +188,26 @@ class Tracking:
         for name, tracker in self._trackers.items():
             try:
                 for point in points:
-                    self._send_point(name, tracker, point)
+                    self._send_point(tracker, point)
+                self._failing.discard(name)
             except Exception as error:
                 if name not in self._failing:
-                    self._failing.append(name)
+                    self._failing.add(name)
                     text = 'Warning: %s takes no points (%s); tried again with the next state'
                     print(text % (name, reason_of(error)))
 
-    def _send_point(self, name, tracker, point):
-        step = int(round(point['Progress/kimg'] * 1000))
-        if step <= self._sent[name]['step']:
+    def _send_point(self, tracker, point):
+        step = int(round(point[_STEP] * 1000))
+        if step <= tracker.last_step:
             return
         figures = {key: value for key, value in point.items() if type(value) in (int, float)}
-        seconds = figures.pop('timestamp', 0.0)
-        if self._sent[name]['step'] < 0:
-            self._send_picture(tracker, step, 'reals', 'reals.png')
-        tracker.add(step, seconds, figures)
-        self._send_picture(tracker, step, 'fakes', 'fakes%06d.png' % (step // 1000))
-        self._sent[name]['step'] = step
-        self._save()
-        if name in self._failing:
-            self._failing.remove(name)
-
-    def _send_picture(self, tracker, step, name, filename):
-        path = os.path.join(self._run_dir, filename)
-        if os.path.exists(path):
-            tracker.add_picture(step, name, path)
-
-    def _save(self):
-        with atomic_write(self._path, 'w') as file:
-            json.dump(self._sent, file, indent=1)
+        pictures = {'fakes': 'fakes%06d.png' % (step // 1000)}
+        if tracker.last_step < 0:
+            pictures['reals'] = 'reals.png'
+        paths = {name: os.path.join(self._run_dir, each) for name, each in pictures.items()}
+        found = {name: path for name, path in paths.items() if os.path.exists(path)}
+        tracker.add(step, figures.pop('timestamp', 0.0), figures, found)
+        tracker.last_step = step
 
     def close(self, has_finished: bool = False) -> None:
         """The end of this process's part of the run; has_finished: of all of it."""
