@@ -25,7 +25,7 @@ with quiet.without_noise():
 from dnnlib import tflib
 from dnnlib.tflib import engine
 from training import configs, state
-from training.checkpoints import Checkpoints
+from training.checkpoints import Checkpoints, Growing
 
 _FLAGS = flags.group(
     'what to measure',
@@ -67,7 +67,8 @@ def main(argv=None) -> None:
     _make_variables(args.config, args.resolution)
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
         parts = EasyDict(iterations=_Iterations())
-        checkpoints = Checkpoints(folder, 10, parts, dict(options='', data=''), 1)
+        growing, about = Growing(folder, []), dict(options='', data='')
+        checkpoints = Checkpoints(folder, 10, parts, about, 1, growing, lambda size: None)
         rows = []
         for _ in range(3):
             _Iterations.count += 1
