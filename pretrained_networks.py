@@ -8,10 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from dnnlib import cli, util
+from dnnlib import cli, flags, util
 from dnnlib.flags import Command, flag, parse_command
 from dnnlib.util import UserError, check_not_same
 from training import misc, runs
+from training.exchange import formats
 
 if TYPE_CHECKING:
     from dnnlib.tflib.network import Network
@@ -104,10 +105,10 @@ def load_networks(
 
 def check_generator(path_or_gdrive_path: str) -> None:
     """Raise UserError unless a file can be read and holds a generator; nothing of it is run."""
-    from dnnlib.tflib import pickles
+    from training.exchange import reading
 
     with open_network_file(path_or_gdrive_path) as file:
-        _by_role(pickles.load_records(file), path_or_gdrive_path)
+        _by_role(reading.load_records(file), path_or_gdrive_path)
 
 
 def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> 'Network':
@@ -129,7 +130,8 @@ def _load(path_or_gdrive_path, trust_network_code):
     import tensorflow.compat.v1 as tf
 
     from dnnlib import tflib
-    from dnnlib.tflib import engine, pickles
+    from dnnlib.tflib import engine
+    from training.exchange import reading
 
     tflib.init_tf()
     loaded = _loaded_into(tf.get_default_graph())
@@ -137,7 +139,7 @@ def _load(path_or_gdrive_path, trust_network_code):
     if key not in loaded:
         opened = open_network_file(path_or_gdrive_path, trust_network_code)
         with opened as file, tf.device(engine.device(0)):
-            loaded[key] = pickles.load(file, trust_network_code)
+            loaded[key] = reading.load(file, trust_network_code)
     return loaded[key]
 
 
@@ -152,14 +154,14 @@ def _loaded_into(graph) -> Dict[Tuple, Any]:
 def info(file: str, build: bool = False) -> None:
     """Print what is inside of a network file; nothing of it is run."""
     with open_network_file(file) as stream:
-        from dnnlib.tflib import pickles
+        from training.exchange import reading
 
-        networks = _by_role(pickles.load_records(stream), file)
+        networks = _by_role(reading.load_records(stream), file)
     for key, record in networks.items():
         print('\n'.join(_lines(key, record)), end='\n\n')
     if build:
         with _fresh_graph(), open_network_file(file) as stream:
-            pickles.load(stream)
+            reading.load(stream)
         print('All variables fit the local code.')
 
 
@@ -210,23 +212,52 @@ def _total(record):
     return int(own + sum(map(_total, record.components.values())))
 
 
-def export_weights(network: str, file: str) -> None:
-    """Write the networks of a pickle to an .npz file; nothing of it is run."""
-    check_not_same(network, file)
-    with open_network_file(network) as stream:
-        from dnnlib.tflib import pickles, weights
+def _records(network, result_dir):
+    """What a file or the last snapshot of a run holds: (G, D, Gs) or one network, not built."""
+    path = find(network, result_dir).paths[-1]
+    with open_network_file(path) as stream:
+        from training.exchange import reading
 
-        weights.export_npz(pickles.load_records(stream), os.path.expanduser(file))
+        records = reading.load_records(stream)
+    _by_role(records, path)
+    return records
+
+
+def export(
+    network: str, file: str, format: Optional[str] = None, result_dir: str = 'results'
+) -> None:
+    """Write networks in another format; nothing of them is run but local code."""
+    file = os.path.expanduser(file)
+    check_not_same(network, file)
+    chosen = formats.choose(file, format)
+    records = _records(network, result_dir)
+    if chosen.evaluate:
+        from training.exchange import verifying
+
+        with verifying.generator(records) as Gs:
+            chosen.function('save')(Gs, file)
+    else:
+        chosen.function('save')(records, file)
     print('Wrote "%s".' % file)
 
 
-def import_weights(file: str, network: str) -> None:
-    """Build the networks of an .npz file by local code and save them as a pickle."""
-    check_not_same(file, network)
-    with misc.open_file_or_url(file) as stream, _fresh_graph():
-        from dnnlib.tflib import weights
+def verify(network: str, file: str, result_dir: str = 'results') -> None:
+    """Compare the images of an export with those of its network."""
+    file = os.path.expanduser(file)
+    records = _records(network, result_dir)
+    from training.exchange import verifying
 
-        misc.save_pkl(weights.import_npz(stream), os.path.expanduser(network))
+    verifying.compare(records, file)
+    print('The images are the same.')
+
+
+def import_weights(file: str, network: str) -> None:
+    """Build the networks of a file by local code and save them as a pickle of ours."""
+    check_not_same(file, network)
+    with open_network_file(file) as stream, _fresh_graph():
+        from training.exchange import reading
+
+        misc.save_pkl(reading.load(stream), os.path.expanduser(network))
     print('Wrote "%s".' % network)
 
 
@@ -241,17 +272,36 @@ _COMMANDS = [
     ),
     Command(
         'export',
-        export_weights,
-        'write the weights of a pickle to an .npz file',
-        [flag('network', str, _SOURCE), flag('file', str, '.npz file to write')],
+        export,
+        'write networks for other programs, or as numbers',
+        [
+            flag('network', str, _SOURCE + ', or a run, for its last snapshot'),
+            flag('file', str, 'what to write: .npz, .safetensors, .onnx, or a folder (SavedModel)'),
+            flag('--format', list(formats.FORMATS), 'format (default: that of the suffix)'),
+            flags.RESULT_DIR,
+        ],
         'network-final.pkl weights.npz',
+    ),
+    Command(
+        'verify',
+        verify,
+        'compare the images of an export with those of its network',
+        [
+            flag('network', str, 'what was exported'),
+            flag('file', str, 'what export wrote'),
+            flags.RESULT_DIR,
+        ],
+        'network-final.pkl network.onnx',
     ),
     Command(
         'import',
         import_weights,
-        'make a network pickle from an .npz file',
-        [flag('file', str, '.npz file made by export'), flag('network', str, 'pickle to write')],
-        'weights.npz network.pkl',
+        'make a network pickle from exported numbers or a file of another code base',
+        [
+            flag('file', str, ".npz or .safetensors of export, stylegan2-ada-pytorch's .pkl, .pt"),
+            flag('network', str, 'pickle to write'),
+        ],
+        'stylegan2-ada-pytorch.pkl network.pkl',
     ),
 ]
 

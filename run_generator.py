@@ -131,6 +131,27 @@ COMMANDS = [
         'training.pictures.video.check_walk',
     ),
     Command(
+        'directions',
+        'training.pictures.directions.save_directions',
+        'what changes images most, found in the weights (Shen and Zhou 2021)',
+        _with_network(
+            flags.seeds('0-3'),
+            flag(
+                '--layers',
+                parse_int_list,
+                'layers, from 0 at 4x4, whose styles move (default: all)',
+            ),
+            flag('--num-directions', number(int, 1, 512), 'directions, the strongest first', 5),
+            flag('--extent', number(float, 1e-3, 1e3), 'largest step to both sides, in W', 3.0),
+            flag('--steps', number(int, 2, 101), 'images of each seed, from side to side', 7),
+            flag('--video', ['mp4', 'gif'], 'write a video of each direction, too'),
+            noise='const',
+            output=_SHEET,
+        ),
+        '--seeds=0-3 --layers=0-3 --video=gif',
+        'training.pictures.directions.check_directions',
+    ),
+    Command(
         'noise-layers',
         'training.pictures.figures.save_noise_layers',
         'noise switched on layer by layer (Fig. 1, left)',

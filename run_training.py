@@ -56,6 +56,7 @@ _SETS = {
     'checkpoint_minutes': ['checkpoint_minutes'],
     'keep_snapshots': ['keep_snapshots'],
     'best': ['best'],
+    'track': ['track'],
     'init_from': ['init_from'],
     'freeze_d': ['freeze_d'],
     'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
@@ -181,6 +182,12 @@ _FLAGS = (
             'METRIC',
             'metric, or result of one, by which network-best.pkl is chosen (default: the first of '
             '--metrics)',
+        ),
+        flag(
+            '--track',
+            parse_name_list,
+            'trackers that get figures, grids and options: wandb, mlflow (needs '
+            'requirements/tracking.txt)',
         ),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )
@@ -323,6 +330,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     num_gpus = args.num_gpus or (run.num_gpus if run else 1)
 
     from dnnlib.tflib import custom_ops, engine, precision, provenance
+    from training import tracking
 
     if args.metrics is not None or 'metric_arg_list' not in options:
         metrics = default_metrics() if args.metrics is None else args.metrics
@@ -335,6 +343,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         about = dict(config=args.choice.config, num_gpus=num_gpus, version=dnnlib.full_version())
         print(json.dumps(dict(options, **about), indent=4, default=str))
         return
+    tracking.check(options.get('track', []))
     cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(num_gpus)

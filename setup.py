@@ -36,5 +36,7 @@ setup(
     extras_require={
         'cuda': [pin for pin in cuda if pin.startswith('nvidia-')],
         'features': list(pins('features.txt', ANY)),
+        'export': list(pins('export.txt', TF2)),
+        'tracking': list(pins('tracking.txt', TF2)),
     },
 )

@@ -68,7 +68,7 @@ def main(argv=None) -> None:
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
         parts = EasyDict(iterations=_Iterations())
         growing, about = Growing(folder, []), dict(options='', data='')
-        checkpoints = Checkpoints(folder, 10, parts, about, 1, growing)
+        checkpoints = Checkpoints(folder, 10, parts, about, 1, growing, lambda size: None)
         rows = []
         for _ in range(3):
             _Iterations.count += 1

@@ -9,7 +9,7 @@ itself, and if all that is shared were written out, it would be a few times the 
 """
 
 from collections import OrderedDict
-from typing import Any, BinaryIO, Container, Optional
+from typing import Any, BinaryIO, Callable, Container, Dict, Optional
 
 import numpy as np
 
@@ -37,7 +37,22 @@ def read(data: bytes, objects: Optional[Container[str]] = ()) -> Any:
     Raises:
         PickleError: broken, more than data, or out of bounds.
     """
-    return _Resolver(len(data), objects).resolve(Machine(data).run())
+    return resolve(Machine(data).run(), len(data), objects)
+
+
+def resolve(
+    record: Any,
+    size: int,
+    objects: Optional[Container[str]] = (),
+    makers: Optional[Dict[str, Callable]] = None,
+) -> Any:
+    """Data in place of what a `Machine` made of a pickle; see `read`.
+
+    Args:
+        size: of the file in bytes. makers: dotted name -> function of (args, state, items) that
+            makes data of such an object, beside those of this module.
+    """
+    return _Resolver(size, objects, dict(_MAKERS, **(makers or {}))).resolve(record)
 
 
 def load(file: BinaryIO, what: str, objects: Optional[Container[str]] = ()) -> Any:
@@ -67,8 +82,8 @@ class UnknownObject(PickleError):
 class _Resolver:
     """Makes data of the records. What is shared in them is shared in the result."""
 
-    def __init__(self, size, objects):
-        self._objects = objects
+    def __init__(self, size, objects, makers):
+        self._objects, self._makers = objects, makers
         self._done = {}  # id of a record -> its value, _UNDER_WAY while it is being made
         self._weights = {}  # id of a record -> weight of its value written out
         self._max_weight = _LEAST_WEIGHT + size // 4
@@ -110,7 +125,7 @@ class _Resolver:
         return record  # a set, whose elements are scalars, or a name
 
     def _make_object(self, call, depth):
-        make = _MAKERS.get(call.func)
+        make = self._makers.get(call.func)
         if make is None and self._objects is not None and call.func not in self._objects:
             raise UnknownObject(call.func)
         args = [
@@ -123,7 +138,7 @@ class _Resolver:
             value = make(args, state, items)
         except (PickleError, ValueError, TypeError, OverflowError) as error:
             raise PickleError('%s before byte %d: %s' % (call.func, call.offset, error))
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.flags.writeable:  # no view of the file
             self._array_bytes -= value.nbytes
             if self._array_bytes < 0:
                 raise PickleError('its arrays hold more than the file')
@@ -133,9 +148,9 @@ class _Resolver:
 def _parts(record):
     if type(record) is Call:
         return record.args + (record.state, record.items)
-    if type(record) is GlobalName:
-        return ()
-    return list(record.values()) if type(record) is dict else record
+    if type(record) is dict:
+        return list(record.values())
+    return record if type(record) in (list, tuple, set, frozenset) else ()
 
 
 def _demand(condition, what):

@@ -52,9 +52,12 @@ SHORT = {
 ELSEWHERE = re.compile(
     r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |'
     r'make (env|test|lint|quick|bench|pictures|paper)\b|python (bench|tools)/|'
-    r'.* create_lsun |.* --features=vgg16|.* --metrics=local-features)'
+    r'.* create_lsun |.*(stylegan2-ada-ffhq.pkl|\.onnx|--track)|docker |.* --features=vgg16|'
+    r'.* --metrics=local-features)'
 )
-COMMAND = re.compile(r'([A-Z]+=\S+ )*(python|make|stylegan2-\w+|for|source|conda|pip|npm|eval)\b')
+COMMAND = re.compile(
+    r'([A-Z]+=\S+ )*(python|make|stylegan2-\w+|for|source|conda|pip|npm|eval|docker)\b'
+)
 
 
 def commands(text):

@@ -80,6 +80,8 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
         ('tf2-common.txt', '"3.10"'),
         ('tf2-cuda.txt', ''),
         ('features.txt', 'features'),
+        ('export.txt', 'export'),
+        ('tracking.txt', 'tracking'),
     ]:
         for line in (ROOT / 'requirements' / name).read_text().splitlines():
             pin = line.split(';')[0]

@@ -284,7 +284,7 @@ def test_files_that_are_no_networks_are_refused_in_one_line(capsys):
         'other.pkl',
         'state.pkl',
     ]
-    assert 'missing sub-command; choose from info, export, import' in refuse([], capsys)
+    assert 'missing sub-command; choose from info, export, verify, import' in refuse([], capsys)
     assert 'absent.pkl' in refuse(['info', 'absent.pkl'], capsys)
 
 
@@ -302,7 +302,7 @@ def test_weights_survive_export_and_import_bit_by_bit(toys, capsys):
     pickles.save(toys[1], 'one.pkl')
     pretrained_networks.main(['export', 'one.pkl', 'one.npz'])
     with open('one.npz', 'rb') as file:
-        assert weights.import_npz(file).name == 'D'
+        assert weights.read_npz(file).name == 'D'
 
 
 def test_exported_weights_are_numbers_and_json(toys):
@@ -367,10 +367,14 @@ def test_weights_that_do_not_fit_are_refused(toys, change, message):
 def test_a_truncated_npz_is_named_as_such(toys):
     pickles.save(toys, 'toys.pkl')
     pretrained_networks.main(['export', 'toys.pkl', 'weights.npz'])
-    for data in [open('weights.npz', 'rb').read()[:-100], b'', b'text']:
+    for data, what in [
+        (open('weights.npz', 'rb').read()[:-100], 'no whole file of exported networks'),
+        (b'', 'not a whole network file'),
+        (b'text', 'not a whole network file'),
+    ]:
         with open('cut.npz', 'wb') as file:
             file.write(data)
-        with pytest.raises(UserError, match='cut.npz is no whole file of exported networks'):
+        with pytest.raises(UserError, match='cut.npz is ' + what):
             pretrained_networks.main(['import', 'cut.npz', 'back.pkl'])
 
 

@@ -6,6 +6,8 @@
 #   tools/make_env.sh tf2     Python 3.10 to 3.13 and TensorFlow 2, in .venv-tf2
 #   tools/make_env.sh lint    the linters, in .venv-lint
 #
+# EXTRAS='export.txt tracking.txt' adds optional requirements to tf2; .ci/run does so to test what takes them.
+#
 # An environment is made anew when its requirements change or its interpreter is gone. Its scripts
 # hold its path, so it is made where it stays, in .venvs/ENGINE-HASH with the hash of its
 # requirements; .venv-ENGINE is a link that is switched when it is whole. The old one goes after that.
@@ -92,6 +94,7 @@ case $engine in
 ('pyenv install 3.11', or 'apt install python3-venv')"
         files='pip.txt tf2-common.txt tf2.txt test.txt'
         if has_nvidia_driver; then files='pip.txt tf2-common.txt tf2-cuda.txt test.txt'; fi
+        files="$files ${EXTRAS:-}"
         title='TensorFlow 2.21' ;;
     lint)
         versions=$tf2_versions

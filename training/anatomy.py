@@ -17,6 +17,7 @@ _NOISE_INPUT = re.compile(r'(?:.*/)?noise(\d+)$')
 _FR = r'(\d+x\d+(?:/\w+)?)/FR/'
 _FR_VARIABLE = re.compile(r'(?:.*/)?' + _FR + r'(A|b|alpha|alpha_logit|strength)$')
 _ADDITIVE = re.compile(r'(?:.*/)?(\d+x\d+(?:/\w+)?)/(?:noise_strength|Noise/weight)$')
+_STYLES = re.compile(r'(?:.*/)?\d+x\d+/(?:Const|Conv\w*)/(?:StyleMod/weight|mod_weight)$')
 _SCOPE = re.compile(r'(\d+)x\1(?=/)')
 _COMPONENT = re.compile(r'G_(?:synthesis/|(?=mapping/))')
 _AT_LOD = re.compile(r'((?:To|From)RGB)_lod(\d+)')
@@ -38,6 +39,14 @@ def has_w(Gs: Network) -> bool:
 def has_batch_statistics(net: Network) -> bool:
     """Whether evaluating a network in training moves averages of its layers."""
     return any(name.endswith('/moving_mean') for name in net.vars)
+
+
+def style_weights(Gs: Network) -> List[tf.Variable]:
+    """What makes the styles of the convolutions of w, [dlatent_size, styles], by their layers.
+
+    Without a constant factor that all of them have.
+    """
+    return [var for name, var in Gs.vars.items() if _STYLES.match(name)]
 
 
 def num_layers(Gs: Network) -> Optional[int]:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -22,7 +22,7 @@ from training import state
 from training.iterations import Iterations
 from training.state import State
 
-_EVENTS = 'events.out.tfevents.'
+STATS, _EVENTS = 'stats.jsonl', 'events.out.tfevents.'
 _ADDRESS = re.compile(r' at 0x[0-9a-f]+')
 
 # Names of what each device has of its own, with that of the first device.
@@ -68,7 +68,7 @@ class Growing:
     def __init__(self, run_dir: str, metrics: Sequence[str]):
         self._run_dir = run_dir
         names = ['metric-%s.%s' % pair for pair in itertools.product(metrics, ['txt', 'jsonl'])]
-        self._names = {'stats.jsonl', *names}
+        self._names = {STATS, *names}
 
     def sizes(self) -> Dict[str, int]:
         """Bytes of each by its name; OSError if the folder is away."""
@@ -148,6 +148,7 @@ class Checkpoints:
         parts: what has a state beside the variables of the graph, by name: objects with `state()`,
             plain data, and `restore(data)`.
         identity: see `identity`. num_gpus: number of devices. growing: files of the run.
+        on_written: told, when a state is on the disk, the size that stats.jsonl had then.
 
     Attributes:
         oldest_nimg: images seen at the oldest state that is kept.
@@ -161,6 +162,7 @@ class Checkpoints:
         identity: Dict[str, str],
         num_gpus: int,
         growing: Growing,
+        on_written: Callable[[int], None],
     ):
         self.oldest_nimg = self._last_nimg = 0
         self._run_dir = run_dir
@@ -169,6 +171,8 @@ class Checkpoints:
         self._identity = identity
         self._num_gpus = num_gpus
         self._growing = growing
+        self._on_written = on_written
+        self._stats_sizes: Dict[int, int] = {}  # by the iteration of states not told of yet
         self._is_wanted = False  # by a signal
         self._writer = state.Writer(run_dir, disk_errors.until_written)
         self._last_time = time.time()
@@ -181,6 +185,7 @@ class Checkpoints:
 
     def is_due(self) -> bool:
         """Whether it is time for the next one, or somebody has asked for it by a signal."""
+        self._tell_written()
         self._is_wanted = endings.state_wanted() or self._is_wanted
         if endings.pending():
             return True
@@ -213,6 +218,7 @@ class Checkpoints:
             parts=parts,
         )
         is_first = not state.paths(self._run_dir)
+        self._stats_sizes[iterations.count] = facts['files'].get(STATS, 0)
         self._writer.save(iterations.count, State(facts, arrays))
         self.oldest_nimg, self._last_nimg = self._last_nimg, iterations.nimg
         if is_first:  # no network is ever saved before there is a state
@@ -227,12 +233,20 @@ class Checkpoints:
     def wait(self) -> None:
         """Until the last one is on the disk."""
         self._writer.wait()
+        self._tell_written()
+
+    def _tell_written(self):
+        if self._writer.written in self._stats_sizes:
+            size = self._stats_sizes[self._writer.written]
+            self._stats_sizes = {}
+            self._on_written(size)
 
     def give_up(self) -> None:
         """Until the last one is on the disk; what is in the way costs a warning."""
         error = self._writer.give_up()
         if error is not None:
             print('Warning: the last state was not written: %s' % reason_of(error))
+        self._tell_written()
 
     def restore(self, found: State) -> None:
         """Put a state back; UserError if it is of other networks."""

@@ -33,11 +33,11 @@ def open_file_or_url(file_or_url: str, is_trusted: bool = False):
 
 
 def load_pkl(file_or_url: str, trust_network_code: bool = False):
-    """Load networks from a pickle; see `dnnlib.tflib.pickles.load`."""
-    from dnnlib.tflib import pickles
+    """Load networks from a file; see `training.exchange.reading.load`."""
+    from training.exchange import reading
 
     with open_file_or_url(file_or_url, trust_network_code) as file:
-        return pickles.load(file, trust_network_code)
+        return reading.load(file, trust_network_code)
 
 
 def file_sha256(file_or_url: str) -> str:

@@ -418,14 +418,20 @@ def G_mapping(
     mapping_lrmul: float = 0.01,
     mapping_nonlinearity: str = 'lrelu',
     normalize_latents: bool = True,
+    normalize_separately: bool = False,
     dtype: str = 'float32',
 ) -> tf.Tensor:
     """Mapping network: z [N, latent_size], labels [N, label_size] -> w [N, dlatent_size].
 
     With dlatent_broadcast = L the result is repeated to [N, L, dlatent_size].
+    normalize_separately: z and the embedded labels each by itself instead of together, as in
+    stylegan2-ada-pytorch.
     """
     x = layers.mapping_input(latents_in, labels_in, latent_size, label_size, dtype)
-    if normalize_latents:
+    if normalize_latents and normalize_separately and label_size:
+        halves = tf.split(x, 2, axis=1)
+        x = tf.concat([layers.normalize_latents(half) for half in halves], axis=1)
+    elif normalize_latents:
         x = layers.normalize_latents(x)
     for index in range(mapping_layers):
         with tf.variable_scope('Dense%d' % index):

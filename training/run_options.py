@@ -32,6 +32,7 @@ MAY_CHANGE = (
     'checkpoint_minutes',
     'keep_snapshots',
     'best',
+    'track',
     'data_dir',
 )
 

@@ -174,6 +174,9 @@ class Writer:
         run_dir: the run's folder.
         attempt: given a name for lines and a function, calls it until the disk takes what it
             writes.
+
+    Attributes:
+        written: iteration of the last state that is on the disk, None before the first.
     """
 
     def __init__(self, run_dir: str, attempt: Callable[[str, Callable], Any]):
@@ -182,6 +185,7 @@ class Writer:
         self._thread: Optional[threading.Thread] = None
         self._error: Optional[Exception] = None
         self._gives_up = False
+        self.written: Optional[int] = None
 
     def is_busy(self) -> bool:
         """Whether a state is being written."""
@@ -223,6 +227,7 @@ class Writer:
         path = path_of(self._run_dir, iteration)
         try:
             self._attempt(os.path.basename(path), functools.partial(self._try, path, state))
+            self.written = iteration
             for old in paths(self._run_dir)[_NUM_KEPT:]:
                 with contextlib.suppress(OSError):
                     os.remove(old)

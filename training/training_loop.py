@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import os
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,7 +14,7 @@ from dnnlib.bars import timed
 from dnnlib.tflib import engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
-from training import first_networks, misc, option_groups, run_options, state, step_check
+from training import first_networks, misc, option_groups, run_options, state, step_check, tracking
 from training.checkpoints import (
     CannotGoOn,
     Checkpoints,
@@ -72,6 +72,7 @@ def training_loop(
     best: Optional[str] = None,
     init_from: Optional[str] = None,
     freeze_d: int = 0,
+    track: Sequence[str] = (),
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
 
@@ -101,6 +102,7 @@ def training_loop(
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
         keep_snapshots: how many of the last snapshots are kept; None: all.
         best: metric or result by which network-best.pkl is chosen; None: the first one.
+        track: names of trackers that get figures, grids and options, see `tracking`.
 
     Files: reals.png, fakes_init.png, fakes<kimg>.png, network-snapshot-<kimg>.pkl,
     network-final.pkl, network-best.pkl, best.json, metric-*, state-<iterations>.bin (the last two),
@@ -124,6 +126,7 @@ def training_loop(
     about = identity(_fixed(options), training_set.fingerprint())
     growing = Growing(run_dir, [metric.name for metric in metrics.metrics])
     prepare(growing, last_state, about, num_gpus)
+    trackers = tracking.Tracking(run_dir, track, options)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
     if last_state is None:
         misc.save_image_grid(
@@ -207,6 +210,7 @@ def training_loop(
         about,
         num_gpus,
         growing,
+        trackers.send,
     )
     checkpoints.check_disk()
     if last_state is None:
@@ -299,6 +303,7 @@ def training_loop(
     except BaseException as error:
         progress.close()
         checkpoints.give_up()
+        trackers.close()
         ending = endings.ending_in(error)
         if ending is not None:
             word = endings.line_of(ending).rstrip('.')
@@ -308,6 +313,7 @@ def training_loop(
         progress.close()
     snapshots.save((G, D, Gs), 'network-final.pkl')
     training_set.close()
+    trackers.close(has_finished=True)
     print(snapshots.describe())
     for line in snapshots.next_commands():
         print(line)

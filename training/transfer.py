@@ -14,12 +14,13 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.options import function_of, named
-from dnnlib.tflib import network_code, pickles, weights
+from dnnlib.tflib import network_code, weights
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.network_options import EVALUATION_OPTIONS, OWN_PARAMETERS
 from dnnlib.tflib.network_state import NetworkRecord
 from dnnlib.util import UserError
 from training import anatomy, misc
+from training.exchange import reading
 from training.networks_stylegan2 import NOISE_INJECTION_FORMS, scale_all, scale_noise
 
 Source = Union[NetworkRecord, Network]
@@ -72,7 +73,7 @@ def load(file_or_url: str) -> Tuple[NetworkRecord, NetworkRecord, NetworkRecord]
         UserError: it cannot be read, or holds something else.
     """
     with misc.open_file_or_url(file_or_url) as file:
-        return three_of(pickles.load_records(file), file_or_url)
+        return three_of(reading.load_records(file), file_or_url)
 
 
 def three_of(loaded: Any, path: str) -> Any:

@@ -5,9 +5,10 @@ TensorFlow (op_check). Where they cannot be built, or one is wrong, a warning sa
 TensorFlow does the same, slower.
 """
 
+import contextlib
 import os
 import warnings
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -28,6 +29,17 @@ _library: Any = None
 _failures: Dict[str, Optional[str]] = {}  # of 'native' and 'cuda': why it could not be built
 _keys: Dict[str, str] = {}  # of what was built
 _wrong: Dict[str, Dict[str, str]] = {}  # of each kind: ops that compute wrong numbers, and how
+_doing_without: List[bool] = []
+
+
+@contextlib.contextmanager
+def doing_without() -> Iterator[None]:
+    """While open, ops are made of plain TensorFlow, for graphs that leave this process."""
+    _doing_without.append(True)
+    try:
+        yield
+    finally:
+        _doing_without.pop()
 
 
 def implementation_of(op_name: str) -> Tuple[str, str]:
@@ -36,6 +48,8 @@ def implementation_of(op_name: str) -> Tuple[str, str]:
     Compiles the ops where that was not done yet.
     """
     assert op_name in OP_NAMES, op_name
+    if _doing_without:
+        return 'ref', '%s is not wanted' % op_name
     kind = _compiled_kind()
     failure = _ensure_built(kind)
     if failure is not None:
@@ -68,6 +82,8 @@ def resolve_impl(impl: str, op_name: str) -> str:
 
 def has_winograd() -> bool:
     """Whether the current scope is a CPU's and the ops of `ops.winograd` are there and right."""
+    if _doing_without:
+        return False
     is_there = _compiled_kind() == 'native' and _ensure_built('native') is None
     return is_there and 'Winograd' not in _wrong_ops('native')
 

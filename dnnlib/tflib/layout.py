@@ -17,16 +17,29 @@ from dnnlib.tflib import engine
 _TO_NHWC = [0, 2, 3, 1]
 _TO_NCHW = [0, 3, 1, 2]
 _stack: List[str] = []
+_meant_for: List[str] = []
 
 
 def for_device() -> str:
     """The layout that suits the device of the current `tf.device` scope."""
+    if _meant_for:
+        return _meant_for[-1]
     return 'NCHW' if engine.is_gpu_scope() else 'NHWC'
 
 
 def for_network() -> str:
     """The layout to build a network in: that of the network around it, else the device's."""
     return _stack[-1] if _stack else for_device()
+
+
+@contextlib.contextmanager
+def meant_for(data_format: str) -> Iterator[None]:
+    """Build as for devices of a layout, though this may be none: for graphs that leave."""
+    _meant_for.append(data_format)
+    try:
+        yield
+    finally:
+        _meant_for.pop()
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
-"""Networks as one .npz of plain numbers with a JSON header: no pickle, no code.
+"""Networks as one .npz or .safetensors of plain numbers with a JSON header: no pickle, no code.
 
-The header, entry 'header', says what to build: {format, version, is_single, networks: {key:
-{name, module, build_func_name, static_kwargs, components: {key: ...}, variables: [[name, shape,
-dtype], ...]}}}. The array of a variable is the entry '<key>.<component key>...:<variable>'.
+The header, entry 'header' or text of that name, says what to build: {format, version,
+is_single, networks: {key: {name, module, build_func_name, static_kwargs, components: {key: ...},
+variables: [[name, shape, dtype], ...]}}}. The array of a variable is the entry
+'<key>.<component key>...:<variable>'.
 """
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -13,12 +15,12 @@ import re
 import struct
 import zipfile
 from collections import OrderedDict
-from typing import Any, BinaryIO, Dict
+from typing import Any, BinaryIO, Dict, Iterator
 
 import numpy as np
 
-from dnnlib import plain_arrays, plain_data
-from dnnlib.tflib import network_code, network_state
+from dnnlib import plain_arrays, plain_data, safetensors
+from dnnlib.tflib import network_code
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.network_state import NetworkRecord
 from dnnlib.util import UserError, atomic_write
@@ -54,16 +56,27 @@ def export_npz(loaded: Any, path: str) -> None:
     Raises:
         UserError: options that JSON cannot hold, or the file cannot be written.
     """
+    header, arrays = _header_and_arrays(loaded)
+    with atomic_write(path) as file:
+        np.savez(file, header=np.array(header), **arrays)
+
+
+def export_safetensors(loaded: Any, path: str) -> None:
+    """Write network records to a .safetensors file; see `export_npz`."""
+    header, arrays = _header_and_arrays(loaded)
+    with atomic_write(path) as file:
+        safetensors.write(file, arrays, dict(header=header))
+
+
+def _header_and_arrays(loaded):
     arrays: Dict[str, Any] = {}
     networks = {key: _describe(record, key, arrays) for key, record in by_role(loaded).items()}
     is_single = isinstance(loaded, NetworkRecord)
     header = dict(format=_FORMAT, version=_VERSION, is_single=is_single, networks=networks)
     try:
-        arrays['header'] = np.array(json.dumps(header))
+        return json.dumps(header), arrays
     except TypeError as error:
         raise UserError('an option of these networks cannot be written as JSON: %s' % error)
-    with atomic_write(path) as file:
-        np.savez(file, **arrays)
 
 
 def _describe(record, key, arrays):
@@ -88,20 +101,37 @@ def _describe(record, key, arrays):
     )
 
 
-def import_npz(file: BinaryIO) -> Any:
-    """Build the networks of an .npz file by local code; needs a default session.
-
-    Returns:
-        (G, D, Gs), or the single network, as what was exported.
+def read_npz(file: BinaryIO) -> Any:
+    """The network records of an .npz file: (G, D, Gs) or one, as what was exported.
 
     Raises:
-        UserError: no such file, broken, or networks that do not fit the local code.
+        UserError: no such file, or broken.
     """
+    with reading_numbers(file), zipfile.ZipFile(file) as archive:
+        _check_size(archive, file)
+        shape, type_name, _, data = _read_entry(archive, 'header')
+        if shape != () or not type_name.startswith('<U'):
+            raise ValueError('the header is no text')
+        header = bytes(data).decode('utf-32-le').rstrip('\0')
+        return _read_networks(header, lambda name: _read_entry(archive, name))
+
+
+def records_of(arrays: Dict[str, np.ndarray], metadata: Dict[str, str]) -> Any:
+    """The network records of what stands in a .safetensors file, within `reading_numbers`."""
+
+    def read(name):
+        array = arrays[name]
+        return array.shape, array.dtype.str, False, array.tobytes()
+
+    return _read_networks(metadata['header'], read)
+
+
+@contextlib.contextmanager
+def reading_numbers(file: BinaryIO) -> Iterator[None]:
+    """Around all that looks into an exported file: what fails becomes one UserError."""
     where = getattr(file, 'name', 'the file')
     try:
-        with zipfile.ZipFile(file) as archive:
-            _check_size(archive, file)
-            records = _read_networks(archive)
+        yield
     except UserError as error:
         raise UserError('cannot import %s: %s' % (where, error))
     except Exception as error:  # what zipfile and its decoders raise for broken files is no list
@@ -109,10 +139,6 @@ def import_npz(file: BinaryIO) -> Any:
             '%s is no whole file of exported networks (%s: %.200s); export it again'
             % (where, type(error).__name__, ' '.join(str(error).split()))
         )
-    try:
-        return network_state.build(records)
-    except UserError as error:
-        raise UserError('cannot import %s: %s' % (where, error)) from error
 
 
 def _check_size(archive, file):
@@ -123,12 +149,9 @@ def _check_size(archive, file):
         raise UserError('its %d bytes unpack to %d, which weights do not' % (packed, size))
 
 
-def _read_networks(archive):
-    """The records that the header describes."""
-    shape, type_name, _, data = _read_entry(archive, 'header')
-    if shape != () or not type_name.startswith('<U'):
-        raise ValueError('the header is no text')
-    header = plain_data.from_json(bytes(data).decode('utf-32-le').rstrip('\0'))
+def _read_networks(header, read):
+    """The records that the header describes; read: (name) -> as `_read_entry`."""
+    header = plain_data.from_json(header)
     if header['format'] != _FORMAT or header['version'] != _VERSION:
         raise UserError(
             'it has the format %.40r, version %.40r; only %r, version %r can be read'
@@ -137,11 +160,11 @@ def _read_networks(archive):
     networks = header['networks']
     if (len(networks) != 1) if header['is_single'] else (tuple(networks) != _ROLES):
         raise UserError('it holds neither (G, D, Gs) nor one network')
-    records = [_read_network(archive, key, entry, 0) for key, entry in networks.items()]
+    records = [_read_network(read, key, entry, 0) for key, entry in networks.items()]
     return records[0] if header['is_single'] else tuple(records)
 
 
-def _read_network(archive, key, entry, depth):
+def _read_network(read, key, entry, depth):
     """The record of one network's entry in the header."""
     func_name = entry['build_func_name']
     if entry['module'] not in network_code.LOCAL_MODULES:
@@ -155,7 +178,7 @@ def _read_network(archive, key, entry, depth):
     for name, shape, type_name in entry['variables']:
         if name in variables:
             raise UserError('variable %.100s of %.100r is there twice' % (name, entry['name']))
-        found_shape, found_type, fortran_order, data = _read_entry(archive, key + ':' + name)
+        found_shape, found_type, fortran_order, data = read(key + ':' + name)
         if list(found_shape) != shape or found_type != type_name:
             raise UserError(
                 'variable %.100s of %.100r is not what the header says; export it again'
@@ -172,7 +195,7 @@ def _read_network(archive, key, entry, depth):
         variables=list(variables.items()),
     )
     components = {
-        name: _read_network(archive, key + '.' + name, component, depth + 1)
+        name: _read_network(read, key + '.' + name, component, depth + 1)
         for name, component in entry['components'].items()
     }
     return NetworkRecord(state, components)

@@ -160,7 +160,7 @@ def load(func_name: str, data: bytes, where: str) -> tflib.Network:
         UserError: the file has other weights.
     """
     try:
-        arrays = torch_file.read(data)
+        arrays = torch_file.read_weights(data)
         weights = {}
         for ours, theirs in _layers():
             weights.update(_folded(arrays, ours, *theirs))
