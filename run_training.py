@@ -29,6 +29,7 @@ _DEFAULTS = {
 }
 _COUNT = number(int, 1, 1 << 20)
 _KIMG = configs.BASE['total_kimg']
+_AUGMENT = 'training.augmentation.adaptation'
 _FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
 _NETWORKS = ('G_args', 'D_args')
 _MIXED = ['G_args.precision', 'D_args.precision']
@@ -45,6 +46,11 @@ _SETS = {
     'fmap_base': ['G_args.fmap_base', 'D_args.fmap_base'],
     'fmap_max': ['G_args.fmap_max', 'D_args.fmap_max'],
     'gamma': ['D_loss_args.gamma'],
+    'augment': ['augment_args.mode'],
+    'augment_p': ['augment_args.p'],
+    'augment_pipe': ['augment_args.pipe'],
+    'ada_target': ['augment_args.target'],
+    'ada_kimg': ['augment_args.kimg'],
     'data_dir': ['data_dir'],
     'dataset': ['dataset_args.tfrecord_dir'],
     'mirror_augment': ['mirror_augment'],
@@ -120,6 +126,31 @@ _FLAGS = (
         ),
         flag('--mirror-augment', cli.str_to_bool, 'mirror images at random (default: no)'),
         flag('--cond', _label_size, 'train on labels (default: no)', metavar='BOOL'),
+    )
+    + flags.group(
+        'few images',
+        flag(
+            '--augment',
+            keys_in_source(_AUGMENT, 'MODES'),
+            'show D images that are changed at random: ada: as often as r_t says that D knows the '
+            'real ones by heart; fixed: as often as --augment-p says (default: none)',
+        ),
+        flag(
+            '--augment-p',
+            BOUNDS['augment_args.p'],
+            'probability of each change; with ada, the first one (default: 0)',
+        ),
+        flag(
+            '--augment-pipe',
+            keys_in_source('training.augmentation.pipeline', 'PIPES'),
+            'kinds of changes: blitting, geometry, colour, filters, noise, cutout (default: bgc)',
+        ),
+        flag('--ada-target', BOUNDS['augment_args.target'], 'r_t that is aimed at (default: 0.6)'),
+        flag(
+            '--ada-kimg',
+            BOUNDS['augment_args.kimg'],
+            'thousands of images in which the probability gets from 0 to 1 (default: 500)',
+        ),
     )
     + flags.group(
         'length and minibatches',
@@ -256,6 +287,8 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
             options['sched_args'][name + '_dict'] = {}
     for name in 'GD':
         _set_precision(args.precision, options[name + '_args'], options[name + '_opt_args'])
+    if options.get('augment_args', {}).get('mode') == 'none' and len(options['augment_args']) == 1:
+        del options['augment_args']  # as if nothing had been said
     flag_of = {path: '--' + name.replace('_', '-') for name in _SETS for path in _SETS[name]}
     flag_of.update(dict.fromkeys(_MIXED, '--precision'))
     given = {path: flag for path, flag in flag_of.items() if path in args.choice.from_flags}

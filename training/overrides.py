@@ -46,6 +46,9 @@ BOUNDS = {
     **dict.fromkeys(['sched_args.G_lrate_base', 'sched_args.G_lrate_dict'], _LRATE),
     **dict.fromkeys(['sched_args.D_lrate_base', 'sched_args.D_lrate_dict'], _LRATE),
     **dict.fromkeys(['sched_args.tick_kimg_base', 'sched_args.tick_kimg_dict'], _TICK_KIMG),
+    'augment_args.p': number(float, 0, 1),
+    'augment_args.target': number(float, -1, 1),
+    'augment_args.kimg': _TICK_KIMG,
     'sched_args.lod_initial_resolution': number(int, 4, 1 << 14),
     'sched_args.lrate_rampup_kimg': _KIMG,
     **dict.fromkeys(['sched_args.lod_training_kimg', 'sched_args.lod_transition_kimg'], _KIMG),
@@ -163,6 +166,7 @@ class Choice:
         """
         from dnnlib.tflib import engine, precision
         from training import first_networks
+        from training.augmentation import adaptation
 
         if options['tf_config'].get('math.deterministic'):
             engine.check_deterministic()
@@ -177,6 +181,8 @@ class Choice:
         check_minibatches(options['sched_args'], training_set.resolution, num_gpus, is_legal)
         if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
+        for line in adaptation.notes(options.get('augment_args', {}), training_set.shape[0]):
+            print(line)
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
         if not is_resumed:
             first_networks.check(options, training_set, self._is_named, self.sets)

@@ -72,6 +72,7 @@ def training_loop(
     best: Optional[str] = None,
     init_from: Optional[str] = None,
     freeze_d: int = 0,
+    augment_args: dict = {},  # noqa: B006
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
 
@@ -98,6 +99,7 @@ def training_loop(
         init_from: network file or URL whose weights new networks begin with, as far as they fit,
             see `transfer`. freeze_d: layers of the discriminator that are held, from the image on,
                 see `anatomy.first_layers`.
+        augment_args: of `adaptation.settings`.
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
         keep_snapshots: how many of the last snapshots are kept; None: all.
         best: metric or result by which network-best.pkl is chosen; None: the first one.
@@ -185,6 +187,7 @@ def training_loop(
             G_smoothing_kimg=G_smoothing_kimg,
             G_repeats=G_repeats,
             freeze_d=freeze_d,
+            augment_args=augment_args,
             process_reals_args=dict(
                 mirror_augment=mirror_augment,
                 drange_net=drange_net,
@@ -232,6 +235,7 @@ def training_loop(
     def end_tick():
         """Report, and save pictures and networks where they are due."""
         nimg, skipped_steps = iterations.nimg, graph.skipped_steps()
+        graph.augmentation.report()
         progress.end_tick(iterations.tick, nimg, iterations.sched, skipped_steps, health.examine)
         reason = health.reason_to_stop()
         if reason:
