@@ -6,12 +6,13 @@ import tensorflow.compat.v1 as tf
 
 from bench import kills
 from dnnlib import tflib
-from dnnlib.util import UserError
+from dnnlib.tflib import engine
+from dnnlib.util import EasyDict, UserError
 from tests.test_resume import Killed, loop, stop_before, train_and_stop  # noqa: F401 - fixtures
 from tests.test_training_loop import data_dir, read_stats  # noqa: F401 - a fixture
-from training import misc
 from training.augmentation import adaptation
 from training.augmentation.adaptation import Augmentation, settings
+from training.train_graph import TrainGraph
 
 
 class FlatD:
@@ -78,33 +79,77 @@ def test_images_without_known_colours_are_named():
     assert '4 channels' in line
 
 
-def weights(run_dir):
-    nets = misc.load_pkl(run_dir + '/network-final.pkl')
-    return {(net.name, name): net.get_var(name) for net in nets for name in net.vars}
+class FourImages:
+    shape, label_size = [3, 4, 4], 0
+
+    def get_minibatch_tf(self):
+        images = np.random.RandomState(0).randint(256, size=[4, 3, 4, 4])
+        return tf.constant(images, tf.float32), tf.zeros([4, 0])
+
+    def get_random_labels_tf(self, minibatch_size):
+        return tf.zeros([minibatch_size, 0])
+
+    def reading_errors(self):
+        return tf.name_scope('nothing')
 
 
-SHORT = dict(config='config-e', total_kimg=0.064)
+def weights_after_two_iterations(**augment_args):
+    shape = dict(num_channels=3, resolution=4, fmap_max=8)
+    narrow = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=1)
+    module = 'training.networks_stylegan2.'
+    loss, loss_of_D = 'training.loss.G_logistic_ns', 'training.loss.D_logistic_r1'
+    reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
+    sched = EasyDict(lod=0, G_lrate=0.01, D_lrate=0.01, minibatch_size=4, minibatch_gpu=4)
+    with tf.Graph().as_default(), tflib.create_session().as_default():
+        with tf.device(engine.device(0)):
+            G = tflib.Network('G', module + 'G_main', **shape, **narrow)
+            D = tflib.Network('D', module + 'D_stylegan2', **shape)
+            Gs = G.clone('Gs')
+        graph = TrainGraph(
+            G,
+            D,
+            Gs,
+            FourImages(),
+            G_loss_args=dict(func_name=loss),
+            D_loss_args=dict(func_name=loss_of_D),
+            G_opt_args={},
+            D_opt_args={},
+            lazy_regularization=True,
+            G_reg_interval=4,
+            D_reg_interval=2,
+            G_smoothing_kimg=1,
+            process_reals_args=reals,
+            augment_args=augment_args,
+        )
+        for iteration in range(2):
+            for step in graph.steps(sched, iteration):
+                tflib.run(step.op, step.feed)
+        return {(net.name, name): net.get_var(name) for net in (G, D) for name in net.vars}
 
 
-def test_at_p_0_a_run_is_that_without_augmentation(loop, session):  # noqa: F811
-    plain = loop('plain', **SHORT)
-    ada = loop('ada', augment_args=dict(mode='ada', target=1.0), **SHORT)
-    before, after = weights(plain), weights(ada)
-    assert list(before) == list(after)
-    for name, value in before.items():
-        np.testing.assert_array_equal(value, after[name])
-    for run_dir in (plain, ada):
-        assert all(-1 <= line['Overfitting/r_t'] <= 1 for line in read_stats(run_dir))
-    assert [line['Overfitting/p'] for line in read_stats(ada)] == [0, 0]
-    assert 'Overfitting/p' not in read_stats(plain)[0]
+def test_at_p_0_training_is_that_without_augmentation():
+    plain, ada = (weights_after_two_iterations(**each) for each in [{}, dict(mode='ada')])
+    assert list(plain) == list(ada)
+    for name, value in plain.items():
+        np.testing.assert_array_equal(value, ada[name])
 
 
-def test_p_goes_on_where_a_killed_run_left_it(loop, stop_before, capsys):  # noqa: F811
-    augment_args = dict(mode='ada', target=-1, kimg=0.16)
-    options = dict(config='dcgan', total_kimg=0.064, augment_args=augment_args)
+def test_a_killed_run_goes_on_with_p_and_held_out_images(loop, stop_before, capsys):  # noqa: F811
+    options = dict(
+        config='dcgan',
+        total_kimg=0.064,
+        augment_args=dict(mode='ada', target=-1, kimg=0.16),
+        dataset_args__subset=16,
+        dataset_args__validation=6,
+    )
     whole = loop('whole', **options)
     killed = train_and_stop(loop, stop_before, {5: Killed()}, **options)
     assert kills.compare(whole, killed)[0] == []
-    # 8 images an iteration, 4 iterations for a tick and for a step of 32 / 160.
-    assert [line['Overfitting/p'] for line in read_stats(whole)] == pytest.approx([0.2, 0.4])
+    lines = read_stats(whole)
+    # A first short tick, then 4 iterations of 8 images for each, and for a step of 32 / 160.
+    assert [line['Overfitting/p'] for line in lines] == pytest.approx([0, 0.2, 0.4])
+    assert all(-1 <= line['Overfitting/r_t'] <= 1 for line in lines)
     assert ' r_t ' in capsys.readouterr().out
+    real, fake = lines[-1]['Loss/scores/real'], lines[-1]['Loss/scores/fake']
+    want = (real - lines[-1]['Loss/scores/validation']) / (real - fake)
+    assert lines[-1]['Overfitting/r_v'] == pytest.approx(want, rel=1e-6)

@@ -38,7 +38,9 @@ def loop(data_dir, tmp_path):  # noqa: F811
             {key.replace('__', '.'): value for key, value in changes.items()},
         )
         options.update(metric_arg_list=[DUMMY], data_dir=data_dir)
-        options.update(dataset_args=dict(tfrecord_dir=dataset, seed=0))
+        options['dataset_args'] = dict(
+            options.get('dataset_args', {}), tfrecord_dir=dataset, seed=0
+        )
         submit_config = dnnlib.SubmitConfig()
         submit_config.num_gpus = num_gpus
         submit_config.run_dir_root = str(tmp_path / name)

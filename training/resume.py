@@ -17,6 +17,7 @@ LOOP = 'training.training_loop.training_loop'
 # Flags of these are given as false or 0, too.
 _OFF_BY_DEFAULT = (
     'dataset_args.max_label_size',
+    'dataset_args.validation',
     'tf_config.math.allow_tf32',
     'mirror_augment',
     'freeze_d',

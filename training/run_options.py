@@ -6,6 +6,8 @@ import. `load_dataset(class_name=...)` takes any class, from the user's own code
 
 from typing import Any, Container, Dict, Iterator, Tuple
 
+from training.data.splits import SPLITS
+
 _RECORDS = 'training.dataset.TFRecordDataset'
 _IMAGES = 'training.data.image_folder.ImageFolderDataset'
 DATASET_CLASSES = {
@@ -35,7 +37,8 @@ MAY_CHANGE = (
     'data_dir',
 )
 
-_LARGEST = dict(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
+_LARGEST = dict(subset=1 << 40, validation=1 << 40)
+_LARGEST.update(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
 _LARGEST.update(max_label_size=1 << 31, shuffle_mb=1 << 31, prefetch_mb=1 << 31, buffer_mb=1 << 31)
 
 
@@ -120,6 +123,8 @@ def _checked_dataset_args(args):
 
 
 def _is_fit(name, value):
+    if name == 'split':
+        return value in SPLITS
     if value is None or name in ('tfrecord_dir', 'class_name'):
         return True
     if name in ('repeat', 'verbose'):

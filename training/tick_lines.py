@@ -106,6 +106,14 @@ _COLUMNS = [
         _has(adaptation.R_T),
     ),
     _Column(
+        'r_v',
+        'overfitting: 1 where held-out images are taken for fakes, 0 where for those of training',
+        5,
+        _of_stats(adaptation.R_V),
+        _has(adaptation.R_V),
+        is_optional=True,
+    ),
+    _Column(
         'p',
         'of augmentation: probability of each transformation',
         5,

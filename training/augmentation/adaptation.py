@@ -84,11 +84,12 @@ class Augmentation:
         chosen: see `settings`.
 
     Attributes:
+        settings: as given.
         p: probability of each transformation, a variable on the CPU; None: nothing is augmented.
     """
 
     def __init__(self, chosen: Settings):
-        self._settings = chosen
+        self.settings = chosen
         self._signs: List[tf.Variable] = []  # [number, sum] of each device
         self.p: Optional[tf.Variable] = None
         if chosen.mode != 'none':
@@ -114,15 +115,15 @@ class Augmentation:
         # A counter of its own: what else draws is not to notice.
         step = random.counter('augmentation')
         with random.stream('augmentation ' + place, step, device):
-            return augment(images, tf.identity(self.p), self._settings.pipe)
+            return augment(images, tf.identity(self.p), self.settings.pipe)
 
     def count(self, scores: tf.Tensor) -> tf.Tensor:
         """The scores of real images; evaluating the result counts them towards r_t."""
         signs = tf.sign(scores)
         scores = autosummary(R_T, signs, passthru=scores)
-        if self._settings.mode != 'ada':
+        if self.settings.mode != 'ada':
             return scores
-        signs = tf.boolean_mask(signs, tf.is_finite(signs))
+        signs = tf.boolean_mask(signs, tf.is_finite(scores))
         name = 'signs%d' % len(self._signs)
         self._signs.append(make_state_variable(_SCOPE, name, scores.device, [2]))
         sums = tf.stack(
@@ -142,15 +143,15 @@ class Augmentation:
         Raises:
             UserError: no loss has looked at real images.
         """
-        if self._settings.mode != 'ada':
+        if self.settings.mode != 'ada':
             return None
         if not self._signs:
             text = '--augment=ada follows the scores of real images; this loss asks for none'
             raise UserError(text)
         with tf.device('/cpu:0'), tf.name_scope(_SCOPE):
             number, total = tf.unstack(tf.add_n([signs.read_value() for signs in self._signs]))
-            excess = total / tf.maximum(number, 1.0) - self._settings.target
-            step = tf.cast(minibatch_size, tf.float32) * (INTERVAL / (self._settings.kimg * 1000))
+            excess = total / tf.maximum(number, 1.0) - self.settings.target
+            step = tf.cast(minibatch_size, tf.float32) * (INTERVAL / (self.settings.kimg * 1000))
             step = tf.where(number > 0, tf.sign(excess) * step, tf.zeros_like(step))
             assert self.p is not None
             changed = self.p.assign(tf.clip_by_value(self.p + step, 0.0, LARGEST_P))
