@@ -18,7 +18,9 @@ from training import automatic, configs, resume
 from training.data import demo
 from training.data.opening import fingerprint, load_dataset
 from training.overrides import Choice
-from training.training_flags import EXAMPLES, FLAGS, SETS
+from training.training_flags import EXAMPLES as _EXAMPLES
+from training.training_flags import FLAGS as _FLAGS
+from training.training_flags import SETS as _SETS
 
 _DEFAULTS = {
     'mirror_augment': False,
@@ -46,9 +48,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     summaries = {name: configs.SUMMARIES.get(name, '') for name in configs.CONFIGS}
     more = flags.table('configurations', summaries)
     description = 'Train a generative adversarial network.'
-    args = flags.parse('run_training.py', description, FLAGS, argv, EXAMPLES, more)
+    args = flags.parse('run_training.py', description, _FLAGS, argv, _EXAMPLES, more)
     given = {name: value for name, value in vars(args).items() if value is not None}
-    options = {path: given[name] for name in SETS if name in given for path in SETS[name]}
+    options = {path: given[name] for name in _SETS if name in given for path in _SETS[name]}
     if args.keep_snapshots == 'all':
         options['keep_snapshots'] = None
     if args.init_from is not None:
@@ -98,7 +100,7 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
         _set_precision(args.precision, options[name + '_args'], options[name + '_opt_args'])
     if options.get('augment_args', {}).get('mode') == 'none' and len(options['augment_args']) == 1:
         del options['augment_args']  # as if nothing had been said
-    flag_of = {path: '--' + name.replace('_', '-') for name in SETS for path in SETS[name]}
+    flag_of = {path: '--' + name.replace('_', '-') for name in _SETS for path in _SETS[name]}
     flag_of.update(dict.fromkeys(_MIXED, '--precision'))
     given = {path: flag for path, flag in flag_of.items() if path in args.choice.from_flags}
     option_groups.check(options, given)

@@ -25,7 +25,7 @@ _FAKE = 'Loss/scores/fake'
 
 
 class _Symptom(NamedTuple):
-    """A trouble; `seen` tells what of it is seen in a tick, '': nothing; None: it has no figures."""
+    """A trouble; `seen` tells what of it is seen in a tick; None: it has no figures."""
 
     name: str
     seen: Callable[['Symptoms', Figures], Optional[str]]
