@@ -31,7 +31,7 @@ class Decision(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return '%-34s %s' % (self.what, self.reason)
+        return '  %-38s %s' % (self.what, self.reason)
 
 
 def gamma(resolution: int, minibatch_size: int) -> float:
@@ -49,7 +49,7 @@ def decide(facts: Situation) -> List[Decision]:
         Decision(
             {'D_loss_args.gamma': gamma(facts.resolution, size)},
             'gamma %g' % gamma(facts.resolution, size),
-            '0.0002 * resolution^2 / minibatch (the paper of ADA)',
+            '0.0002 * resolution^2 / minibatch (settings of ADA)',
         ),
         *networks,
         _average(size),
@@ -66,7 +66,8 @@ def part(decisions: List[Decision]) -> Dict[str, Any]:
 def _minibatch(facts, fmap_base):
     if facts.has_gpu:
         need = _GIB_AT_1024 * (facts.resolution / 1024) ** 2 * (fmap_base / 16384)
-        per_device, why = min(32, max(4096 // facts.resolution, 4)), 'up to 32 on a device'
+        per_device = min(32, max(4096 // facts.resolution, 4))
+        why = '4096 / resolution on a device, 4 to 32 (settings of ADA)'
         while per_device > 2 and per_device * need > 0.8 * facts.memory:
             per_device //= 2
             why = 'what fits in %.0f GiB' % facts.memory
@@ -74,17 +75,18 @@ def _minibatch(facts, fmap_base):
             per_device //= 2
             why = '64 in all: larger ones learn no faster'
     else:
-        per_device, why = 16 if facts.resolution <= 64 else 4, 'on CPUs larger ones are no faster'
+        is_small = facts.resolution <= 64
+        per_device, why = (16, "as the demo's") if is_small else (4, 'small, to save memory')
     per_device = facts.minibatch_gpu or per_device
     together = per_device * facts.num_devices
     size = facts.minibatch_size or max(1, -(-16 // together)) * together
     if facts.minibatch_size and not facts.minibatch_gpu:
         while per_device > 1 and size % (per_device * facts.num_devices):
             per_device //= 2
-    if facts.minibatch_size:
+    if facts.minibatch_size or facts.minibatch_gpu:
         why = 'as you say'
     elif size > together:
-        why += ', in rounds: fewer than 16 make gradients noisy'
+        why += ', in rounds to have 16'
     options = {'minibatch_size_base': size, 'minibatch_gpu_base': per_device}
     options.update(minibatch_size_dict={}, minibatch_gpu_dict={})
     what = 'minibatch %d, %d on a device' % (size, per_device)

@@ -134,6 +134,8 @@ def _comparable(options):
     options = _plain(run_options.fixed(options))
     if isinstance(options.get('grid_args'), dict):
         options['grid_args'].pop('layout', None)
+    if options.get('augment_args') == {'mode': 'none'}:
+        del options['augment_args']
     source = options.get('init_from')
     if isinstance(source, str) and runs.is_network(os.path.basename(source)):
         options['init_from'] = os.path.dirname(source)

@@ -6,8 +6,6 @@ import. `load_dataset(class_name=...)` takes any class, from the user's own code
 
 from typing import Any, Container, Dict, Iterator, Tuple
 
-from training.data.splits import SPLITS
-
 _RECORDS = 'training.dataset.TFRecordDataset'
 _IMAGES = 'training.data.image_folder.ImageFolderDataset'
 DATASET_CLASSES = {
@@ -123,8 +121,6 @@ def _checked_dataset_args(args):
 
 
 def _is_fit(name, value):
-    if name == 'split':
-        return value in SPLITS
     if value is None or name in ('tfrecord_dir', 'class_name'):
         return True
     if name in ('repeat', 'verbose'):

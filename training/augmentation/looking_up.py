@@ -23,7 +23,7 @@ def bilinear(table: tf.Tensor, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     side, channels = table.shape.as_list()[2:]
     number, height, width = tf.unstack(tf.shape(u))
     (column, x), (row, y) = (_split(place, side - 1) for place in (u, v))
-    images = tf.reshape(tf.range(number) * side**2, [-1, 1, 1])
+    images = tf.reshape(tf.range(tf.cast(number, tf.int64)) * side**2, [-1, 1, 1])
     first = tf.reshape(images + row * side + column, [-1])
     steps = [0, 1, side, side + 1]
     index = tf.concat([first + step for step in steps], axis=0)
@@ -36,10 +36,10 @@ def bilinear(table: tf.Tensor, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
 
 
 def _split(place: tf.Tensor, period: int) -> Tuple[tf.Tensor, tf.Tensor]:
-    """Pixels, int32 in [0, period), and what is left, in [0, 1]."""
+    """Pixels, int64 in [0, period), and what is left, in [0, 1]."""
     place -= period * tf.floor(place / period)
     pixel = tf.minimum(tf.floor(place), period - 1)  # rounding may give the period itself
-    return tf.cast(pixel, tf.int32), place - pixel
+    return tf.cast(pixel, tf.int64), place - pixel  # int32 would be the CPU's, on GPUs too
 
 
 def _take(x, index):
