@@ -73,7 +73,7 @@ def scale(pattern, factor):
 
 # By number of the iteration, two for a tick: what goes wrong.
 FAULTS = {
-    12: lambda: scale(r'G_synthesis/4x4/Conv/FR/strength', 1e-4),
+    12: lambda: scale(r'G_synthesis/8x8/Conv1/FR/strength', 1e-4),
     20: lambda: scale(r'G_synthesis/\w+/ToRGB/weight', 100),  # D learns fast from here on
     160: lambda: scale(r'G_synthesis/\w+/ToRGB/weight', 1e-9),
 }
@@ -98,7 +98,6 @@ def test_a_run_with_faults_tells_them_and_none_before(loop, monkeypatch, capsys)
     loop(
         'faulty',
         config='config-e-fr',
-        dataset='tiny4',
         total_kimg=1.4,
         minibatch_repeats=1,
         checkpoint_minutes=1e6,

@@ -43,9 +43,9 @@ TINY = dict(
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-    """Data sets of 32 images, each of one colour: 'tiny' of 8x8, others by their size."""
+    """Data sets of 32 images, each of one colour: 'tiny' of 8x8, 'tiny16' of 16x16."""
     folder = tmp_path_factory.mktemp('data')
-    for name, size in [('tiny4', 4), ('tiny', 8), ('tiny16', 16)]:
+    for name, size in [('tiny', 8), ('tiny16', 16)]:
         with TFRecordExporter(str(folder / name), 32) as exporter:
             for index in range(32):
                 exporter.add_image(np.full([3, size, size], index * 8, np.uint8))
