@@ -14,6 +14,7 @@ from dnnlib.flags import flag
 from dnnlib.util import UserError
 from metrics import metric_defaults, metric_names
 from training import runs
+from training.data.splits import SPLITS
 
 _FLAGS = (
     flags.group(
@@ -55,6 +56,12 @@ _FLAGS = (
             ['first', 'random'],
             'real images that are taken where not all are (default: the first of .tfrecords, as '
             'official code does, random ones of folders and zips)',
+        ),
+        flag(
+            '--split',
+            list(SPLITS),
+            'real images of a run with --subset or --validation: %s (default: train)'
+            % '; '.join('%s: %s' % pair for pair in SPLITS.items()),
         ),
         flags.FEATURE_NETS,
     )
@@ -106,6 +113,11 @@ def _data(args, options):
     dataset_args = options.get('dataset_args')
     if args.dataset is not None:
         dataset_args = dict(tfrecord_dir=args.dataset)
+    if args.split is not None:
+        if not {'subset', 'validation'} & set(dataset_args or {}):
+            text = '--split=%s takes a run with --subset or --validation; leave it out'
+            raise UserError(text % args.split)
+        dataset_args = dict(dataset_args, split=args.split)
     if args.mirror_augment is None:
         args.mirror_augment = options.get('mirror_augment', False)
     return dict(
@@ -157,6 +169,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     if args.best is not None and args.watch is None:
         raise UserError('--best=%s goes with --watch; leave it out' % args.best)
+    if args.split is not None and args.watch is not None:
+        raise UserError('--split=%s does not go with --watch; leave it out' % args.split)
     if args.repeats > 1 and args.watch is not None:
         raise UserError('--repeats=%d does not go with --watch; leave it out' % args.repeats)
     work = dict(

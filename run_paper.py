@@ -49,7 +49,7 @@ def _systems(text):
     for name in parse_name_list(text):
         if name == _PAPER:
             names += list(contents.TITLES)
-        elif name in configs.CONFIGS:
+        elif name in configs.CONFIGS and name not in configs.AUTOMATIC:
             names.append(name)
         else:
             known = ', '.join([_PAPER] + list(configs.CONFIGS))

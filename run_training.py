@@ -2,6 +2,7 @@
 """Train a generator: `python run_training.py --config=config-e-fr` (see --help)."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -10,16 +11,16 @@ from typing import Any, Dict, List, Optional, Set
 import dnnlib
 import pretrained_networks
 from dnnlib import cli, flags, util
-from dnnlib.cli import number, parse_name_list
-from dnnlib.flags import flag
-from dnnlib.names import keys_in_source
 from dnnlib.util import UserError
 from metrics import metric_names
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
-from training import configs, resume
+from training import automatic, configs, resume
 from training.data import demo
-from training.data.opening import fingerprint
-from training.overrides import BOUNDS, Choice
+from training.data.opening import fingerprint, load_dataset
+from training.overrides import Choice
+from training.training_flags import EXAMPLES as _EXAMPLES
+from training.training_flags import FLAGS as _FLAGS
+from training.training_flags import SETS as _SETS
 
 _DEFAULTS = {
     'mirror_augment': False,
@@ -27,9 +28,6 @@ _DEFAULTS = {
     'dataset_args': {'tfrecord_dir': demo.NAME, 'seed': 1000},
     'tf_config': {'rnd.np_random_seed': 1000},
 }
-_COUNT = number(int, 1, 1 << 20)
-_KIMG = configs.BASE['total_kimg']
-_FORMS = keys_in_source('training.networks_stylegan2', 'NOISE_INJECTION_FORMS')
 _NETWORKS = ('G_args', 'D_args')
 _MIXED = ['G_args.precision', 'D_args.precision']
 _TF32 = 'tf_config.math.allow_tf32'
@@ -38,175 +36,6 @@ _TF32 = 'tf_config.math.allow_tf32'
 # first scale, 2^64, is too large for the first dozens of steps, which would be skipped; from this
 # one the scale grows by itself.
 _LOSS_SCALING_INIT = 8.0
-
-# Options of the configuration, by the flags that set them.
-_SETS = {
-    'noise_injection': ['G_args.noise_injection'],
-    'fmap_base': ['G_args.fmap_base', 'D_args.fmap_base'],
-    'fmap_max': ['G_args.fmap_max', 'D_args.fmap_max'],
-    'gamma': ['D_loss_args.gamma'],
-    'data_dir': ['data_dir'],
-    'dataset': ['dataset_args.tfrecord_dir'],
-    'mirror_augment': ['mirror_augment'],
-    'cond': ['dataset_args.max_label_size'],
-    'total_kimg': ['total_kimg'],
-    'minibatch_size': ['sched_args.minibatch_size_base'],
-    'minibatch_gpu': ['sched_args.minibatch_gpu_base'],
-    'seed': ['dataset_args.seed', 'tf_config.rnd.np_random_seed'],
-    'checkpoint_minutes': ['checkpoint_minutes'],
-    'keep_snapshots': ['keep_snapshots'],
-    'best': ['best'],
-    'track': ['track'],
-    'init_from': ['init_from'],
-    'freeze_d': ['freeze_d'],
-    'snapshot_ticks': ['image_snapshot_ticks', 'network_snapshot_ticks'],
-}
-
-
-def _how_many(text):
-    if text != 'all' and not text.isdecimal():
-        raise argparse.ArgumentTypeError('%r is neither a number nor all' % text)
-    return text if text == 'all' else _COUNT(text)
-
-
-def _label_size(text):
-    return 'full' if cli.str_to_bool(text) else 0
-
-
-_FLAGS = (
-    flags.group(
-        'what to train',
-        flag('--config', 'NAME', 'configuration, see below (default: %s)' % configs.DEFAULT),
-        flag(
-            '--config-file',
-            'FILE',
-            'options in JSON, such as {"D_loss_args": {"gamma": 5}}, laid over --config; or all of '
-            "them: a run's own JSON or folder, or what --dry-run prints",
-        ),
-        flag(
-            '--set',
-            cli.setting,
-            'an option by its dotted name, such as D_loss_args.gamma=5, laid over --config-file, '
-            'below flags; VALUE is JSON, else text; may be repeated',
-            action='append',
-            dest='settings',
-        ),
-        flag('--noise-injection', _FORMS, 'form of the noise (default: by --config)'),
-        flag('--fmap-base', BOUNDS['G_args.fmap_base'], 'feature maps at 2^r: N / 2^(r-1)'),
-        flag('--fmap-max', BOUNDS['G_args.fmap_max'], 'largest number of feature maps'),
-        flag('--gamma', BOUNDS['D_loss_args.gamma'], 'weight of R1 (default: by --config)'),
-    )
-    + flags.group(
-        'weights to start from',
-        flag(
-            '--init-from',
-            'NETWORK',
-            'file, run folder or number, URL or published name, of whose G, D and Gs the weights '
-            'are taken that fit; the networks themselves are those of --config',
-        ),
-        flag(
-            '--freeze-d',
-            BOUNDS['freeze_d'],
-            'hold the first N layers of D, those next to the image (default: 0)',
-        ),
-    )
-    + flags.group(
-        'data',
-        flag('--data-dir', 'DIR', 'folder of data sets (default: datasets)'),
-        flag(
-            '--dataset',
-            'NAME',
-            'data set in --data-dir, made by dataset_tool.py '
-            '(default: a demo of people and faces that come with this program)',
-        ),
-        flag('--mirror-augment', cli.str_to_bool, 'mirror images at random (default: no)'),
-        flag('--cond', _label_size, 'train on labels (default: no)', metavar='BOOL'),
-    )
-    + flags.group(
-        'length and minibatches',
-        flag('--total-kimg', number(int, 0, 10**9), 'thousands of images (default: %d)' % _KIMG),
-        flag('--minibatch-size', _COUNT, 'images per step over all devices'),
-        flag('--minibatch-gpu', _COUNT, 'images per device at a time'),
-        flags.seed('of weights, latents and image order (default: 1000)', None),
-    )
-    + flags.group(
-        'speed',
-        flag('--num-gpus', number(int, 1, 64), 'number of devices (default: 1)'),
-        flag(
-            '--precision',
-            flags.PRECISIONS,
-            'mixed: convolutions in half precision, bfloat16 on CPUs that have it (with TensorFlow '
-            '2), float16 on GPUs; tf32: products of float32 from factors of 10 bits, on GPUs from '
-            'Ampere on (default: float32)',
-        ),
-        flag(
-            '--deterministic',
-            bool,
-            'the same bits whenever a run is repeated, on GPUs too (with TensorFlow 2), where it '
-            'is slower; CPUs do so anyway',
-        ),
-        flags.REQUIRE_NATIVE_OPS,
-    )
-    + flags.group(
-        'going on',
-        flag(
-            '--resume',
-            'RUN',
-            'go on with a run: its folder or number; latest; or auto: the one of --result-dir with '
-            'the same options and data, unless it has finished, else a new one',
-        ),
-        flag(
-            '--checkpoint-minutes',
-            BOUNDS['checkpoint_minutes'],
-            'time between states, from which a run goes on exactly (default: 10)',
-        ),
-    )
-    + flags.group(
-        'output',
-        flags.RESULT_DIR,
-        flag(
-            '--metrics',
-            parse_name_list,
-            'metrics of snapshots, or none (default: fid50k if possible)',
-        ),
-        flag('--snapshot-ticks', _COUNT, 'ticks between snapshots of images and networks'),
-        flag(
-            '--keep-snapshots',
-            _how_many,
-            'networks of the last N snapshots are kept, beside the last and the best one; or all '
-            '(default: all)',
-            metavar='N|all',
-        ),
-        flag(
-            '--best',
-            'METRIC',
-            'metric, or result of one, by which network-best.pkl is chosen (default: the first of '
-            '--metrics)',
-        ),
-        flag(
-            '--track',
-            parse_name_list,
-            'trackers that get figures, grids and options: wandb, mlflow (needs '
-            'requirements/tracking.txt)',
-        ),
-        flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
-    )
-)
-
-_EXAMPLES = [
-    ('A small network on people and faces that come with this program:', '--config=config-e-fr'),
-    (
-        'StyleGAN2 with fuzzy reparameterization on FFHQ at 128x128, 8 GPUs:',
-        '--data-dir=~/datasets --dataset=ffhq-128 --config=config-e-fr \\\n'
-        '      --num-gpus=8 --mirror-augment=true',
-    ),
-    ('The last run of all, from where it was stopped:', '--resume=latest'),
-    (
-        "Another data set, from a run's weights:",
-        '--init-from=results/00003-A --config=config-e --dataset=mine --freeze-d=4',
-    ),
-    ('A run again, with fewer maps:', '--config-file=results/00003-A --set G_args.fmap_max=256'),
-]
 
 
 def metric_classes() -> Set[str]:
@@ -235,6 +64,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     args.choice = Choice(
         args.config, args.config_file, args.settings or [], options, metric_classes()
     )
+    args.reasons = []
     args.is_demo = not args.choice.sets('dataset_args.tfrecord_dir')
     return args
 
@@ -252,8 +82,11 @@ def _source(args):
 
 def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     """Options of `training_loop`: --config, demo, --config-file, --set and flags, in this order."""
-    demo_parts = configs.demo_parts(args.choice.config) if args.is_demo else []
-    options = args.choice.options(_DEFAULTS, *demo_parts)
+    parts = configs.demo_parts(args.choice.config) if args.is_demo else []
+    if args.choice.is_automatic:
+        args.reasons = decisions(args)
+        parts = [automatic.part(args.reasons)]
+    options = args.choice.options(_DEFAULTS, *parts)
 
     from training import option_groups
 
@@ -261,13 +94,42 @@ def resolve_options(args: argparse.Namespace) -> Dict[str, Any]:
     for name in ('minibatch_size', 'minibatch_gpu'):
         if getattr(args, name) is not None:
             options['sched_args'][name + '_dict'] = {}
+    if args.lr is not None:
+        options['sched_args'].update(G_lrate_dict={}, D_lrate_dict={})
     for name in 'GD':
         _set_precision(args.precision, options[name + '_args'], options[name + '_opt_args'])
+    if options.get('augment_args', {}).get('mode') == 'none' and len(options['augment_args']) == 1:
+        del options['augment_args']  # as if nothing had been said
     flag_of = {path: '--' + name.replace('_', '-') for name in _SETS for path in _SETS[name]}
     flag_of.update(dict.fromkeys(_MIXED, '--precision'))
     given = {path: flag for path, flag in flag_of.items() if path in args.choice.from_flags}
     option_groups.check(options, given)
     return options
+
+
+def decisions(args: argparse.Namespace) -> List[automatic.Decision]:
+    """What --config=auto chooses for the data set and devices of a command line."""
+    from dnnlib.tflib import engine
+
+    options = args.choice.options(_DEFAULTS)
+    options['dataset_args'].setdefault('tfrecord_dir', demo.NAME)
+    if args.is_demo:
+        demo.ensure_demo_dataset(options['data_dir'])
+    with contextlib.closing(
+        load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
+    ) as dataset:
+        num_images, resolution = dataset.num_images, dataset.resolution
+    memory = engine.gpu_memory()
+    facts = automatic.Situation(
+        num_images,
+        resolution,
+        args.num_gpus or 1,
+        bool(memory),
+        memory / 2**30,
+        args.minibatch_size,
+        args.minibatch_gpu,
+    )
+    return automatic.decide(facts)
 
 
 def options_of_run(args: argparse.Namespace, run: resume.Run) -> Dict[str, Any]:
@@ -339,7 +201,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         options['metric_arg_list'] = group.metric_kwarg_list
     _check_best(options.get('best'), options['metric_arg_list'])
     if args.dry_run:
-        print(args.choice, file=sys.stderr)
+        print(args.choice, *args.reasons, sep='\n', file=sys.stderr)
         about = dict(config=args.choice.config, num_gpus=num_gpus, version=dnnlib.full_version())
         print(json.dumps(dict(options, **about), indent=4, default=str))
         return
@@ -370,8 +232,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         print('Resuming %s.' % run.run_dir)
         dnnlib.resume_run(run.run_dir, resume.LOOP, num_gpus, facts, **options)
         return
-    print(args.choice)
-    if args.is_demo:
+    print(args.choice, *args.reasons, sep='\n')
+    if args.is_demo and not args.choice.is_automatic:
         print(
             'Demo: %d kimg of %s with narrow layers; for real training see --dataset, '
             '--fmap-base, --total-kimg, --minibatch-size and --gamma.'

@@ -111,13 +111,15 @@ class _Training:
         precision='float32',
         draws='stateless',
         is_deterministic=False,
+        pipe=None,
+        of_demo=False,
     ):
         self.is_deterministic = is_deterministic
         self._draw = _stateful_draw if draws == 'stateful' else None
         flags = {'G_args.precision': precision, 'D_args.precision': precision}
         if noise_injection:
             flags['G_args.noise_injection'] = noise_injection
-        options = configs.resolve(config, flags)
+        options = configs.resolve(config, *(configs.demo_parts(config) if of_demo else []), flags)
         names = [options[network]['func_name'] for network in ('G_args', 'D_args')]
         if not (names[0].endswith('stylegan2.G_main') and names[1].endswith('D_stylegan2')):
             text = '--config is %r; allowed are config-e and config-f with their variants'
@@ -126,7 +128,8 @@ class _Training:
         loop_options = {name: value_of(training_loop, options, name) for name in _LOOP_OPTIONS}
         reals = dict(mirror_augment=False, drange_data=[0, 255], drange_net=[-1, 1])
         images = _RandomImages(resolution, minibatch)
-        loop_options.update(process_reals_args=reals)
+        augment_args = dict(mode='fixed', p=1.0, pipe=pipe) if pipe else {}
+        loop_options.update(process_reals_args=reals, augment_args=augment_args)
         with contextlib.ExitStack() as opened:
             if self._draw is not None:
                 opened.enter_context(random.use(self._draw))

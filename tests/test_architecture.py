@@ -14,7 +14,7 @@ FLOORS = [
     'dataset_tool doctor run_generator run_metrics run_paper run_projector run_training setup',
     'paper',
     'metrics pretrained_networks projector',
-    'training.configs training.overrides training.training_loop',
+    'training.configs training.overrides training.training_flags training.training_loop',
     'training dcgan',
     'dnnlib.tflib',  # networks and optimizers
     'dnnlib.tflib.autosummary dnnlib.tflib.custom_ops dnnlib.tflib.engine'

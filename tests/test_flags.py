@@ -21,7 +21,7 @@ import run_training
 from dnnlib import flags, names
 from dnnlib.cli import number, run_cli
 from metrics import metric_defaults, metric_names
-from training import configs, networks_stylegan2
+from training import configs, networks_stylegan2, training_flags
 
 PROGRAMS = [
     dataset_tool,
@@ -170,7 +170,7 @@ def test_flags_offer_all_forms_of_noise(monkeypatch):
     monkeypatch.delitem(sys.modules, name)  # as it is when flags are read
     forms = names.keys_in_source(name, 'NOISE_INJECTION_FORMS')
     assert name not in sys.modules
-    assert forms == list(networks_stylegan2.NOISE_INJECTION_FORMS) == run_training._FORMS
+    assert forms == list(networks_stylegan2.NOISE_INJECTION_FORMS) == training_flags.FORMS
 
 
 @pytest.mark.parametrize('program', WITH_COMMANDS, ids=lambda program: program.__name__)

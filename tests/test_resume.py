@@ -38,7 +38,9 @@ def loop(data_dir, tmp_path):  # noqa: F811
             {key.replace('__', '.'): value for key, value in changes.items()},
         )
         options.update(metric_arg_list=[DUMMY], data_dir=data_dir)
-        options.update(dataset_args=dict(tfrecord_dir=dataset, seed=0))
+        options['dataset_args'] = dict(
+            options.get('dataset_args', {}), tfrecord_dir=dataset, seed=0
+        )
         submit_config = dnnlib.SubmitConfig()
         submit_config.num_gpus = num_gpus
         submit_config.run_dir_root = str(tmp_path / name)
@@ -316,6 +318,7 @@ def test_other_options_are_refused_by_name(folder_of_run, tmp_path, flags, messa
 def test_what_may_change_is_taken_from_the_command_line(folder_of_run, tmp_path):
     folder_of_run()
     command = ['--resume=0', '--total-kimg=9', '--snapshot-ticks=3', '--gamma=100', '--cond=no']
+    command += ['--augment=none', '--validation=0']
     args = run_training.parse_args(command + ['--result-dir=%s' % (tmp_path / 'results')])
     run = resume.find('0', args.result_dir)
     options = run_training.options_of_run(args, run)

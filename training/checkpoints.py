@@ -34,7 +34,7 @@ _OF_DEVICES = [
     (re.compile(r'/loss_scaling_var(_\d+)?$'), '/loss_scaling_var'),
 ]
 # What may be left at its start where devices are added: sums that each state begins anew, nearly.
-_EXPENDABLE = re.compile(r'^Autosummary/|/grad_acc_')
+_EXPENDABLE = re.compile(r'^Autosummary/|^Augmentation/signs|/grad_acc_')
 
 
 def identity(options: Dict[str, Any], fingerprint: str) -> Dict[str, str]:

@@ -156,6 +156,9 @@ CONFIGS = OrderedDict(
         ('config-e-fr-nostab', [SMALL_NETWORKS, _noise('fr-nostab')]),
         ('config-e-fr-nodecomp', [SMALL_NETWORKS, _noise('fr-nodecomp')]),
         ('config-e-fr-cnn', [SMALL_NETWORKS, _noise('fr-cnn')]),
+        # Completed by `automatic`, for data set and devices.
+        ('auto', []),
+        ('auto-fr', [_noise('fr')]),
         ('dcgan', DCGAN_PARTS + [_noise('none')]),
         ('dcgan-additive', DCGAN_PARTS + [_noise('additive')]),
         ('dcgan-fr', DCGAN_PARTS + [_noise('fr')]),
@@ -164,6 +167,7 @@ CONFIGS = OrderedDict(
 
 
 DEFAULT = 'config-f'
+AUTOMATIC = ('auto', 'auto-fr')
 
 # One line of explanation for each.
 SUMMARIES = {
@@ -182,6 +186,8 @@ SUMMARIES = {
     'config-e-fr-nostab': 'config-e-fr without stabilization (ablation)',
     'config-e-fr-nodecomp': 'config-e-fr without decomposition (ablation)',
     'config-e-fr-cnn': 'config-e-fr with a convolution in place of decomposition (ablation)',
+    'auto': 'StyleGAN2 with what images and devices ask for; each choice is told with its reason',
+    'auto-fr': 'auto with fuzzy reparameterization',
     'dcgan': 'DCGAN without noise',
     'dcgan-additive': 'DCGAN with additive noise',
     'dcgan-fr': 'DCGAN with fuzzy reparameterization',

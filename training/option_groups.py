@@ -8,6 +8,7 @@ from dnnlib.options import check as check_taker
 from dnnlib.tflib import network_options, optimizer, tfutil
 from dnnlib.util import UserError, get_obj_by_name
 from training import misc
+from training.augmentation import adaptation
 from training.data import opening
 from training.schedule import training_schedule
 
@@ -80,6 +81,11 @@ def _check_optimizer(name, options):
     optimizer.check_options(name, options[name], reserved=_TO_OPTIMIZERS)
 
 
+def _check_augmentation(name, options):
+    check_taker(name, adaptation.settings, options[name])
+    adaptation.settings(**options[name])
+
+
 def _check_dataset(name, options):
     opening.check_options(name, options[name], options.get('data_dir'), reserved=_TO_DATASETS)
 
@@ -95,5 +101,6 @@ _GROUPS: Dict[str, Callable[[str, Dict[str, Any]], None]] = {
     'dataset_args': _check_dataset,
     'sched_args': partial(_check_function, training_schedule, ('cur_nimg', 'training_set')),
     'grid_args': partial(_check_function, misc.setup_snapshot_image_grid, ('training_set',)),
+    'augment_args': _check_augmentation,
     'tf_config': lambda name, options: tfutil.check_config(name, options[name]),
 }

@@ -15,6 +15,7 @@ from dnnlib.cli import MAX_SEED, any_text, number, parse_json
 from dnnlib.options import check_names
 from dnnlib.util import UserError, open_regular, reading
 from training import configs, misc, run_options, runs
+from training.automatic import note_on_gamma
 from training.data.opening import load_dataset
 from training.schedule import check_minibatches
 
@@ -46,10 +47,15 @@ BOUNDS = {
     **dict.fromkeys(['sched_args.G_lrate_base', 'sched_args.G_lrate_dict'], _LRATE),
     **dict.fromkeys(['sched_args.D_lrate_base', 'sched_args.D_lrate_dict'], _LRATE),
     **dict.fromkeys(['sched_args.tick_kimg_base', 'sched_args.tick_kimg_dict'], _TICK_KIMG),
+    'augment_args.p': number(float, 0, 1),
+    'augment_args.target': number(float, -1, 1),
+    'augment_args.kimg': _TICK_KIMG,
     'sched_args.lod_initial_resolution': number(int, 4, 1 << 14),
     'sched_args.lrate_rampup_kimg': _KIMG,
     **dict.fromkeys(['sched_args.lod_training_kimg', 'sched_args.lod_transition_kimg'], _KIMG),
     'dataset_args.seed': _SEED,
+    'dataset_args.subset': number(int, 1, 1 << 40),
+    'dataset_args.validation': number(int, 0, 1 << 40),
     **dict.fromkeys(['tf_config.rnd.np_random_seed', 'tf_config.rnd.tf_random_seed'], _SEED),
 }
 _KINDS: List[Tuple[Any, str]] = [(bool, 'true or false'), ((int, float), 'a number')]
@@ -105,7 +111,7 @@ class Choice:
             over it. from_flags: over all. metrics: classes of metrics that a file may name.
 
     Attributes:
-        config: the name. from_flags: as given.
+        config: the name. from_flags: as given. is_automatic: `automatic` is to complete it.
 
     Raises:
         UserError: a file that cannot be read, or a whole one beside a configuration.
@@ -128,6 +134,7 @@ class Choice:
         if whole is not None and config is not None:
             raise UserError('--config-file is a whole configuration; leave --config out')
         self.config = whole or config or configs.DEFAULT
+        self.is_automatic = whole is None and config in configs.AUTOMATIC
         self._is_named = bool(whole or config)
         # Whole options have all parts that every configuration has.
         self._base = self.config if whole is None else configs.DEFAULT
@@ -177,6 +184,8 @@ class Choice:
         check_minibatches(options['sched_args'], training_set.resolution, num_gpus, is_legal)
         if not (is_resumed or training_set.label_size) and training_set.offers_labels:
             print('The data set has labels, which are not used; --cond=yes trains on them.')
+        for line in self._notes(options, training_set):
+            print(line)
         _, rows = misc.grid_size(training_set.shape, options['grid_args']['size'])
         if not is_resumed:
             first_networks.check(options, training_set, self._is_named, self.sets)
@@ -184,6 +193,19 @@ class Choice:
         if fits and not (is_resumed or self.sets('grid_args.layout')):
             options['grid_args']['layout'] = 'row_per_class'
         training_set.close()
+
+    def _notes(self, options, training_set):
+        """Lines on what the user should know of these options before training."""
+        from training.augmentation import adaptation
+
+        yield from adaptation.notes(options.get('augment_args', {}), training_set.shape[0])
+        loss, sched = options['D_loss_args'], options['sched_args']
+        if 'gamma' in loss and not self.is_automatic:
+            size = sched['minibatch_size_base']
+            size = sched.get('minibatch_size_dict', {}).get(training_set.resolution, size)
+            is_chosen = self.sets('D_loss_args.gamma')
+            line = note_on_gamma(loss['gamma'], is_chosen, training_set.resolution, size)
+            yield from [line] if line else []
 
     def changes(self) -> Dict[str, Any]:
         """What the user gave on the command line, by dotted names."""

@@ -22,8 +22,10 @@ from dnnlib.tflib.autosummary import (
     write_picture,
     write_scalars,
 )
-from training import misc
+from training import misc, validation
+from training.augmentation.adaptation import R_V
 from training.event_file import EventFile
+from training.symptoms import Symptoms
 from training.tick_lines import Tick, TickLines
 
 _TENSORBOARD_PIXELS = 1024  # a side; event files of long runs hold thousands of pictures
@@ -37,6 +39,7 @@ class Progress:
         start_nimg, total_nimg: images seen before the first tick and at the end.
         resume_time: seconds of earlier runs, added to the total.
         snapshot_ticks: ticks between snapshots, for the time left; None: there are none.
+        symptoms: what looks at the figures of each tick; None: nothing does.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Progress:
         total_nimg: int,
         resume_time: float = 0.0,
         snapshot_ticks: Optional[int] = None,
+        symptoms: Optional[Symptoms] = None,
     ):
         self._run_dir = run_dir
         self._total_nimg = total_nimg
@@ -64,6 +68,7 @@ class Progress:
         self._training_seconds, self._training_images = 0.0, 0
         self._is_warm = False
         self._lines = TickLines()
+        self._symptoms = symptoms
         self._bar: Optional[Bar] = None
         self._is_in_tick = False
 
@@ -84,6 +89,7 @@ class Progress:
             training_seconds=self._training_seconds,
             training_images=self._training_images,
             snapshot_seconds=self._snapshot_seconds,
+            symptoms=self._symptoms and self._symptoms.state(),
             waiting=[base64.b64encode(pieces).decode('ascii') for pieces in waiting],
         )
 
@@ -99,6 +105,8 @@ class Progress:
             'training_seconds training_images snapshot_seconds'
         ).split():
             setattr(self, '_' + name, state[name])
+        if self._symptoms:
+            self._symptoms.restore(state['symptoms'])
         lines, records = map(base64.b64decode, state['waiting'])
         if lines:
             self._lines_file.append(lines)
@@ -197,12 +205,18 @@ class Progress:
         autosummary('Resources/process_mem_gb', psutil.Process().memory_info().rss / 2**30)
         autosummary('Resources/peak_gpu_mem_gb', tfutil.run(self._peak_memory) / 2**30)
         stats = save_summaries(self.writer, cur_nimg)
+        r_v = validation.r_v(stats)
+        if r_v is not None:
+            stats[R_V] = r_v
+            write_scalars(self.writer, {R_V: r_v}, cur_nimg)
         self._stats = dict(stats, timestamp=now)
         self._lines_file.append(self._stats_line())
         share = min(cur_nimg / max(self._total_nimg, 1), 1.0)
         print('\n'.join(self._lines.lines(Tick(stats, share, self._seconds_left(cur_nimg)))))
         if problem:
             print(problem)
+        for line in self._symptoms.lines(self._stats) if self._symptoms else []:
+            print(line)
 
     def add_to_tick(self, cur_nimg: int) -> None:
         """Add the autosummaries since the last tick ended to its figures: metrics of its snapshot.

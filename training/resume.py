@@ -17,6 +17,7 @@ LOOP = 'training.training_loop.training_loop'
 # Flags of these are given as false or 0, too.
 _OFF_BY_DEFAULT = (
     'dataset_args.max_label_size',
+    'dataset_args.validation',
     'tf_config.math.allow_tf32',
     'mirror_augment',
     'freeze_d',
@@ -133,6 +134,8 @@ def _comparable(options):
     options = _plain(run_options.fixed(options))
     if isinstance(options.get('grid_args'), dict):
         options['grid_args'].pop('layout', None)
+    if options.get('augment_args') == {'mode': 'none'}:
+        del options['augment_args']
     source = options.get('init_from')
     if isinstance(source, str) and runs.is_network(os.path.basename(source)):
         options['init_from'] = os.path.dirname(source)

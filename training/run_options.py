@@ -36,7 +36,8 @@ MAY_CHANGE = (
     'data_dir',
 )
 
-_LARGEST = dict(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
+_LARGEST = dict(subset=1 << 40, validation=1 << 40)
+_LARGEST.update(resolution=1 << 16, max_images=1 << 40, num_threads=1024, seed=(1 << 32) - 1)
 _LARGEST.update(max_label_size=1 << 31, shuffle_mb=1 << 31, prefetch_mb=1 << 31, buffer_mb=1 << 31)
 
 

@@ -4,6 +4,7 @@ from typing import Any, Callable, List, Mapping, NamedTuple, Optional
 
 from dnnlib.util import format_time
 from training import health
+from training.augmentation import adaptation
 
 WIDTH = 120
 _LINES_PER_HEADER = 20
@@ -98,11 +99,26 @@ _COLUMNS = [
     _Column('G', 'loss of the generator', 6, _of_stats('Loss/G'), _has('Loss/G')),
     _Column('D', 'loss of the discriminator', 6, _of_stats('Loss/D'), _has('Loss/D')),
     _Column(
-        'r1',
-        "gradient penalty: squared slope of the discriminator's scores",
-        6,
-        _of_stats('Loss/gradient_penalty'),
-        _has('Loss/gradient_penalty'),
+        'r_t',
+        'overfitting: mean sign of scores of real images; 0 at the start, 1 where all are known',
+        5,
+        _of_stats(adaptation.R_T),
+        _has(adaptation.R_T),
+    ),
+    _Column(
+        'r_v',
+        'overfitting: 1 where held-out images are taken for fakes, 0 where for those of training',
+        5,
+        _of_stats(adaptation.R_V),
+        _has(adaptation.R_V),
+        is_optional=True,
+    ),
+    _Column(
+        'p',
+        'of augmentation: probability of each transformation',
+        5,
+        _of_stats(adaptation.P),
+        _has(adaptation.P),
         is_optional=True,
     ),
     _Column(
@@ -111,6 +127,15 @@ _COLUMNS = [
         5,
         _of_stats('Loss/pl_lengths'),
         _has('Loss/pl_lengths'),
+        is_optional=True,
+    ),
+    _Column(
+        'r1',
+        "gradient penalty: squared slope of the discriminator's scores",
+        6,
+        _of_stats('Loss/gradient_penalty'),
+        _has('Loss/gradient_penalty'),
+        is_optional=True,
     ),
     _Column(
         'alpha',

@@ -9,11 +9,12 @@ from dnnlib.tflib import engine, random
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.util import UserError
 from training import anatomy
+from training.augmentation import adaptation
 from training.data.reals import process_reals
 
 
 class Step(NamedTuple):
-    """One call of the session: TrainG, RegG, UpdateGs, TrainD or RegD."""
+    """One call of the session: TrainG, RegG, UpdateGs, TrainD, RegD or UpdateP."""
 
     name: str
     op: tf.Operation
@@ -39,6 +40,10 @@ class TrainGraph:
         G_repeats: steps of G for each step of D.
         freeze_d: layers of D that are held, see `anatomy.first_layers`.
         process_reals_args: mirror_augment, drange_data, drange_net of `process_reals`.
+        augment_args: options of `adaptation.settings`.
+
+    Attributes:
+        augmentation: what the discriminator looks through.
     """
 
     def __init__(
@@ -59,9 +64,11 @@ class TrainGraph:
         G_repeats: int = 1,
         freeze_d: int = 0,
         num_gpus: int = 1,
+        augment_args: dict = {},  # noqa: B006
     ):
         self.training_set = training_set
         self.num_gpus = num_gpus
+        self.augmentation = adaptation.Augmentation(adaptation.settings(**augment_args))
         self._G_repeats = G_repeats
         self._held = {name for own in anatomy.first_layers(D, freeze_d).values() for name in own}
         self._intervals = dict(G=G_reg_interval, D=D_reg_interval) if lazy_regularization else {}
@@ -84,6 +91,7 @@ class TrainGraph:
         for name, opt_args in [('G', G_opt_args), ('D', D_opt_args)]:
             self._make_optimizers(name, dict(opt_args))
         self._register_losses(G, D, G_loss_args, D_loss_args)
+        self._update_p = self.augmentation.update(self._minibatch_size)
         self._ops = {
             name: optimizer.apply_updates(allow_no_op=name.startswith('Reg'))
             for name, optimizer in self._optimizers.items()
@@ -118,7 +126,8 @@ class TrainGraph:
                 device_D = D if index == 0 else D.clone('D_shadow')
                 lods = [anatomy.lod(net) for net in (device_G, device_D)]
                 set_lod = [tf.assign(lod, self._lod) for lod in lods if lod is not None]
-                common = dict(G=device_G, D=device_D, training_set=self.training_set)
+                seen_D = self.augmentation.look(device_D, reals[index], index)
+                common = dict(G=device_G, D=seen_D, training_set=self.training_set)
                 common.update(minibatch_size=self._minibatch_gpu)
                 with tf.control_dependencies(set_lod):
                     with tf.name_scope('G_loss'):
@@ -200,3 +209,5 @@ class TrainGraph:
         if is_due.get('D'):
             for _ in range(rounds):  # all on the last round's reals, as official StyleGAN2 does
                 yield Step('RegD', self._ops['RegD'], feed)
+        if self._update_p is not None and (counter + 1) % adaptation.INTERVAL == 0:
+            yield Step('UpdateP', self._update_p, feed)

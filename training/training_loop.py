@@ -23,14 +23,16 @@ from training.checkpoints import (
     prepare,
     telling_how_to_go_on,
 )
-from training.data.opening import load_dataset
+from training.data.opening import load_dataset, load_held_out
 from training.data.reals import process_reals  # noqa: F401 - official name
-from training.health import Health, reason_without_gradients
+from training.health import Health, reason_without_gradients, stddev_of_fakes
 from training.iterations import Iterations
 from training.progress import Progress
 from training.schedule import training_schedule
 from training.snapshots import Snapshots
+from training.symptoms import Symptoms
 from training.train_graph import TrainGraph
+from training.validation import Validation
 
 _ITERATIONS_PER_LOOK = 20  # at the number of steps that were skipped
 
@@ -73,6 +75,7 @@ def training_loop(
     init_from: Optional[str] = None,
     freeze_d: int = 0,
     track: Sequence[str] = (),
+    augment_args: dict = {},  # noqa: B006
 ) -> None:
     """Train a generator and a discriminator in the current run folder.
 
@@ -99,6 +102,7 @@ def training_loop(
         init_from: network file or URL whose weights new networks begin with, as far as they fit,
             see `transfer`. freeze_d: layers of the discriminator that are held, from the image on,
                 see `anatomy.first_layers`.
+        augment_args: of `adaptation.settings`.
         checkpoint_minutes: time between states; each snapshot and the end have one, too.
         keep_snapshots: how many of the last snapshots are kept; None: all.
         best: metric or result by which network-best.pkl is chosen; None: the first one.
@@ -171,6 +175,11 @@ def training_loop(
             path = os.path.join(run_dir, 'fakes_init.png')
             misc.save_image_grid(make_fakes(), path, drange_net, grid_size, scale=None)
 
+    reals_args = dict(
+        mirror_augment=mirror_augment,
+        drange_net=drange_net,
+        drange_data=training_set.dynamic_range,
+    )
     with timed('Building TensorFlow graph'):
         graph = TrainGraph(
             G,
@@ -188,12 +197,12 @@ def training_loop(
             G_smoothing_kimg=G_smoothing_kimg,
             G_repeats=G_repeats,
             freeze_d=freeze_d,
-            process_reals_args=dict(
-                mirror_augment=mirror_augment,
-                drange_net=drange_net,
-                drange_data=training_set.dynamic_range,
-            ),
+            augment_args=augment_args,
+            process_reals_args=reals_args,
         )
+        held_out = load_held_out(training_set, data_dir, dataset_args)
+        size = final_sched.minibatch_gpu
+        validation = Validation(D, graph.augmentation, held_out, size, reals_args)
     graph.refuse_stateful_randomness()
     if save_weight_histograms:
         G.setup_weight_histograms()
@@ -202,7 +211,10 @@ def training_loop(
     iterations = Iterations(
         graph, schedule, minibatch_repeats, reset_opt_for_new_lod, int(resume_kimg * 1000)
     )
-    progress = Progress(run_dir, iterations.nimg, total_nimg, resume_time, network_snapshot_ticks)
+    reals = misc.adjust_dynamic_range(grid_reals, training_set.dynamic_range, drange_net)
+    symptoms = Symptoms(graph.augmentation.settings, stddev_of_fakes(reals))
+    where = iterations.nimg, total_nimg, resume_time
+    progress = Progress(run_dir, *where, network_snapshot_ticks, symptoms)
     checkpoints = Checkpoints(
         run_dir,
         checkpoint_minutes,
@@ -236,6 +248,8 @@ def training_loop(
     def end_tick():
         """Report, and save pictures and networks where they are due."""
         nimg, skipped_steps = iterations.nimg, graph.skipped_steps()
+        graph.augmentation.report()
+        validation.measure()
         progress.end_tick(iterations.tick, nimg, iterations.sched, skipped_steps, health.examine)
         reason = health.reason_to_stop()
         if reason:

@@ -26,6 +26,7 @@ ENGINE = 'tf1' if tf.__version__.startswith('1.') else 'tf2'
 
 _LAST_OF_CUDA_10, _FIRST_WITH_TF32 = 75, 80  # compute capabilities of Turing and Ampere
 _gpus = None
+_gpu_bytes: List[int] = []
 
 
 def _keep_freed_memory():
@@ -52,8 +53,9 @@ def _local_gpus() -> list:
     global _gpus
     if _gpus is None:
         options = tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))
-        devices = device_lib.list_local_devices(options)
-        _gpus = [d.physical_device_desc for d in devices if d.device_type == 'GPU']
+        devices = [d for d in device_lib.list_local_devices(options) if d.device_type == 'GPU']
+        _gpus = [d.physical_device_desc for d in devices]
+        _gpu_bytes.extend(d.memory_limit for d in devices)
         if too_new_gpus():
             warnings.warn(too_new_gpus(), RuntimeWarning, stacklevel=2)
     return _gpus
@@ -79,6 +81,11 @@ def gpu_devices() -> List[str]:
 def gpu_names() -> List[str]:
     """What those GPUs are called, such as 'NVIDIA H100 80GB HBM3'."""
     return [re.sub(r'.*name: (.*?),.*', r'\1', text) for text in _local_gpus()]
+
+
+def gpu_memory() -> int:
+    """Bytes that TensorFlow may use of the smallest GPU; 0 where there is none."""
+    return min(_gpu_bytes, default=0) if _local_gpus() else 0
 
 
 def gpu_architectures() -> List[str]:

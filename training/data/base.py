@@ -19,7 +19,9 @@ from training.data.labels import (
     find_label_file,
     first_columns,
     load_labels,
+    take_rows,
 )
+from training.data.splits import numbers_of
 
 if TYPE_CHECKING:
     import tensorflow.compat.v1 as tf
@@ -52,12 +54,14 @@ class Dataset:
         buffer_mb: of no effect: records are read one by one, at random places.
         num_threads: minibatches read at the same time.
         seed: number from 0 that determines the order; None = draw one from NumPy's generator.
+        subset, validation, split: which of the images there are, see `splits.numbers_of`.
 
     Attributes:
         tfrecord_dir, label_file (None without labels), num_images, shape = [C, R, R], resolution,
         resolution_log2, dtype = 'uint8', dynamic_range = [0, 255], label_size,
         label_dtype = 'float32', seed.
-        lods: levels of detail that there are. offers_labels: there are labels, used or not.
+        num_validation: images held out of these. lods: levels of detail that there are.
+        offers_labels: there are labels, used or not.
         metric_reals: 'first' or 'random', which images metrics take unless they are told.
 
     Raises:
@@ -80,6 +84,9 @@ class Dataset:
         buffer_mb: int = 256,
         num_threads: int = 2,
         seed: Optional[int] = 0,
+        subset: Optional[int] = None,
+        validation: int = 0,
+        split: str = 'train',
     ):
         self.tfrecord_dir = os.path.expanduser(tfrecord_dir)
         num_images, shape, labels = self._open(resolution)
@@ -94,13 +101,18 @@ class Dataset:
         if max_images is not None and max_images < 1:
             raise UserError('max_images is %r; it must be at least 1.' % max_images)
         self.num_images = num_images if max_images is None else min(num_images, max_images)
+        self.seed = int(np.random.randint(1 << 31)) if seed is None else int(seed)
+        self.num_validation = int(validation) if split == 'train' else 0
+        self._chosen = numbers_of(split, self.num_images, self.seed, subset, validation)
+        if self._chosen is not None:
+            self.num_images = len(self._chosen)
+            labels = None if labels is None else take_rows(labels, self._chosen)
         self.shape = list(shape)
         self.resolution = self.shape[1]
         self.resolution_log2 = self.resolution.bit_length() - 1
         self.dtype = 'uint8'
         self.dynamic_range = [0, 255]
         self.label_dtype = 'float32'
-        self.seed = int(np.random.randint(1 << 31)) if seed is None else int(seed)
         self._labels = np.zeros([1, 0], np.float32) if labels is None else labels
         self.label_size = self._labels.shape[1]
         self._has_labels = labels is not None
@@ -119,7 +131,7 @@ class Dataset:
 
     def get_image(self, index: int, lod: int = 0) -> np.ndarray:
         """Return image `index` in file order, uint8 [C, H, W]; needs no session."""
-        return self._read_image(index, lod)
+        return self._read_image(index if self._chosen is None else int(self._chosen[index]), lod)
 
     def get_label(self, index: int) -> np.ndarray:
         """Return the label of image `index` in file order, float32 [label_size]."""
@@ -154,6 +166,7 @@ class Dataset:
         """16 hex digits that identify the data: they change with every image and label."""
         if self._fingerprint is None:
             parts = self._identity() + [self.num_images, self.shape, self.label_size]
+            parts += [] if self._chosen is None else [self._chosen.tolist()]
             digest = hashlib.sha256(repr(parts).encode('utf-8', 'surrogateescape'))
             if self._has_labels:
                 self._hash_labels(digest)
@@ -211,8 +224,7 @@ class Dataset:
             tf.errors.OutOfRangeError: the stream has ended (repeat=False).
         """
         self.configure(minibatch_size, lod)
-        if self._fetch_np is None:
-            self._fetch_np = self.get_minibatch_tf()
+        self._fetch_np = self._fetch_np or self.get_minibatch_tf()
         with self.reading_errors():
             images, labels = _run(self._fetch_np)
         return images, labels
@@ -290,7 +302,7 @@ class Dataset:
             stop = min(stop, self.num_images)
         indices = self.stream_order(position, stop)
         try:
-            images = np.stack([self._read_image(int(i), int(lod)) for i in indices])
+            images = np.stack([self.get_image(int(i), int(lod)) for i in indices])
             return images, self._labels_of(indices), True
         except UserError as error:
             self._errors = self._errors[-_MAX_PREFETCHED_MINIBATCHES:] + [(position, error)]

@@ -44,6 +44,16 @@ def load_dataset(
     return dataset
 
 
+def load_held_out(
+    dataset: Dataset, data_dir: Optional[str], dataset_args: Dict[str, Any]
+) -> Optional[Dataset]:
+    """The images that a data set of these options holds out; None: there are none."""
+    if not dataset.num_validation:
+        return None
+    options = dict(dataset_args, seed=dataset.seed, split='validation')
+    return load_dataset(data_dir=data_dir, **options)
+
+
 def fingerprint(data_dir: Optional[str], dataset_args: Dict[str, Any]) -> str:
     """That of the data set of these options; see `Dataset.fingerprint`."""
     with contextlib.closing(load_dataset(data_dir=data_dir, **dataset_args)) as dataset:
