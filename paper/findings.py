@@ -74,7 +74,7 @@ def _metrics(choice, folder, kind, number, part: Part, systems) -> Table:
     found = []
     for column in part.columns:
         measured, values, is_papers = _column(choice, folder, part.data, systems, column)
-        if measured or column.printed is not None:  # SWD only where it was measured
+        if measured or column is not contents.SWD:  # which the paper does not have
             note = '' if is_papers else "not in the paper's features"
             printed = [_printed(part.data, system, column) for system in systems]
             name = ', '.join(sorted(measured))

@@ -1,5 +1,6 @@
 """Which form of noise the configurations are to name: a rule that was fixed before the trials."""
 
+import math
 from typing import List, NamedTuple, Optional, Sequence
 
 from paper import contents
@@ -51,7 +52,7 @@ def choose(means: Sequence[dict]) -> str:
     if qualified:
         return qualified[0]
     within = {each.form for each in verdicts if each.is_within_bound}
-    allowed = [each for each in means if each['system'] in within]
+    allowed = [x for x in means if x['system'] in within and math.isfinite(x[_TTMC])]
     return min(allowed, key=lambda each: each[_TTMC])['system'] if allowed else _CANDIDATES[0]
 
 

@@ -24,6 +24,7 @@ def means(*figures):
         (dict(BETTER, SWD=40.0, TTMC=0.1), dict(BETTER, MC=1.0), ADDITIVE, 'config-e-fr-noise'),
         (dict(BETTER, SWD=40.0), dict(BETTER, SWD=50.0), dict(BETTER, SWD=60.0), 'config-e-fr'),
         (dict(BETTER, TTMC=float('nan')), BETTER, ADDITIVE, 'config-e-fr-noise'),
+        (dict(BETTER, TTMC=float('nan')), ADDITIVE, ADDITIVE, 'config-e-fr-noise'),
     ],
 )
 def test_the_first_form_that_qualifies_is_chosen(fr, noise, released, chosen):

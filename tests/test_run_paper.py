@@ -103,6 +103,13 @@ def test_forms_are_compared_half_way_and_at_the_end_of_one_run(tmp_path):
     assert networks == ['--network=' + str(tmp_path / name) for name in names]
 
 
+@pytest.mark.parametrize('tables', ['1,2,4,5', 'forms'])
+def test_a_report_of_nothing_says_that_all_is_missing(tables, tmp_path):
+    run_paper.main(['--report', '--tables=' + tables, '--result-dir=%s' % tmp_path])
+    report = (tmp_path / 'report' / 'report.md').read_text(encoding='utf-8')
+    assert report.count('missing') > 10 and '## Table ' + tables[:1] in report
+
+
 def test_systems_of_other_configurations_get_lines_in_all_tables_of_their_family():
     names = names_of('--tables=1,2', '--systems=paper,config-f', '--seeds=1')
     assert 'metric-demo-people-32-config-f-seed1-cond' in names
