@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -12,6 +13,7 @@ from tests.test_training_loop import data_dir  # noqa: F401 - a fixture
 from training import train_graph
 from training.augmentation.adaptation import settings
 from training.symptoms import PATIENCE, Symptoms
+from training.validation import Validation
 
 HEALTHY = {
     'Overfitting/r_t': 0.6,
@@ -116,3 +118,28 @@ def test_a_run_with_faults_tells_them_and_none_before(loop, monkeypatch, capsys)
         else:
             told[last].append(name)
     assert {number: sorted(names) for number, names in told.items()} == EXPECTED
+
+
+def test_held_out_images_of_another_kind_are_told(loop, monkeypatch, capsys):  # noqa: F811
+    original = Validation.__init__
+
+    def with_blank_images(self, D, augmentation, images, *args):
+        blank = np.full(images.shape, 128, 'uint8')  # as fakes are at the start
+        monkeypatch.setattr(images, 'get_image', lambda index: blank)
+        original(self, D, augmentation, images, *args)
+
+    monkeypatch.setattr(Validation, '__init__', with_blank_images)
+    loop(
+        'foreign',
+        dataset_args__validation=6,
+        total_kimg=0.24,
+        minibatch_repeats=1,
+        checkpoint_minutes=1e6,
+        sched_args__tick_kimg_base=0.016,
+        sched_args__G_lrate_base=1e-6,
+        sched_args__D_lrate_base=0.02,
+        image_snapshot_ticks=None,
+        network_snapshot_ticks=None,
+    )
+    lines = re.findall('^Note: overfitting seen by validation', capsys.readouterr().out, re.M)
+    assert len(lines) == 1

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 GAMMA_RATE = 0.0002  # R1's weight by pixels of an image and images of a minibatch
 _FEW_IMAGES = 100000
-_GIB_AT_1024 = 3.0  # of memory for an image of 1024x1024 with fmap_base 16384; see docs/guide.md
+_GIB_AT_1024 = 3.0  # of memory for an image with fmap_base 16384: docs/guide.md, "Time and memory"
 
 
 class Situation(NamedTuple):
