@@ -11,6 +11,7 @@ from dnnlib.tflib import autosummary
 from dnnlib.util import EasyDict
 from tests import snippets
 from training import misc
+from training import networks_stylegan2 as networks
 from training.data.labels import OneHotLabels
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.progress import Progress
@@ -57,6 +58,8 @@ def make_run():
 def page(tmp_path, monkeypatch):
     """What the names of the page stand for after its last block."""
     monkeypatch.chdir(tmp_path)
+    forms = dict(networks.NOISE_INJECTION_FORMS)  # the page adds one
+    monkeypatch.setattr(networks, 'NOISE_INJECTION_FORMS', forms)
     make_network()
     make_run()
     names = dict(images_of_data=make_dataset())
