@@ -4,7 +4,7 @@ ENGINE ?=
 ARGS ?=
 BENCHMARKS = bench/ops.py bench/train_step.py bench/generate.py
 
-.PHONY: help env train quick test lint bench pictures paper
+.PHONY: help env train quick test lint docs bench pictures paper
 
 help:
 	@echo 'make train   train config-e-fr (ARGS="--dataset=... --data-dir=...")'
@@ -12,6 +12,7 @@ help:
 	@echo 'make quick   run the tests that catch most, in two minutes'
 	@echo 'make test    run all the tests (ARGS="-k upfirdn")'
 	@echo 'make lint    check style, types and Python 3.6 compatibility'
+	@echo 'make docs    build the documentation as a site, in site/'
 	@echo 'make bench   time ops, training steps and generation'
 	@echo 'make pictures  make the pictures of README and docs again, from new networks'
 	@echo 'make env     make the virtual environment only'
@@ -44,6 +45,9 @@ lint:
 	$$bin/vermin --quiet --no-tips --violations -t=3.6- . && \
 	$$bin/clang-format --dry-run -Werror $$(git ls-files '*.cc' '*.h' '*.cu' '*.cuh') && \
 	$$bin/mypy
+
+docs:
+	@python=$$(tools/make_env.sh docs) && $$python -m mkdocs build --strict --quiet $(ARGS)
 
 bench:
 	@python=$$(tools/make_env.sh $(ENGINE)) && \

@@ -82,6 +82,7 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
         ('features.txt', 'features'),
         ('export.txt', 'export'),
         ('tracking.txt', 'tracking'),
+        ('notebook.txt', 'notebook'),
     ]:
         for line in (ROOT / 'requirements' / name).read_text().splitlines():
             pin = line.split(';')[0]

@@ -1,8 +1,5 @@
 """Noise injection agrees with the paper's equations, computed with NumPy."""
 
-import pathlib
-import re
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -10,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from dnnlib import tflib
 from dnnlib.tflib import engine, layout
 from dnnlib.util import UserError
-from tests import golden
+from tests import golden, snippets
 from training import networks_stylegan2 as networks
 
 N, C, H, W = 3, 5, 8, 8
@@ -223,8 +220,7 @@ def test_only_forms_with_an_alpha_can_be_given_its_power(session):
 def test_the_new_form_that_contributing_shows_agrees_with_numpy(session, monkeypatch):
     forms = dict(networks.NOISE_INJECTION_FORMS)
     monkeypatch.setattr(networks, 'NOISE_INJECTION_FORMS', forms)
-    text = (pathlib.Path(__file__).parent.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
-    (code,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    (code,) = snippets.blocks('CONTRIBUTING.md')
     assert len(code.splitlines()) <= 12
     exec(code, {})
     (form,) = set(forms) - {form for form, _, _ in OTHER_FORMS} - {'none', 'additive', 'fr'}

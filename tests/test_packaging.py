@@ -1,12 +1,19 @@
 """What people who get the project see first: images of Docker, citation, security, bug reports."""
 
+import fnmatch
+import os
 import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import dnnlib
 from dnnlib import program
+from dnnlib.tflib import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = sorted((ROOT / 'docker').glob('*.Dockerfile'))
@@ -36,6 +43,73 @@ def test_dockerfiles_use_files_and_commands_that_are_there(path):
     assert len(files) >= 2 and all((ROOT / name).is_file() for name in files), files
     engine = path.name.partition('.')[0]
     assert 'requirements/%s.txt' % engine in files
+
+
+# In place of the Python of an image: a virtual environment whose pip only looks for the files of
+# requirements, and installs the project itself, without a network.
+PYTHON = """#!/usr/bin/env bash
+set -e
+case "$*" in
+    '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    *'pip install'*' --no-deps '*)
+        exec {python} -m pip install -q --no-index --no-deps --no-build-isolation --no-compile \\
+            --target {root}/installed "${{@: -1}}" ;;
+    *'pip install'*) echo "$*" >>{root}/calls; while [ $# != 0 ]; do
+        if [ "$1" = -r ]; then [ -f "$2" ]; fi; shift; done ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+def copy_sources(words, root):
+    """COPY, without what .dockerignore names."""
+    patterns = (ROOT / '.dockerignore').read_text().split()
+    patterns += [pattern[3:] for pattern in patterns if pattern.startswith('**/')]
+
+    def ignored(folder, names):
+        here = os.path.relpath(folder, str(ROOT))
+        paths = {name: os.path.normpath(os.path.join(here, name)) for name in names}
+        return [n for n in names if any(fnmatch.fnmatch(paths[n], each) for each in patterns)]
+
+    source, target = words.split()
+    shutil.rmtree(str(root) + target, ignore_errors=True)  # COPY adds; what is copied last is all
+    shutil.copytree(str(ROOT / source), str(root) + target, ignore=ignored)
+
+
+@pytest.mark.skipif(
+    any(find_spec(package) is None for package in ('pip', 'setuptools', 'wheel')),
+    reason='no pip, setuptools and wheel to install the project with',
+)
+def test_the_steps_of_this_engine_s_dockerfile_install_the_project(tmp_path):
+    stubs = tmp_path / 'stubs'
+    stubs.mkdir()
+    text = PYTHON.format(python=sys.executable, root=tmp_path)
+    for name, content in [('python3', text), ('apt-get', '#!/usr/bin/env bash\n')]:
+        (stubs / name).write_text(content)
+        (stubs / name).chmod(0o755)
+    environment = dict(os.environ, PATH='%s:%s' % (stubs, os.environ['PATH']))
+    for name, words in instructions(ROOT / 'docker' / (engine.ENGINE + '.Dockerfile')):
+        if name == 'COPY':
+            copy_sources(words, tmp_path)
+        elif name == 'RUN':
+            script = re.sub(r'(?<![\w.])/(?=(src|venv|var)\b)', '%s/' % tmp_path, words)
+            subprocess.run(['bash', '-ec', script], env=environment, cwd=str(stubs), check=True)
+        elif name == 'CMD':
+            assert (tmp_path / 'installed' / 'bin' / words.strip('[]"')).exists()
+    first, second = (tmp_path / 'calls').read_text().splitlines()
+    assert 'pip.txt' in first and engine.ENGINE + '.txt' in second
+    assert not (tmp_path / 'src' / 'tests').exists()  # an image has no use for them
+
+
+def test_dockerfiles_have_a_python_that_the_requirements_are_for():
+    script = (ROOT / 'tools' / 'make_env.sh').read_text()
+    for path in DOCKERFILES:
+        name = path.name.partition('.')[0]
+        (version,) = re.findall(r'^# Python (\S+) and TensorFlow', path.read_text())
+        (versions,) = re.findall(name + r"_versions='(.*)'", script)
+        assert version in versions.split()
+        base = dict(line.split('=') for line in path.read_text().splitlines() if 'ARG BASE' in line)
+        assert base['ARG BASE'] == {'3.6': 'ubuntu:18.04', '3.12': 'ubuntu:24.04'}[version]
 
 
 def test_dockerfiles_for_gpus_name_requirements_that_are_there():

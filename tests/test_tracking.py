@@ -109,9 +109,16 @@ def test_a_tracker_that_fails_costs_a_warning_and_gets_the_points_later(recorder
     assert steps() == [[1000, 2000, 3000]]
 
 
-def test_without_trackers_there_is_no_file(tmp_path):
-    tracking.Tracking(str(tmp_path), [], {}).close(has_finished=True)
+@pytest.mark.parametrize('names', [[], ['tensorboard']])
+def test_without_trackers_of_other_libraries_there_is_no_file(names, tmp_path, monkeypatch):
+    monkeypatch.setattr(program, 'is_missing', lambda name: True)  # nothing more is needed
+    tracking.Tracking(str(tmp_path), names, {}).close(has_finished=True)
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_tensorboard_may_be_named_beside_others(recorder):
+    tracking.Tracking('.', ['tensorboard', 'wandb'], {}).send(add_lines(1))
+    assert steps() == [[1000]]
 
 
 def test_unknown_and_missing_trackers_are_one_line_before_a_run_folder(
@@ -120,7 +127,7 @@ def test_unknown_and_missing_trackers_are_one_line_before_a_run_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(program, 'is_missing', lambda name: name == 'mlflow')
     for flag, reason in [
-        ('--track=comet', "--track names 'comet'; there are wandb and mlflow"),
+        ('--track=comet', "--track names 'comet'; there are wandb, mlflow and tensorboard"),
         ('--track=mlflow', 'requirements/tracking.txt'),
     ]:
         assert cli.run_cli(run_training.main, [flag, '--metrics=none']) == 2

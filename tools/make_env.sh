@@ -5,6 +5,7 @@
 #   tools/make_env.sh tf1     Python 3.6 or 3.7 and TensorFlow 1.14, in .venv-tf1
 #   tools/make_env.sh tf2     Python 3.10 to 3.13 and TensorFlow 2, in .venv-tf2
 #   tools/make_env.sh lint    the linters, in .venv-lint
+#   tools/make_env.sh docs    what builds the site of the documentation, in .venv-docs
 #
 # EXTRAS='export.txt tracking.txt' adds optional requirements to tf2; .ci/run does so to test what takes them.
 #
@@ -96,12 +97,13 @@ case $engine in
         if has_nvidia_driver; then files='pip.txt tf2-common.txt tf2-cuda.txt test.txt'; fi
         files="$files ${EXTRAS:-}"
         title='TensorFlow 2.21' ;;
-    lint)
+    lint | docs)
         versions=$tf2_versions
-        missing="no Python 3.10 to 3.13 with venv found for the linters: install one \
+        title='the linters'
+        if [ "$engine" = docs ]; then title='MkDocs'; fi
+        missing="no Python 3.10 to 3.13 with venv found for $title: install one \
 ('pyenv install 3.11', or 'apt install python3-venv')"
-        files='pip.txt lint.txt'
-        title='the linters' ;;
+        files="pip.txt $engine.txt" ;;
     *)
         stop "ENGINE=$engine is none of tf1 (Python 3.6 or 3.7) and tf2 (Python 3.10 to 3.13)" ;;
 esac

@@ -2,7 +2,7 @@
 
 What they get is read from the run's folder, stats.jsonl and fakes*.png, up to where it was when a
 state was written: a run that is killed goes on from there, so no point comes twice and none is
-left out. TensorBoard needs none of this; its events are written in any case.
+left out. TensorBoard needs none of this: its name is accepted, its events are written in any case.
 """
 
 import glob
@@ -130,14 +130,22 @@ class _MLflow:
 
 
 TRACKERS: Dict[str, Callable[..., Any]] = {'wandb': _WandB, 'mlflow': _MLflow}
+_WRITTEN_IN_ANY_CASE = 'tensorboard'
+
+
+def _others(names):
+    return [name for name in names if name != _WRITTEN_IN_ANY_CASE]
 
 
 def check(names: Sequence[str]) -> None:
-    """Raise UserError for a tracker that is none, or whose library is missing."""
-    for name in names:
+    """Raise UserError for a tracker that is none, or whose library is missing.
+
+    names: of TRACKERS, and tensorboard.
+    """
+    for name in _others(names):
         if name not in TRACKERS:
-            text = '--track names %r; there are %s (TensorBoard events are written in any case)'
-            raise UserError(text % (name, ' and '.join(TRACKERS)))
+            text = '--track names %r; there are %s and %s'
+            raise UserError(text % (name, ', '.join(TRACKERS), _WRITTEN_IN_ANY_CASE))
         if program.is_missing(name):
             text = '--track=%s takes its library; run `pip install -r requirements/tracking.txt`'
             raise UserError(text % name)
@@ -147,7 +155,8 @@ class Tracking:
     """The trackers of a run.
 
     Args:
-        run_dir: the run's folder. names: of TRACKERS. options: of training, for the trackers.
+        run_dir: the run's folder. names: of trackers, see `check`. options: of training, which
+            they get.
 
     Raises:
         UserError: a tracker cannot begin.
@@ -163,7 +172,7 @@ class Tracking:
                 keys = json.load(file)
         self._trackers = {}
         config = plain_data.from_json(plain_data.to_json(options))
-        for name in names:
+        for name in _others(names):
             try:
                 tracker = TRACKERS[name](os.path.abspath(run_dir), keys.get(name), config)
             except Exception as error:  # each library has types of its own

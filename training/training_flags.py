@@ -222,8 +222,8 @@ FLAGS = (
         flag(
             '--track',
             parse_name_list,
-            'trackers that get figures, grids and options: wandb, mlflow (needs '
-            'requirements/tracking.txt)',
+            'trackers that get figures, grids and options: wandb, mlflow (need '
+            'requirements/tracking.txt), tensorboard (written in any case)',
         ),
         flag('--dry-run', bool, 'print the resolved configuration as JSON and end'),
     )
