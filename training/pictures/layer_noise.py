@@ -8,8 +8,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from dnnlib import cli
 
-_SCALE = cli.number(float, -1000, 1000)
-_EXPONENT = cli.number(float, -1000, 1000)
+SCALE = cli.number(float, -1000, 1000)
+EXPONENT = cli.number(float, -1000, 1000)
 _SEED = cli.number(int, 0, cli.MAX_SEED)
 
 
@@ -31,7 +31,7 @@ def parse(text: str) -> Tuple[str, LayerNoise]:
     found = {}
     for change in changes.split(','):
         name, _, value = change.partition('=')
-        kind = dict(noise=_SCALE, seed=_SEED, t=_EXPONENT).get(name)
+        kind = dict(noise=SCALE, seed=_SEED, t=EXPONENT).get(name)
         if not layer or kind is None:
             problem = '%r is not like 8x8a:noise=0 or 8x8a:noise=2,seed=3,t=0.5' % text
             raise argparse.ArgumentTypeError(problem)
