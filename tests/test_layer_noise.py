@@ -58,7 +58,9 @@ def test_flags_say_what_is_changed_and_are_written_again(text, layer, changes):
     assert layer_noise.parse(again) == (layer, changes)
 
 
-@pytest.mark.parametrize('text', ['8x8a', '8x8a:', ':noise=1', '8x8a:noise', '4x4:x=1', '4x4:t=nan'])
+@pytest.mark.parametrize(
+    'text', ['8x8a', '8x8a:', ':noise=1', '8x8a:noise', '4x4:x=1', '4x4:t=nan']
+)
 def test_other_flags_are_errors(text):
     with pytest.raises((argparse.ArgumentTypeError, ValueError)):
         layer_noise.parse(text)

@@ -64,7 +64,7 @@ def curves(run_dir: str) -> Dict[str, List[Point]]:
     path = os.path.join(run_dir, 'stats.jsonl')
     if os.path.exists(path):
         for _, stats in records.read_lines(path, skip_unfinished=True):
-            kimg = stats.get(_KIMG)
+            kimg = stats.get(_KIMG, 0.0)
             for name, value in stats.items():
                 if name != _KIMG and records.is_figure(kimg) and records.is_figure(value):
                     found.setdefault(name, []).append(Point(kimg, value, {}))
@@ -72,9 +72,10 @@ def curves(run_dir: str) -> Dict[str, List[Point]]:
 
 
 def names_of_curves(dirs: Sequence[str]) -> List[str]:
-    """Names of the figures that any of the runs has, those of metrics first."""
+    """Names of the figures that any of the runs has: metrics, losses, the others."""
     names = {name for path in dirs for name in curves(path)}
-    return sorted(names, key=lambda name: ('/' in name, name))
+    names -= {'timestamp'}
+    return sorted(names, key=lambda name: ('/' in name, not name.startswith('Loss/'), name))
 
 
 def save_curves(path: str, dirs: Sequence[str], name: str) -> None:

@@ -78,7 +78,7 @@ class Networks:
             session = tflib.create_session()
             try:
                 with session.as_default():
-                    Gs = pretrained_networks.load_generator(path)
+                    Gs = pretrained_networks.build_generator(path)
                     generator = Generator(Gs, class_index=0 if anatomy.label_size(Gs) else None)
                     about = _about(Gs, generator)
             except BaseException:

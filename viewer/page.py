@@ -13,7 +13,7 @@ from dnnlib.util import UserError
 from training.misc import convert_to_pil_image
 from training.pictures.layer_noise import LayerNoise
 from viewer import histories, pictures, tabs
-from viewer.networks import About, Networks
+from viewer.networks import Networks
 from viewer.pictures import Wish
 from viewer.widgets import PRIVATE, QUIET, SHOWN, command_box, told, whole
 
@@ -81,11 +81,15 @@ class Page:
             name: layer if name in switched_on else layer._replace(scale=0.0)
             for name, layer in layers.items()
         }
-        wish = wish._replace(layers=layers)
+        changed = {name: layer for name, layer in layers.items() if layer != LayerNoise()}
+        wish = wish._replace(layers=changed)
         if not is_mixed:
             return wish
-        mixing = dict(first_style=whole(first, 'a style'), last_style=whole(last, 'a style'))
-        return wish._replace(mix_seed=whole(mix_seed, 'the seed of the styles'), **mixing)
+        return wish._replace(
+            mix_seed=whole(mix_seed, 'the seed of the styles'),
+            first_style=whole(first, 'a style'),
+            last_style=whole(last, 'a style'),
+        )
 
     def draw(self, *controls) -> Tuple[Any, ...]:
         """Image, what changed, and the command."""
@@ -95,7 +99,9 @@ class Page:
         before = image if wish == plain else pictures.image(self.networks, plain)
         largest = int(abs(image.astype(int) - before).max())
         label = 'Difference to no changes: at most %d of 255' % largest
-        shown = [convert_to_pil_image(x, [0, 255]) for x in (image, pictures.difference(before, image))]
+        shown = [
+            convert_to_pil_image(x, [0, 255]) for x in (image, pictures.difference(before, image))
+        ]
         return shown[0], gr.Image(shown[1], label=label), pictures.command(wish)
 
     def choose_source(self, source) -> Any:
@@ -110,13 +116,13 @@ class Page:
         names = about.layer_names
         if list(layers) != names:
             layers, switched_on = {name: LayerNoise() for name in names}, names
-        last = max(about.num_layers - 1, 1)
+        largest = max(about.num_layers - 1, 1)
         name = names[0] if names else None
         return (
             gr.Slider(maximum=max(about.label_size - 1, 1), visible=about.label_size > 0),
             gr.Accordion(visible=about.num_layers > 0),
-            gr.Slider(maximum=last),
-            gr.Slider(maximum=last),
+            gr.Slider(maximum=largest),
+            gr.Slider(maximum=largest),
             gr.Accordion(visible=bool(names)),
             gr.CheckboxGroup(names, value=switched_on),
             gr.Dropdown(names, value=name),
@@ -142,18 +148,16 @@ class Page:
         return histories.drawn(lambda path: save(self.networks, *args, path))
 
 
-def show_layer(name: Optional[str], layers: Dict[str, LayerNoise], about: Optional[About]):
+def show_layer(name: Optional[str], layers: Dict[str, LayerNoise], about: Any) -> Tuple[Any, ...]:
     """Values of the fields of a layer."""
     layer = layers.get(name or '', LayerNoise())
-    alpha = about.alphas.get(name or '') if about else None
-    has_alpha = alpha is not None
+    has_alpha = about is not None and name in about.alphas
+    alpha = pictures.alpha_at(about.alphas[name], layer.t) if has_alpha else 0.5
     return (
         layer.scale,
         layer.seed,
         gr.Number(layer.t, visible=has_alpha),
-        gr.Slider(
-            value=pictures.alpha_at(alpha, layer.t) if has_alpha else 0.5, visible=has_alpha
-        ),
+        gr.Slider(value=alpha, visible=has_alpha),
     )
 
 
@@ -178,7 +182,9 @@ def t_of(name, alpha, about):
 def build(networks: Networks, result_dir: str, network: Optional[str]) -> Tuple[gr.Blocks, dict]:
     """The page, and options of `gr.mount_gradio_app`."""
     page = Page(networks, result_dir, network)
-    with gr.Blocks(title='StyleGAN2 viewer', delete_cache=(600, 3600), analytics_enabled=False) as blocks:
+    with gr.Blocks(
+        title='StyleGAN2 viewer', delete_cache=(600, 3600), analytics_enabled=False
+    ) as blocks:
         with gr.Row():
             source = gr.Dropdown(label='Run', elem_id='run', scale=3)
             file = gr.Dropdown(label='Snapshot', elem_id='snapshot', scale=2)
@@ -219,7 +225,9 @@ def _image_tab(page, source, file):
             noise = gr.Radio(pictures.NOISES, value='random', label='Noise', elem_id='noise')
             with gr.Accordion('Styles of a second seed', open=False, elem_id='mixing') as mixing:
                 is_mixed = gr.Checkbox(label='Mix styles', elem_id='mix')
-                mix_seed = gr.Number(1, label='Second seed', minimum=0, precision=0, elem_id='mix-seed')
+                mix_seed = gr.Number(
+                    1, label='Second seed', minimum=0, precision=0, elem_id='mix-seed'
+                )
                 first = gr.Slider(0, 1, 0, step=1, label='First style', elem_id='first')
                 last = gr.Slider(0, 1, 1, step=1, label='Last style', elem_id='last')
             with gr.Accordion('Noise of layers', open=False, elem_id='layers') as noise_part:
@@ -236,10 +244,12 @@ def _image_tab(page, source, file):
             command = command_box()
             with gr.Column(visible=False) as effects:
                 with gr.Row():
-                    num_draws = gr.Number(20, label='Draws', precision=0, minimum=2, elem_id='draws')
-                    stddev = gr.Button('Standard deviation over draws of noise', elem_id='stddev')
+                    num_draws = gr.Number(
+                        20, label='Draws of noise', precision=0, minimum=2, elem_id='draws'
+                    )
+                    stddev = gr.Button('Standard deviation', elem_id='stddev')
                     maps = gr.Button('Maps s and sigma', elem_id='maps')
-                figure = gr.Image(label='Effect of noise', format='png', type='filepath', **SHOWN)
+                figure = gr.Image(show_label=False, format='png', elem_id='figure', **SHOWN)
                 figure_command = command_box('Command that makes the figure again')
     sampling = [source, file, seed, psi, class_index, noise]
     changes = [is_mixed, mix_seed, first, last, switched_on, layers]
@@ -250,7 +260,9 @@ def _image_tab(page, source, file):
     gr.on([each.input for each in plain], trigger_mode='always_last', **drawing)
     setting = dict(inputs=[layer, layers, scale, own_seed, t], outputs=layers, **QUIET)
     latest = dict(trigger_mode='always_last', **QUIET)
-    gr.on([scale.input, own_seed.input], told(change_layer), trigger_mode='always_last', **setting).then(**drawing)
+    gr.on(
+        [scale.input, own_seed.input], told(change_layer), trigger_mode='always_last', **setting
+    ).then(**drawing)
     for moved, other, function in [(t, alpha, alpha_of), (alpha, t, t_of)]:
         event = moved.input(told(function), [layer, moved, about], other, **latest)
         event.success(told(change_layer), **setting).success(**drawing)
@@ -269,4 +281,6 @@ def _image_tab(page, source, file):
 
 
 def _picture(label, elem_id):
-    return gr.Image(label=label, format='png', height=340, elem_id=elem_id, elem_classes='pixels', **SHOWN)
+    return gr.Image(
+        label=label, format='png', height=340, elem_id=elem_id, elem_classes='pixels', **SHOWN
+    )

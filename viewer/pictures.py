@@ -1,9 +1,9 @@
-"""What a page asks for: images of a network by the functions of run_generator.py, and its commands."""
+"""What a page asks for: images by the functions of run_generator.py, and its commands."""
 
 import math
 import os
 import shlex
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 

@@ -58,16 +58,17 @@ def project(
         with networks.entered(loaded):
             target = _target(loaded.Gs, picture)
             projector.set_network(loaded.Gs)
-            projector.start(np.stack([target.image]), seeds=[[0, 0]])
+            projector.start(np.stack([target.image]), [[0, 0]])
         start = time.time()
-        while projector.get_cur_step() < num_steps:
+        step = 0
+        while step < num_steps:
             end = time.time() + _SECONDS
             with networks.entered(loaded):
-                while time.time() < end and projector.get_cur_step() < num_steps:
+                while time.time() < end and step < num_steps:
                     projector.step()
+                    step += 1
                 images = [target.image, projector.get_images()[0]]
                 mse = float(projector.get_losses()['mse'][0])
-            step = projector.get_cur_step()
             left = (time.time() - start) / step * (num_steps - step)
             yield Found(step, num_steps, images, mse, left)
         with networks.entered(loaded):

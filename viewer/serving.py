@@ -53,14 +53,14 @@ def serve(make_page: Callable, host: str, listening: socket.socket) -> None:
         os.environ.update(GRADIO_TEMP_DIR=folder, DO_NOT_TRACK='1')
         import uvicorn
 
-        app = _app(*make_page(), host=host)
+        app = _app(host, *make_page())
         options: Dict[str, Any] = dict(log_level='warning', timeout_graceful_shutdown=1)
         url = 'http://%s:%d' % (host, listening.getsockname()[1])
         print('The viewer is at %s; Ctrl-C ends it.' % url, flush=True)
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
 
 
-def _app(page, options, host):
+def _app(host, page, options):
     import fastapi
     import gradio
     from starlette.middleware.trustedhost import TrustedHostMiddleware

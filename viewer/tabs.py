@@ -10,7 +10,7 @@ from dnnlib.files import make_temporary_folder
 from dnnlib.util import UserError, format_time
 from training.misc import convert_to_pil_image
 from viewer import histories, pictures, projection
-from viewer.widgets import PRIVATE, QUIET, SHOWN, command_box, told, whole
+from viewer.widgets import PRIVATE, QUIET, SHOWN, command_box, told
 
 _MOST_FRAMES, _MOST_STEPS = 600, 10000
 
@@ -24,13 +24,17 @@ def add_walk(page: Any, sampling: List[Any]) -> None:
             space = gr.Radio(['z', 'w'], value='z', label='Walk on arcs in z, or lines in w')
             button = gr.Button('Walk', variant='primary', elem_id='walk')
         with gr.Column(scale=5):
-            video = gr.Image(label='Walk (GIF)', type='filepath', elem_id='video', **SHOWN)
+            video = gr.Image(
+                label='Walk (GIF)', type='filepath', elem_id='video', height=400, **SHOWN
+            )
             command = command_box()
 
     def walk(seeds, frames, space, *sampling):
         wish, seeds = page.wish(*sampling), cli.parse_int_list(seeds)
         if len(seeds) * frames > _MOST_FRAMES:
-            raise UserError('these are %d frames; here there may be %d' % (len(seeds) * frames, _MOST_FRAMES))
+            raise UserError(
+                'these are %d frames; here there may be %d' % (len(seeds) * frames, _MOST_FRAMES)
+            )
         folder = make_temporary_folder('walk', os.environ['GRADIO_TEMP_DIR'])
         path = pictures.save_walk(page.networks, wish, seeds, frames, space, folder)
         return path, pictures.walk_command(wish, seeds, frames, space)
@@ -50,7 +54,14 @@ def add_projection(page: Any, sampling: List[Any]) -> None:
         with gr.Column(scale=5):
             with gr.Row():
                 shown = [
-                    gr.Image(label=label, format='png', height=340, elem_classes='pixels', elem_id=name, **SHOWN)
+                    gr.Image(
+                        label=label,
+                        format='png',
+                        height=340,
+                        elem_classes='pixels',
+                        elem_id=name,
+                        **SHOWN,
+                    )
                     for label, name in [('Picture', 'target'), ('Projection', 'projection')]
                 ]
             command = command_box('Command that makes it again; FOLDER has the picture alone')
@@ -60,7 +71,9 @@ def add_projection(page: Any, sampling: List[Any]) -> None:
         if picture is None:
             raise UserError('choose a picture to project')
         line = projection.command(wish.network, steps, wish.class_index)
-        for found in projection.project(page.networks, wish.network, picture, steps, wish.class_index):
+        for found in projection.project(
+            page.networks, wish.network, picture, steps, wish.class_index
+        ):
             images = [convert_to_pil_image(image, [-1, 1]) for image in found.images]
             text = 'Step %d of %d, about %s left; mean squared error %.4f'
             text %= found.step, found.num_steps, format_time(found.seconds_left), found.mse
@@ -77,9 +90,16 @@ def add_runs(page: Any, blocks: gr.Blocks) -> None:
             name = gr.Dropdown(label='Figure or metric', elem_id='figure-name')
             kimg = gr.Slider(0, 1, 0, label='Thousands of images', elem_id='kimg')
         with gr.Column(scale=5):
-            plot = gr.Image(label='Curves', format='png', elem_id='curves', **SHOWN)
+            plot = gr.Image(show_label=False, format='png', elem_id='curves', **SHOWN)
             command = command_box()
-            grids = gr.Gallery(label='Images during training', format='png', columns=2, elem_id='grids', buttons=['download', 'fullscreen'])
+            grids = gr.Gallery(
+                label='Images during training',
+                format='png',
+                columns=2,
+                object_fit='contain',
+                elem_id='grids',
+                buttons=SHOWN['buttons'],
+            )
 
     def folders(names):
         dirs = page.run_dirs()

@@ -262,7 +262,9 @@ class Generator:
     def _build(self):
         """One graph for all ways in: w can be fed, and so can noise in place of the stored one."""
         psi, has_t = self._truncation_psi, any(each.t != 1 for each in self._layers)
-        is_fed = self._feeds_psi and psi != 1  # without truncation w stays as it is, to the last bit
+        is_fed = (
+            self._feeds_psi and psi != 1
+        )  # without truncation w stays as it is, to the last bit
         key = 'fed' if is_fed else psi, has_t
         if key not in self._graphs:
             if self._ignores_noise:
