@@ -154,7 +154,7 @@ def show_layer(name: Optional[str], layers: Dict[str, LayerNoise], about: Any) -
     has_alpha = about is not None and name in about.alphas
     alpha = pictures.alpha_at(about.alphas[name], layer.t) if has_alpha else 0.5
     return (
-        layer.scale,
+        gr.Slider(value=layer.scale, label='Strength of noise in %s (times)' % name),
         layer.seed,
         gr.Number(layer.t, visible=has_alpha),
         gr.Slider(value=alpha, visible=has_alpha),
@@ -233,7 +233,9 @@ def _image_tab(page, source, file):
             with gr.Accordion('Noise of layers', open=False, elem_id='layers') as noise_part:
                 switched_on = gr.CheckboxGroup(label='Layers with noise', elem_id='switched-on')
                 layer = gr.Dropdown(label='Change layer', elem_id='layer')
-                scale = gr.Slider(-4, 8, 1, step=0.05, label='Strength (times)', elem_id='strength')
+                scale = gr.Slider(
+                    -4, 8, 1, step=0.05, label='Strength of noise (times)', elem_id='strength'
+                )
                 own_seed = gr.Number(None, label="Seed (empty: the image's)", elem_id='layer-seed')
                 alpha = gr.Slider(0.001, 0.999, 0.5, step=0.001, label='alpha', elem_id='alpha')
                 t = gr.Number(1, label='t, exponent of alpha', step=0.1, elem_id='t')
