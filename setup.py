@@ -38,5 +38,6 @@ setup(
         'features': list(pins('features.txt', ANY)),
         'export': list(pins('export.txt', TF2)),
         'tracking': list(pins('tracking.txt', TF2)),
+        'viewer': list(pins('viewer.txt', TF2)),
     },
 )
