@@ -117,6 +117,20 @@ def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -
     return list(_by_role(loaded, path_or_gdrive_path).values())[-1]
 
 
+def build_generator(path_or_gdrive_path: str) -> 'Network':
+    """Build the generator of `load_generator` alone, by local code, in the default graph."""
+    from dnnlib.tflib import network_state
+    from training.exchange import reading
+
+    with open_network_file(path_or_gdrive_path) as file:
+        records = reading.load_records(file)
+    record = list(_by_role(records, path_or_gdrive_path).values())[-1]
+    try:
+        return network_state.build(record)
+    except UserError as error:
+        raise UserError('cannot load %s: %s' % (path_or_gdrive_path, error))
+
+
 def _by_role(loaded, path):
     from dnnlib.tflib import weights
 

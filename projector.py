@@ -229,7 +229,7 @@ class Projector:
     def start(
         self,
         target_images: np.ndarray,
-        seeds: Optional[Sequence[int]] = None,
+        seeds: Optional[Sequence[Any]] = None,
         noises: Optional[Sequence[np.ndarray]] = None,
     ) -> None:
         """Begin with new targets.

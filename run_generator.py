@@ -14,12 +14,11 @@ from dnnlib.flags import Command, flag
 from dnnlib.options import taken_by
 from dnnlib.util import UserError
 from training import runs
+from training.pictures import layer_noise
 
 _COUNT = number(int, 1, 1000000)
 _SHEET = [flags.SCALE, *flags.FIGURE]
-_SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size')
-
-
+_SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size', 'layers')
 _NOISE_HELP = (
     "noise of the images: random (that of each image's own seed), const (as stored in\n"
     'the network), none, or seed:N (that of seed N for all)'
@@ -36,9 +35,26 @@ def _noise(text):
     raise argparse.ArgumentTypeError('%r is none of random, const, none, seed:N' % text)
 
 
+def _layer(text):
+    """Flag type: text that `layer_noise.parse` takes."""
+    layer_noise.parse(text)
+    return text
+
+
+_LAYER = flag(
+    '--layer',
+    _layer,
+    'changes of a layer with noise, such as 8x8a:noise=0 or 8x8a:noise=2,seed=3,t=0.5: factor\n'
+    'and seed of its noise, exponent of its alpha in FR; may be given for several layers',
+    action='append',
+    metavar='LAYER:CHANGES',
+    dest='layers',
+)
+
+
 def _with_network(*what, noise=None, network=flags.network(), output=()):
     """Flags of a sub-command that makes images; those in `what` are its own."""
-    sampling = [flags.truncation_psi(0.5), flags.CLASS]
+    sampling = [flags.truncation_psi(0.5), flags.CLASS, _LAYER]
     if noise is not None:
         sampling.append(flag('--noise', _noise, _NOISE_HELP, noise, metavar='KIND'))
     return (
@@ -231,6 +247,8 @@ def _load(networks, trust_network_code, sampling):
     from training.pictures.generate import Generator
 
     loaded = [pretrained_networks.load_generator(name, trust_network_code) for name in networks]
+    layers = dict(map(layer_noise.parse, sampling.get('layers') or []))
+    sampling = dict(sampling, layers=layers)
     generators = [Generator(Gs, **sampling) for Gs in loaded]
     first = dict(network=networks[0], Gs=loaded[0], generator=generators[0])
     return dict(first, networks=networks, generators=generators)

@@ -39,5 +39,6 @@ setup(
         'export': list(pins('export.txt', TF2)),
         'tracking': list(pins('tracking.txt', TF2)),
         'notebook': list(pins('notebook.txt', TF2)),
+        'viewer': list(pins('viewer.txt', TF2)),
     },
 )

@@ -19,6 +19,7 @@ COMMANDS = {
     'run_paper.py': 'stylegan2-paper',
     'dataset_tool.py': 'stylegan2-dataset',
     'pretrained_networks.py': 'stylegan2-networks',
+    'run_viewer.py': 'stylegan2-viewer',
     'doctor.py': 'stylegan2-doctor',
 }
 _ALIAS = 'dnnlib.doctor'  # python -m dnnlib.doctor

@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top. What a room or module imports stands on its floor or below. A name stands for all
 # that is in it, unless a longer one is listed too.
 FLOORS = [
-    'dataset_tool doctor run_generator run_metrics run_paper run_projector run_training setup',
-    'paper',
+    'dataset_tool doctor run_generator run_metrics run_paper run_projector run_training'
+    ' run_viewer setup',
+    'paper viewer',
     'metrics pretrained_networks projector',
     'training.configs training.overrides training.training_flags training.training_loop',
     'training dcgan',
@@ -31,7 +32,7 @@ OFFICIAL = {
 
 def read_tree():
     """{module: (path, is a package, source)} of the packages and programs."""
-    packages = ('dnnlib', 'training', 'metrics', 'dcgan', 'paper')
+    packages = ('dnnlib', 'training', 'metrics', 'dcgan', 'paper', 'viewer')
     paths = [path for name in packages for path in ROOT.glob(name + '/**/*.py')]
     modules = {}
     for path in sorted(paths + list(ROOT.glob('*.py'))):

@@ -138,14 +138,14 @@ def test_noise_is_switched_on_from_the_smallest_layer_on(networks):
     got = figures.noise_by_layers(generator, 3)
     assert got.dtype == np.uint8
     np.testing.assert_allclose(got, np.clip(np.array(want) * 127.5 + 128, 0, 255), atol=1)
-    assert figures.layer_names(generator) == ['4x4', '8x8']
+    assert generator.layer_names == ['4x4', '8x8']
 
 
 @pytest.mark.parametrize('name, names', [('fr', ['4x4', '8x8a', '8x8b']), ('dcgan-fr', ['4x4'])])
 def test_rows_of_noise_begin_without_and_end_with_the_seed_s_own(networks, name, names):
     Gs = networks[name]
     images = figures.noise_by_layers(Generator(Gs), 3)
-    assert figures.layer_names(Generator(Gs)) == names and len(images) == len(names) + 1
+    assert Generator(Gs).layer_names == names and len(images) == len(names) + 1
     for index, noise in [(0, 'none'), (-1, 'random')]:
         (want,) = Generator(Gs, noise=noise).images_of_seeds([3])
         np.testing.assert_allclose(images[index], want.astype(int), atol=1)

@@ -14,7 +14,7 @@ import dnnlib
 from dnnlib import program
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ['dcgan', 'dnnlib', 'metrics', 'paper', 'training']
+PACKAGES = ['dcgan', 'dnnlib', 'metrics', 'paper', 'training', 'viewer']
 MODULES = [path.name for path in ROOT.glob('*.py') if path.name != 'setup.py']
 
 
@@ -83,6 +83,7 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
         ('export.txt', 'export'),
         ('tracking.txt', 'tracking'),
         ('notebook.txt', 'notebook'),
+        ('viewer.txt', 'viewer'),
     ]:
         for line in (ROOT / 'requirements' / name).read_text().splitlines():
             pin = line.split(';')[0]
@@ -92,6 +93,18 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
             assert ('==' not in pin) or any(extra in each for each in found), line
     for command in program.COMMANDS.values():
         assert '%s = dnnlib.program:console' % command in commands
+
+
+def test_requirements_of_one_environment_agree():
+    pins = {}
+    files = ['tf2-common', 'tf2', 'tf2-cuda', 'export', 'tracking', 'viewer', 'browser', 'features']
+    for name in files:
+        for line in (ROOT / 'requirements' / (name + '.txt')).read_text().splitlines():
+            package, equals, rest = line.partition('==')
+            version, _, python = rest.partition(';')
+            if equals:
+                pins.setdefault((package, python.strip()), set()).add(version)
+    assert [package for package, versions in pins.items() if len(versions) > 1] == []
 
 
 def test_console_commands_run_in_any_folder_and_call_themselves_by_name(installed, tmp_path):

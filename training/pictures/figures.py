@@ -36,13 +36,6 @@ def check_noise(
     sheets.check_size(generator.resolution, columns, len(seeds), scale, dpi)
 
 
-def layer_names(generator: Generator) -> List[str]:
-    """The layers with noise by their size, such as 4x4; 8x8a and 8x8b where two have the same."""
-    sizes = ['%dx%d' % tuple(shape[2:]) for shape in generator.noise_shapes]
-    letters = ['ab'[sizes[:index].count(size)] for index, size in enumerate(sizes)]
-    return [s if sizes.count(s) == 1 else s + letter for s, letter in zip(sizes, letters)]
-
-
 def noise_by_layers(generator: Generator, seed: int) -> np.ndarray:
     """Images of one w with the seed's noise in no layer, the first one, the first two and so on.
 
@@ -103,7 +96,7 @@ def save_noise_layers(
     """Write a picture with a row of `noise_by_layers` for each seed; see `save_sheet`."""
     progress = track(seeds, 'Generating', len(seeds))
     rows = [noise_by_layers(generator, seed) for seed in progress]
-    titles = ['no noise'] + ['+ ' + name for name in layer_names(generator)]
+    titles = ['no noise'] + ['+ ' + name for name in generator.layer_names]
     blocks = [Block(title, column) for title, column in zip(titles, zip(*rows))]
     row_labels = ['seed %d' % seed for seed in seeds]
     save_sheet(path, blocks, 1, row_labels=row_labels, scale=scale, dpi=dpi)
@@ -118,7 +111,7 @@ def save_noise_stddev(
 
     Returns: the maps [seeds, 1 + layers, H, W].
     """
-    names = ['all layers'] + layer_names(generator)
+    names = ['all layers'] + generator.layer_names
     layers = [None] + list(range(len(names) - 1))
     jobs = list(itertools.product(seeds, layers))
     progress = track(jobs, 'Generating', len(jobs))

@@ -18,6 +18,7 @@ from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
 from training import anatomy
 from training.data.labels import check_class
+from training.pictures.layer_noise import LayerNoise
 
 
 class _Graph(NamedTuple):
@@ -29,6 +30,8 @@ class _Graph(NamedTuple):
     dlatents: Optional[tf.Tensor]  # w, if there is one
     images: tf.Tensor
     uint8_images: tf.Tensor
+    psi: Optional[tf.Tensor]  # [], where it is fed
+    t: Optional[tf.Tensor]  # exponents of the alphas [1, layers], where any is not 1
 
 
 class Generator:
@@ -42,6 +45,7 @@ class Generator:
             network. 'none': zeros. 'seed:N': that of seed N.
         class_index: class of all images; None for a network without labels.
         minibatch_size: images at a time.
+        layers: what is changed in layers with noise, by `layer_names`.
 
     Attributes:
         minibatch_size: as given.
@@ -50,10 +54,9 @@ class Generator:
             has none, or its code is of another project and cannot be given any.
 
     Raises:
-        UserError: a class for a network that has none, no class for one that has, or one outside.
+        UserError: a class for a network that has none, no class for one that has, or one outside;
+            no such layer, or a t where there is no alpha.
     """
-
-    _graph: Optional[_Graph]
 
     def __init__(
         self,
@@ -62,7 +65,10 @@ class Generator:
         noise: str = 'random',
         class_index: Optional[int] = None,
         minibatch_size: int = 4,
+        layers: Optional[Dict[str, LayerNoise]] = None,
     ):
+        self._sampling = dict(truncation_psi=truncation_psi, noise=noise, class_index=class_index)
+        self._sampling.update(minibatch_size=minibatch_size, layers=layers)
         label_size = anatomy.label_size(Gs)
         if class_index is not None:
             check_class(class_index, label_size)
@@ -79,9 +85,38 @@ class Generator:
         noise_vars, takes_noise = anatomy.noise_inputs(Gs), anatomy.takes_noise(Gs)
         self._noise_vars = noise_vars if takes_noise else []
         self._ignores_noise = noise != 'const' and not takes_noise and bool(noise_vars)
-        self._graph = None
+        self._graphs: Dict[Any, _Graph] = {}
+        self._feeds_psi = False
         self.num_layers = anatomy.num_layers(Gs)
         self.noise_shapes = [var.shape.as_list() for var in self._noise_vars]
+        self._layers = self._changed_layers(layers or {})
+
+    def varied(self, **sampling: Any) -> 'Generator':
+        """A generator with other arguments than this one's, but without a graph of its own.
+
+        All that are made of one share its graphs, in which truncation_psi is fed.
+        """
+        other = Generator(self._Gs, **dict(self._sampling, **sampling))
+        other._graphs, other._feeds_psi = self._graphs, True
+        return other
+
+    def _changed_layers(self, layers):
+        names = self.layer_names
+        wrong = [name for name in layers if name not in names]
+        if wrong:
+            text = '--layer names %r; the layers with noise are: %s'
+            raise UserError(text % (wrong[0], ', '.join(names) or 'none'))
+        if any(each.t != 1 for each in layers.values()) and not anatomy.num_alphas(self._Gs):
+            text = 'the noise injection of network %r has no alpha in (0, 1), which t could change'
+            raise UserError(text % self._Gs.name)
+        return [layers.get(name, LayerNoise()) for name in names]
+
+    @property
+    def layer_names(self) -> List[str]:
+        """The layers with noise by their size, such as 4x4; 8x8a and 8x8b where two have it."""
+        sizes = ['%dx%d' % tuple(shape[2:]) for shape in self.noise_shapes]
+        letters = ['ab'[sizes[:index].count(size)] for index, size in enumerate(sizes)]
+        return [s if sizes.count(s) == 1 else s + letter for s, letter in zip(sizes, letters)]
 
     @property
     def image_bytes(self) -> int:
@@ -108,10 +143,22 @@ class Generator:
         return np.stack([self._draw_latent(np.random.RandomState(seed)) for seed in seeds])
 
     def noise_of(self, seed: int) -> List[np.ndarray]:
-        """Noise maps of a seed, [1, 1, H, W] each, in the order of the network's variables."""
+        """Noise maps of a seed, [1, 1, H, W] each, in the order of the network's variables.
+
+        A layer with a seed of its own has that one's.
+        """
+        return self._with_own_seeds(self._drawn_noise(seed))
+
+    def _drawn_noise(self, seed):
         random = np.random.RandomState(seed)
         self._draw_latent(random)
         return [random.randn(*shape) for shape in self.noise_shapes]
+
+    def _with_own_seeds(self, maps):
+        return [
+            x if layer.seed is None else self._drawn_noise(layer.seed)[index]
+            for index, (x, layer) in enumerate(zip(maps, self._layers))
+        ]
 
     def noises(self, seeds: Iterable[int]) -> Optional[Iterator[List[np.ndarray]]]:
         """Noise maps of the images of seeds, for `images`; None if all have the same."""
@@ -183,6 +230,7 @@ class Generator:
             maps = shared_noise
             if noises is not None:  # a list of maps for each image -> maps of all for each layer
                 maps = map(np.concatenate, zip(*itertools.islice(noises, end - begin)))
+            maps = (x if y.scale == 1 else x * y.scale for x, y in zip(maps, self._layers))
             feed.update(zip(graph.noise, maps))
             for values in zip(*tflib.run(list(tensors), feed)):
                 yield values
@@ -204,38 +252,55 @@ class Generator:
     def _shared_noise(self):
         """Maps for all images; [] for those stored in the network."""
         if self._noise == 'none':
-            return [np.zeros(shape) for shape in self.noise_shapes]
+            return self._with_own_seeds([np.zeros(shape) for shape in self.noise_shapes])
         if self._noise.startswith('seed:'):
             return self.noise_of(int(self._noise[len('seed:') :]))
+        if self._noise == 'const' and any(each != LayerNoise() for each in self._layers):
+            return self._with_own_seeds(tflib.run(self._noise_vars))
         return []
 
     def _build(self):
         """One graph for all ways in: w can be fed, and so can noise in place of the stored one."""
-        if self._graph is None:
+        psi, has_t = self._truncation_psi, any(each.t != 1 for each in self._layers)
+        is_fed = (
+            self._feeds_psi and psi != 1
+        )  # without truncation w stays as it is, to the last bit
+        key = 'fed' if is_fed else psi, has_t
+        if key not in self._graphs:
             if self._ignores_noise:
                 text = 'Warning: the code of network %r takes no noise; --noise has no effect.'
                 print(text % self._Gs.name)
             with tf.name_scope('Generate') as scope, tf.device(engine.device(0)):
                 shapes = [[None] + shape[1:] for shape in self._Gs.input_shapes]
                 inputs = [tf.placeholder(tf.float32, shape) for shape in shapes]
+                fed_psi = tf.placeholder(tf.float32, []) if is_fed else None
+                t = tf.placeholder(tf.float32, [1, len(self._layers)]) if has_t else None
                 noise = [
                     tf.placeholder_with_default(tf.identity(var), [None] + shape[1:])
                     for var, shape in zip(self._noise_vars, self.noise_shapes)
                 ]
                 options: Dict[str, Any] = {'noise_values': noise} if noise else {}
-                options.update(truncation_psi=self._truncation_psi, randomize_noise=False)
+                options.update(truncation_psi=fed_psi if is_fed else psi, randomize_noise=False)
+                if has_t:
+                    options['alpha_powers'] = t
                 if self.num_layers is not None:
                     options['return_dlatents'] = True
                 outputs = self._Gs.get_output_for(*inputs, return_as_list=True, **options)
                 images, w = outputs[0], outputs[1] if len(outputs) > 1 else None
-                as_uint8 = tflib.convert_images_to_uint8(images)
-                self._graph = _Graph(scope, inputs, noise, w, images, as_uint8)
-        return self._graph
+                found = images, tflib.convert_images_to_uint8(images), fed_psi, t
+                self._graphs[key] = _Graph(scope, inputs, noise, w, *found)
+        return self._graphs[key]
 
     def _feed(self, latents):
-        latent_input, *label_inputs = self._build().inputs
+        graph = self._build()
+        latent_input, *label_inputs = graph.inputs
         labels = np.tile(self._label, [len(latents), 1])
-        return {latent_input: latents, **dict.fromkeys(label_inputs, labels)}
+        feed = {latent_input: latents, **dict.fromkeys(label_inputs, labels)}
+        if graph.psi is not None:
+            feed[graph.psi] = self._truncation_psi
+        if graph.t is not None:
+            feed[graph.t] = [[each.t for each in self._layers]]
+        return feed
 
 
 def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Image files of seeds, and tables of mixed styles."""
 
 import os
-from typing import List, Optional, Sequence
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -75,6 +75,23 @@ def default_styles(num_layers: int) -> List[int]:
     return list(range((7 * num_layers + 9) // 18))
 
 
+def mixed_images(
+    generator: Generator, pairs: Sequence[Tuple[int, int]], styles: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """Yield the images of first seeds with some styles of second ones, uint8 [C, H, W].
+
+    Args:
+        pairs: (seed of all else, seed of the styles) each. styles: counted from 0 at 4x4.
+    """
+    seeds = sorted({seed for pair in pairs for seed in pair})
+    z = generator.latents(seeds)
+    w = generator.dlatents(z)
+    rows, cols = [[seeds.index(pair[i]) for pair in pairs] for i in (0, 1)]
+    mixed = w[rows]
+    mixed[:, styles] = w[cols][:, styles]
+    return generator.images(z[rows], mixed, generator.noises(row for row, _ in pairs))
+
+
 def save_style_mixing(
     folder: str,
     generator: Generator,
@@ -97,18 +114,13 @@ def save_style_mixing(
         col_styles = default_styles(num_layers)
     print('Generating W vectors...')
     seeds = sorted(set(row_seeds + col_seeds))
-    z = generator.latents(seeds)
-    w = generator.dlatents(z)
+    pairs = [(row, col) for row in row_seeds for col in col_seeds]
+    images = mixed_images(generator, pairs, col_styles)
 
     print('Generating images...')
     pictures = dict(zip([(seed, seed) for seed in seeds], generator.images_of_seeds(seeds)))
 
     print('Generating style-mixed images...')
-    pairs = [(row, col) for row in row_seeds for col in col_seeds]
-    rows, cols = [[seeds.index(pair[i]) for pair in pairs] for i in (0, 1)]
-    mixed = w[rows]
-    mixed[:, col_styles] = w[cols][:, col_styles]
-    images = generator.images(z[rows], mixed, generator.noises(row for row, _ in pairs))
     sources = dict(pictures)
     pictures.update(zip(pairs, track(images, 'Generating', len(pairs))))
 

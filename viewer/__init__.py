@@ -1,0 +1,1 @@
+"""What run_viewer.py shows: networks, images, histories, projections (no Gradio), and the page."""
