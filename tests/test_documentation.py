@@ -50,8 +50,8 @@ SHORT = {
 }
 # Not here: what needs what is downloaded, and what other tests do.
 ELSEWHERE = re.compile(
-    r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |'
-    r'make (env|test|lint|quick|bench|pictures|paper)\b|python (bench|tools)/|'
+    r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |jupyter |'
+    r'make (env|test|lint|quick|docs|bench|pictures|paper)\b|python (bench|tools)/|'
     r'python run_viewer.py|'
     r'.* create_lsun |.*(stylegan2-ada-ffhq.pkl|\.onnx|--track)|docker |.* --features=vgg16|'
     r'.* --metrics=local-features)'
