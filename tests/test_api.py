@@ -1,6 +1,7 @@
-"""The Python of docs/api.md runs as it stands there, and does what the page says."""
+"""The Python of docs/api.md, and of docs/transfer.md, runs as it stands, and does what they say."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def make_run():
 
 
 @pytest.fixture
-def page(tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch, capsys):
     """What the names of the page stand for after its last block."""
     monkeypatch.chdir(tmp_path)
     forms = dict(networks.NOISE_INJECTION_FORMS)  # the page adds one
@@ -65,10 +66,11 @@ def page(tmp_path, monkeypatch):
     names = dict(images_of_data=make_dataset())
     with tf.Graph().as_default():
         snippets.run('docs/api.md', names)
+        snippets.run('docs/transfer.md', names)
         yield names
 
 
-def test_the_code_of_the_page_runs_and_does_what_the_page_says(page):
+def test_the_code_of_the_page_runs_and_does_what_the_page_says(page, capsys):
     assert page['images'].shape == (8, 3, 16, 16) and os.path.exists('fakes.png')
 
     changed = misc.load_pkl('changed.pkl')[2].get_var('G_synthesis/16x16/ToRGB/weight')
@@ -104,3 +106,5 @@ def test_the_code_of_the_page_runs_and_does_what_the_page_says(page):
     found = page['found']
     assert found.dlatents.shape == page['w'][:1].shape and found.images.shape == (1, 3, 16, 16)
     assert page['curve'] == [(1.0, 0.5, 1.5), (2.0, 1.5, 1.5)]
+
+    assert re.search(r'G +taken +all \d+ layers\n +D +taken +all', capsys.readouterr().out)

@@ -23,6 +23,7 @@ import run_training
 from bench import metric_toys
 from dnnlib import cli, tflib
 from dnnlib.tflib import engine
+from tests import snippets
 from training.perception import feature_nets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,8 +51,8 @@ SHORT = {
 }
 # Not here: what needs what is downloaded, and what other tests do.
 ELSEWHERE = re.compile(
-    r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |'
-    r'make (env|test|lint|quick|bench|pictures|paper)\b|python (bench|tools)/|'
+    r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |jupyter |'
+    r'make (env|test|lint|quick|docs|bench|pictures|paper)\b|python (bench|tools)/|'
     r'python run_viewer.py|'
     r'.* create_lsun |.*(stylegan2-ada-ffhq.pkl|\.onnx|--track)|docker |.* --features=vgg16|'
     r'.* --metrics=local-features)'
@@ -68,6 +69,22 @@ def commands(text):
         lines = [line[4:] for line in lines if line.strip()]
         if lines and COMMAND.match(lines[0]):
             yield from lines
+
+
+# Pages with Python, and what runs it.
+PYTHON = {
+    'CONTRIBUTING.md': 'tests/test_noise_injection.py',
+    'docs/api.md': 'tests/test_api.py',
+    'docs/exchange.md': 'tests/test_exports.py',  # but for PyTorch, which is not here
+    'docs/transfer.md': 'tests/test_api.py',
+}
+
+
+def test_python_of_all_pages_is_run_by_a_test():
+    pages = DOCS + ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+    assert {page for page in pages if snippets.blocks(page)} == set(PYTHON)
+    for page, test in PYTHON.items():
+        assert "'%s'" % page in (ROOT / test).read_text(encoding='utf-8')
 
 
 def test_commands_are_found_in_blocks():

@@ -49,6 +49,29 @@ def test_every_requirement_names_one_exact_version():
             assert re.match(r'-r [\w-]+\.txt$|' + one_version, line), line
 
 
+@pytest.mark.parametrize(
+    'names',
+    [
+        'pip tf2-common tf2-cuda test export features notebook tracking viewer browser',
+        'pip tf2-common tf2 test',
+        'pip tf1 test features',
+        'pip lint',
+        'pip docs',
+    ],
+)
+def test_requirements_that_are_installed_together_agree(names):
+    old = names.startswith('pip tf1')
+    versions = {}
+    for line in requirements(*[name + '.txt' for name in names.split()]):
+        others = ('>= "3.', '== "3.') if old else ('< "3.',)
+        if line.startswith('-r ') or any(each in line for each in others):
+            continue
+        for name, version in pins(line).items():
+            versions.setdefault(name, set()).add(version)
+    assert len(versions) > 5
+    assert not {name: found for name, found in versions.items() if len(found) > 1}
+
+
 def test_names_of_environments_state_the_pinned_tensorflow():
     script = Path(ROOT, 'tools/make_env.sh').read_text()
     tf1, tf2, tf2_cuda = [

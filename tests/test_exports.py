@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ import tensorflow.compat.v1 as tf
 import pretrained_networks
 from dnnlib import program, safetensors, tflib, torch_file
 from dnnlib.cli import run_cli
+from dnnlib.tflib import engine
 from dnnlib.util import UserError
-from tests import golden
+from tests import golden, snippets
 from tests.test_exchange import assert_same, path_of, records
 from training import anatomy, misc, transfer
 from training.exchange import formats, reading, stylegan2_ada, verifying
@@ -25,6 +28,7 @@ NETWORKS = {
         'training.networks_stylegan2.G_main',
         dict(STYLES, noise_injection='fr-released', architecture='resnet', nonlinearity='swish'),
     ),
+    'page': ('training.networks_stylegan2.G_main', dict(STYLES, latent_size=512)),
     'bald': ('training.networks_stylegan2.G_main', dict(STYLES, noise_injection='none')),
     'growing': (
         'training.networks_stylegan2.G_main',
@@ -70,6 +74,26 @@ def export(*argv):
     return verifying.compare(read(argv[0]), argv[1])
 
 
+def run_block(word):
+    """Run the block of docs/exchange.md with a word; the process does not see this project."""
+    (code,) = [block for block in snippets.blocks('docs/exchange.md') if word in block]
+    code += '\nprint(*images.shape)'
+    done = subprocess.run(
+        [sys.executable, '-I', '-c', code], stdout=subprocess.PIPE, universal_newlines=True
+    )
+    return done.returncode, done.stdout.strip()
+
+
+@pytest.mark.skipif(engine.ENGINE == 'tf1', reason='the page tells it for TensorFlow 2')
+@pytest.mark.parametrize('network', ['page'], indirect=True)
+def test_the_code_of_the_page_evaluates_exports(network):
+    pretrained_networks.main(['export', network, 'saved-model'])
+    assert run_block('tf.saved_model.load') == (0, '4 3 8 8')
+    if not program.is_missing('onnxruntime'):
+        pretrained_networks.main(['export', network, 'network.onnx'])
+        assert run_block('onnxruntime.InferenceSession') == (0, '4 3 8 8')
+
+
 def read(path):
     with open(path, 'rb') as file:
         return reading.load_records(file)
@@ -84,7 +108,7 @@ def test_a_saved_model_needs_tensorflow_alone(network):
 
 
 @pytest.mark.skipif(program.is_missing('onnxruntime'), reason='requirements/export.txt')
-@pytest.mark.parametrize('network', sorted(set(NETWORKS) - {'bald'}), indirect=True)
+@pytest.mark.parametrize('network', sorted(set(NETWORKS) - {'bald', 'page'}), indirect=True)
 def test_an_onnx_model_makes_the_same_images(network):
     assert export(network, 'exported.onnx') <= 1e-4
 
