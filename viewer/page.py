@@ -198,9 +198,7 @@ def build(networks: Networks, result_dir: str, network: Optional[str]) -> Tuple[
             tabs.add_runs(page, blocks)
 
         def start():
-            names = page.sources()
-            if not names:
-                raise UserError('no run in %r has saved a network; train one' % result_dir)
+            names = page.sources() or [None]
             files = list(page.files(names[0]))
             return gr.Dropdown(names, value=names[0]), gr.Dropdown(files, value=files[0])
 
