@@ -198,9 +198,10 @@ def build(networks: Networks, result_dir: str, network: Optional[str]) -> Tuple[
             tabs.add_runs(page, blocks)
 
         def start():
-            names = page.sources() or [None]
-            files = list(page.files(names[0]))
-            return gr.Dropdown(names, value=names[0]), gr.Dropdown(files, value=files[0])
+            names = page.sources()
+            first = next(iter(names), None)
+            files = list(page.files(first))
+            return gr.Dropdown(names, value=first), gr.Dropdown(files, value=files[0])
 
         refresh(blocks.load(told(start), None, [source, file], **QUIET))
         chosen = source.input(told(page.choose_source), source, file, **QUIET)
