@@ -53,8 +53,8 @@ class Networks:
     def __init__(self) -> None:
         tflib.init_tf()  # what it sets for the process
         self._lock = threading.RLock()
-        self._records = OrderedDict()  # type: OrderedDict[Tuple, NetworkRecord]
-        self._loaded = OrderedDict()  # type: OrderedDict[Tuple, Loaded]
+        self._records = OrderedDict()  # type: OrderedDict[tuple, NetworkRecord]
+        self._loaded = OrderedDict()  # type: OrderedDict[tuple, Loaded]
 
     @contextlib.contextmanager
     def using(self, path: str) -> Iterator[Loaded]:
