@@ -16,6 +16,7 @@ from training.exchange import formats
 
 if TYPE_CHECKING:
     from dnnlib.tflib.network import Network
+    from dnnlib.tflib.network_state import NetworkRecord
 
 _URL = 'https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/'
 _PREFIX = 'gdrive:networks/'
@@ -105,10 +106,7 @@ def load_networks(
 
 def check_generator(path_or_gdrive_path: str) -> None:
     """Raise UserError unless a file can be read and holds a generator; nothing of it is run."""
-    from training.exchange import reading
-
-    with open_network_file(path_or_gdrive_path) as file:
-        _by_role(reading.load_records(file), path_or_gdrive_path)
+    read_generator(path_or_gdrive_path)
 
 
 def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -> 'Network':
@@ -117,18 +115,13 @@ def load_generator(path_or_gdrive_path: str, trust_network_code: bool = False) -
     return list(_by_role(loaded, path_or_gdrive_path).values())[-1]
 
 
-def build_generator(path_or_gdrive_path: str) -> 'Network':
-    """Build the generator of `load_generator` alone, by local code, in the default graph."""
-    from dnnlib.tflib import network_state
+def read_generator(path_or_gdrive_path: str) -> 'NetworkRecord':
+    """Read the generator of `load_generator` as data, for `network_state.build`."""
     from training.exchange import reading
 
     with open_network_file(path_or_gdrive_path) as file:
         records = reading.load_records(file)
-    record = list(_by_role(records, path_or_gdrive_path).values())[-1]
-    try:
-        return network_state.build(record)
-    except UserError as error:
-        raise UserError('cannot load %s: %s' % (path_or_gdrive_path, error))
+    return list(_by_role(records, path_or_gdrive_path).values())[-1]
 
 
 def _by_role(loaded, path):

@@ -12,7 +12,11 @@ from viewer import serving
 
 _FLAGS = flags.group(
     'what',
-    flag('--network', 'PKL', 'network file, or a run (its folder or number), to begin with'),
+    flag(
+        '--network',
+        'PKL',
+        'network file, or a run (its folder or number), to begin with (default: the newest run)',
+    ),
     flags.RESULT_DIR,
     flags.REQUIRE_NATIVE_OPS,
 ) + flags.group(
@@ -31,8 +35,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     description = 'Look at networks and runs in a browser.'
     args = flags.parse('run_viewer.py', description, _FLAGS, argv, _EXAMPLES)
     serving.check()
-    if args.network is not None:
-        pretrained_networks.find(args.network, args.result_dir)
+    pretrained_networks.find(args.network, args.result_dir)
     with serving.listen(args.host, args.port) as listening:
         from dnnlib.tflib import custom_ops
 

@@ -18,6 +18,7 @@ import run_metrics
 import run_paper
 import run_projector
 import run_training
+import run_viewer
 from dnnlib import flags, names
 from dnnlib.cli import number, run_cli
 from metrics import metric_defaults, metric_names
@@ -32,6 +33,7 @@ PROGRAMS = [
     run_paper,
     run_projector,
     run_training,
+    run_viewer,
 ]
 WITH_COMMANDS = {
     dataset_tool: dataset_tool._COMMANDS,
@@ -116,6 +118,7 @@ MISTAKES = {
         '--init-from=/no/such/file',
         '--freeze-d=-1',
     ],
+    'run_viewer': ['--port=x', '--port=65536', '--host=', '--network=/no/such/file', 'x'],
 }
 TRY_THEM = """
 import contextlib, importlib, io, json, sys
@@ -191,7 +194,7 @@ def test_every_sub_command_shows_an_example_that_can_be_parsed(capsys, program):
         assert found is command
 
 
-_PLAIN = [run_training, run_metrics, run_paper]
+_PLAIN = [run_training, run_metrics, run_paper, run_viewer]
 
 
 @pytest.mark.parametrize('program', _PLAIN, ids=lambda p: p.__name__)

@@ -97,7 +97,8 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
 
 def test_requirements_of_one_environment_agree():
     pins = {}
-    files = ['tf2-common', 'tf2', 'tf2-cuda', 'export', 'tracking', 'viewer', 'browser', 'features']
+    files = ['tf2-common', 'tf2', 'tf2-cuda', 'features', 'export', 'tracking', 'viewer', 'browser']
+    files.append('notebook')
     for name in files:
         for line in (ROOT / 'requirements' / (name + '.txt')).read_text().splitlines():
             package, equals, rest = line.partition('==')

@@ -210,6 +210,22 @@ def test_threads_with_different_networks_get_the_images_of_each(networks):
         assert all(np.array_equal(each, image) for each in found[number])
 
 
+def test_snapshots_of_a_run_share_a_graph_and_keep_their_weights(networks, tmp_path):
+    with networks.using(network(kimg=0)) as first:
+        other = first.Gs.clone()
+        for name in other.trainables:
+            other.set_var(name, other.get_var(name) + 0.3)
+        misc.save_pkl(other, str(tmp_path / 'other.pkl'))
+    paths = [network(kimg=0), str(tmp_path / 'other.pkl')]
+    images = [pictures.image(networks, Wish(path)) for path in paths * 2]
+    np.testing.assert_array_equal(images[0], images[2])
+    np.testing.assert_array_equal(images[1], images[3])
+    assert np.any(images[0] != images[1])
+    with networks.using(paths[1]) as second:
+        assert second.graph is first.graph
+        assert second.about.alphas['4x4'] > first.about.alphas['4x4'] + 0.05
+
+
 def test_few_networks_stay_in_memory_and_a_new_file_is_read_again(monkeypatch):
     monkeypatch.setattr(viewer.networks, '_MOST', 2)
     with tf.Graph().as_default(), tflib.create_session().as_default():

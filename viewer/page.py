@@ -20,6 +20,8 @@ from viewer.widgets import PRIVATE, QUIET, SHOWN, command_box, told, whole
 CSS = """
 .pixels img {image-rendering: pixelated; width: 100%; height: 100%; object-fit: contain}
 .command textarea {font-family: monospace; font-size: 12px}
+#curves img, #figure img {padding-top: 34px}
+#grids button {aspect-ratio: auto !important; height: auto !important}
 footer {display: none !important}
 """
 FONTS = ['system-ui', 'sans-serif']  # of the machine
@@ -98,7 +100,7 @@ class Page:
         image = pictures.image(self.networks, wish)
         before = image if wish == plain else pictures.image(self.networks, plain)
         largest = int(abs(image.astype(int) - before).max())
-        label = 'Difference to no changes: at most %d of 255' % largest
+        label = 'Difference: at most %d of 255' % largest
         shown = [
             convert_to_pil_image(x, [0, 255]) for x in (image, pictures.difference(before, image))
         ]
@@ -152,7 +154,7 @@ def show_layer(name: Optional[str], layers: Dict[str, LayerNoise], about: Any) -
     """Values of the fields of a layer."""
     layer = layers.get(name or '', LayerNoise())
     has_alpha = about is not None and name in about.alphas
-    alpha = pictures.alpha_at(about.alphas[name], layer.t) if has_alpha else 0.5
+    alpha = round(pictures.alpha_at(about.alphas[name], layer.t), 4) if has_alpha else 0.5
     return (
         gr.Slider(value=layer.scale, label='Strength of noise in %s (times)' % name),
         layer.seed,
@@ -171,7 +173,7 @@ def change_layer(name, layers, scale, seed, t) -> Dict[str, LayerNoise]:
 
 def alpha_of(name, t, about):
     """The alpha that a t makes of a layer's."""
-    return pictures.alpha_at(about.alphas[name], t or 0)
+    return round(pictures.alpha_at(about.alphas[name], t or 0), 4)
 
 
 def t_of(name, alpha, about):
@@ -183,7 +185,7 @@ def build(networks: Networks, result_dir: str, network: Optional[str]) -> Tuple[
     """The page, and options of `gr.mount_gradio_app`."""
     page = Page(networks, result_dir, network)
     with gr.Blocks(
-        title='StyleGAN2 viewer', delete_cache=(600, 3600), analytics_enabled=False
+        title='StyleGAN2 viewer', fill_width=True, delete_cache=(600, 3600), analytics_enabled=False
     ) as blocks:
         with gr.Row():
             source = gr.Dropdown(label='Run', elem_id='run', scale=3)
@@ -199,10 +201,9 @@ def build(networks: Networks, result_dir: str, network: Optional[str]) -> Tuple[
 
         def start():
             names = page.sources()
-            if not names:
-                raise UserError('no run in %r has saved a network; train one' % result_dir)
-            files = list(page.files(names[0]))
-            return gr.Dropdown(names, value=names[0]), gr.Dropdown(files, value=files[0])
+            first = next(iter(names), None)
+            files = list(page.files(first))
+            return gr.Dropdown(names, value=first), gr.Dropdown(files, value=files[0])
 
         refresh(blocks.load(told(start), None, [source, file], **QUIET))
         chosen = source.input(told(page.choose_source), source, file, **QUIET)
