@@ -95,19 +95,6 @@ def test_the_wheel_names_version_dependencies_and_commands(wheel):
         assert '%s = dnnlib.program:console' % command in commands
 
 
-def test_requirements_of_one_environment_agree():
-    pins = {}
-    files = ['tf2-common', 'tf2', 'tf2-cuda', 'features', 'export', 'tracking', 'viewer', 'browser']
-    files.append('notebook')
-    for name in files:
-        for line in (ROOT / 'requirements' / (name + '.txt')).read_text().splitlines():
-            package, equals, rest = line.partition('==')
-            version, _, python = rest.partition(';')
-            if equals:
-                pins.setdefault((package, python.strip()), set()).add(version)
-    assert [package for package, versions in pins.items() if len(versions) > 1] == []
-
-
 def test_console_commands_run_in_any_folder_and_call_themselves_by_name(installed, tmp_path):
     assert {path.name for path in (installed / 'bin').iterdir()} == set(program.COMMANDS.values())
     status, out = run(installed, tmp_path, 'stylegan2-generate', '--help')

@@ -15,6 +15,7 @@ import run_projector
 import run_viewer
 import viewer.networks
 from dnnlib import cli, program, records, tflib
+from dnnlib.tflib import engine
 from dnnlib.util import UserError
 from tests import golden
 from training import misc
@@ -63,7 +64,7 @@ def in_folder(folder, monkeypatch):
 @pytest.fixture(scope='module')
 def networks():
     with tf.Graph().as_default(), tflib.create_session().as_default():
-        yield Networks()
+        return Networks()
 
 
 def network(form='fr-noise', kimg=8):
@@ -75,8 +76,11 @@ def network(form='fr-noise', kimg=8):
 @pytest.fixture(scope='module')
 def made_by():
     """Function of a command of the viewer that returns the folder which it makes."""
-    with tf.Graph().as_default() as graph, tflib.create_session() as session:
-        yield functools.partial(_made_by, graph, session)
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tflib.create_session()
+    yield functools.partial(_made_by, graph, session)
+    session.close()
 
 
 def _made_by(graph, session, command):
@@ -119,6 +123,7 @@ def test_classes_are_part_of_image_and_command(networks, made_by):
         pictures.image(networks, Wish('c.pkl'))
 
 
+@pytest.mark.skipif(engine.ENGINE == 'tf1', reason='takes long; the figures have their own tests')
 def test_figures_are_those_of_run_generator(networks, made_by, tmp_path):
     wish, path = Wish(network(), seed=1, layers=FR_LAYERS), str(tmp_path / 'figure.png')
     pictures.save_noise_stddev(networks, wish, 3, path)
@@ -134,9 +139,9 @@ def test_figures_are_those_of_run_generator(networks, made_by, tmp_path):
         assert shown.read() == file.read()
 
 
-@pytest.mark.parametrize('engine', ['tf1', 'tf2'])
-def test_networks_of_both_engines_are_shown(networks, engine):
-    path = os.path.join(golden.DATA_DIR, 'snapshot_%s.pkl' % engine)
+@pytest.mark.parametrize('writer', ['tf1', 'tf2'])
+def test_networks_of_both_engines_are_shown(networks, writer):
+    path = os.path.join(golden.DATA_DIR, 'snapshot_%s.pkl' % writer)
     with networks.using(path) as loaded:
         class_index = 0 if loaded.about.label_size else None
     assert pictures.image(networks, Wish(path, class_index=class_index)).dtype == np.uint8
