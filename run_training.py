@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Set
 
 import dnnlib
 import pretrained_networks
-from dnnlib import cli, flags, util
+from dnnlib import cli, flags, util, workers
 from dnnlib.util import UserError
 from metrics import metric_names
 from metrics.metric_defaults import default_metrics, make_group, metric_defaults, metric_kwargs
@@ -119,11 +119,11 @@ def decisions(args: argparse.Namespace) -> List[automatic.Decision]:
         load_dataset(data_dir=options['data_dir'], **options['dataset_args'])
     ) as dataset:
         num_images, resolution = dataset.num_images, dataset.resolution
-    memory = engine.gpu_memory()
+    memory, others = engine.gpu_memory(), workers.find()
     facts = automatic.Situation(
         num_images,
         resolution,
-        args.num_gpus or 1,
+        (args.num_gpus or 1) * (len(others.addresses) if others else 1),
         bool(memory),
         memory / 2**30,
         args.minibatch_size,
@@ -181,6 +181,7 @@ def _check_best(best, metrics):
 def main(argv: Optional[List[str]] = None) -> None:
     """Parse, check and train."""
     args = parse_args(argv)
+    others = workers.find()
     metrics_given = metric_kwargs(args.metrics or [])  # are there such metrics?
     if args.metrics is not None:
         _check_best(args.best, metrics_given)
@@ -189,10 +190,11 @@ def main(argv: Optional[List[str]] = None) -> None:
     else:
         run = resume.find(args.resume, args.result_dir)
         options = options_of_run(args, run)
-    num_gpus = args.num_gpus or (run.num_gpus if run else 1)
+    num_workers = len(others.addresses) if others else 1
+    num_gpus = args.num_gpus or (max(run.num_gpus // num_workers, 1) if run else 1)
 
-    from dnnlib.tflib import custom_ops, engine, precision, provenance
-    from training import tracking
+    from dnnlib.tflib import cluster, custom_ops, engine, precision, provenance
+    from training import following, joining, tracking
 
     if args.metrics is not None or 'metric_arg_list' not in options:
         metrics = default_metrics() if args.metrics is None else args.metrics
@@ -205,32 +207,45 @@ def main(argv: Optional[List[str]] = None) -> None:
         about = dict(config=args.choice.config, num_gpus=num_gpus, version=dnnlib.full_version())
         print(json.dumps(dict(options, **about), indent=4, default=str))
         return
-    tracking.check(options.get('track', []))
-    cli.check_writable_dir(args.result_dir)
+    if others is None or others.rank == 0:
+        tracking.check(options.get('track', []))
+        cli.check_writable_dir(args.result_dir)
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(num_gpus)
     precision.check(args.precision or 'float32')
+    if others is not None:
+        joining.join(others, vars(args), options, num_gpus)
+    is_chief, num_devices = cluster.current().is_chief, num_gpus * num_workers
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:
         demo.ensure_demo_dataset(options['data_dir'])
     data = fingerprint(options['data_dir'], options['dataset_args'])
-    if args.resume == resume.AUTO:
+    joining.check_data(data)
+    if args.resume == resume.AUTO and is_chief:
         run = resume.find_equal(options, data, args.result_dir)
         options = options if run is None else resume.with_changes(run, options)
+    is_complete = run is not None and resume.is_complete(run, options['total_kimg'])
+    plan = joining.plan_of_chief(joining.Plan(options, run is not None, is_complete))
+    options = plan.options
+    if plan.is_complete:
+        text = '%s has finished, or was stopped by abort.txt: nothing is left to do.'
+        print(text % (run.run_dir if run else 'The run'))
+        cluster.current().leave()
+        return
     if run is not None:
-        if resume.is_complete(run, options['total_kimg']):
-            text = '%s has finished, or was stopped by abort.txt: nothing is left to do.'
-            print(text % run.run_dir)
-            return
         resume.check_states(run)
-    args.choice.check(options, num_gpus, is_resumed=run is not None)
-    facts = dict(provenance.facts(num_gpus), data=data)
+    args.choice.check(options, num_devices, is_resumed=plan.is_resumed)
+    if not is_chief:
+        run_dir, index = following.hear_run_dir(), cluster.current().index
+        dnnlib.follow_run(run_dir, index, resume.LOOP, num_devices, **options)
+        return
+    facts = dict(provenance.facts(num_devices), data=data)
     if run is not None:
-        if num_gpus != run.num_gpus:
+        if num_devices != run.num_gpus:
             text = 'Warning: %d devices in place of %d: the last bits of numbers will differ'
-            print(text % (num_gpus, run.num_gpus))
+            print(text % (num_devices, run.num_gpus))
         print('Resuming %s.' % run.run_dir)
-        dnnlib.resume_run(run.run_dir, resume.LOOP, num_gpus, facts, **options)
+        dnnlib.resume_run(run.run_dir, resume.LOOP, num_devices, facts, **options)
         return
     print(args.choice, *args.reasons, sep='\n')
     if args.is_demo and not args.choice.is_automatic:
@@ -240,8 +255,8 @@ def main(argv: Optional[List[str]] = None) -> None:
             % (options['total_kimg'], demo.NAME)
         )
     dataset_name = os.path.basename(dataset.rstrip('/'))
-    run_desc = 'stylegan2-%.100s-%dgpu-%s' % (dataset_name, num_gpus, args.choice.config)
-    cli.submit(args.result_dir, run_desc, resume.LOOP, num_gpus, facts, **options)
+    run_desc = 'stylegan2-%.100s-%dgpu-%s' % (dataset_name, num_devices, args.choice.config)
+    cli.submit(args.result_dir, run_desc, resume.LOOP, num_devices, facts, **options)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ from .submission.submit import (
     SubmitConfig,
     SubmitTarget,
     convert_path,
+    follow_run,
     get_path_from_template,
     make_run_dir_path,
     resume_run,

@@ -64,8 +64,9 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
         argv: arguments without the program's name; None leaves them to `main` (sys.argv).
 
     Returns:
-        What `main` returned (0 for None); 2 after a UserError or where a package is missing, with a
-        line on stderr; 130 after Ctrl-C, 143 after SIGTERM. Other exceptions are not caught.
+        What `main` returned (0 for None); 2 after a UserError, or its `exit_status`, and where a
+        package is missing, with a line on stderr; 130 after Ctrl-C, 143 after SIGTERM. Other
+        exceptions are not caught.
     """
     texts = _printing_any_text('stdout'), _printing_any_text('stderr')
     with quiet.without_noise(), texts[0], texts[1], endings.handling():
@@ -73,7 +74,7 @@ def run_cli(main: Callable, argv: Optional[Sequence[str]] = None) -> int:
             return (main() if argv is None else main(argv)) or 0
         except UserError as error:
             print('Error: %s' % ' '.join(str(error).splitlines()), file=sys.stderr)
-            return EXIT_USER_ERROR
+            return getattr(error, 'exit_status', EXIT_USER_ERROR)
         except ModuleNotFoundError as error:
             missing = program.missing_package(error)
             if not missing:

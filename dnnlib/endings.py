@@ -84,7 +84,13 @@ class deferred:
 
     An error that ends the body goes first. So does a second Ctrl-C. Blocks nest; outside of the
     main thread they do nothing.
+
+    Args:
+        raises: False: nothing is raised at its end; who has `pending` requests ends by himself.
     """
+
+    def __init__(self, raises: bool = True):
+        self._raises = raises
 
     def __enter__(self) -> 'deferred':
         self._counts = _is_main_thread()
@@ -94,7 +100,7 @@ class deferred:
     def __exit__(self, kind: Any, *rest: Any) -> None:
         _requests.depth -= self._counts
         ending = _requests.ending if self._counts and not _requests.depth else None
-        if ending is not None and kind is None and not _is_ending():
+        if ending is not None and kind is None and self._raises and not _is_ending():
             raise ending()
 
 

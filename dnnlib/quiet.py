@@ -34,6 +34,11 @@ NOISE = [
     # Its libraries name themselves twice, on all machines.
     _LOG_LINE % 'E' + r'Unable to register cu\w+ factory: Attempting to register factory',
     _LOG_LINE % 'W' + r'computation placer already registered\.',
+    # Another worker has gone, which a line of ours tells.
+    _LOG_LINE % 'E' + r'(Aborting Ring\w+ with|BaseCollectiveExecutor::StartAbort) UNAVAILABLE',
+    r'Additional GRPC error information from remote target /job:worker',
+    r':UNKNOWN:Error received from peer +\{',
+    r'The error could be from a previous operation\. Restart your program to reset\.',
 ]
 _NOISE = re.compile('|'.join(NOISE).encode())
 # What terminals and schedulers send to all processes of a program.

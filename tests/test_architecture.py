@@ -18,7 +18,8 @@ FLOORS = [
     'training.configs training.overrides training.training_flags training.training_loop',
     'training dcgan',
     'dnnlib.tflib',  # networks and optimizers
-    'dnnlib.tflib.autosummary dnnlib.tflib.custom_ops dnnlib.tflib.engine'
+    'dnnlib.tflib.autosummary dnnlib.tflib.check_in dnnlib.tflib.cluster'
+    ' dnnlib.tflib.custom_ops dnnlib.tflib.engine'
     ' dnnlib.tflib.kernel_build dnnlib.tflib.layout dnnlib.tflib.op_check dnnlib.tflib.ops'
     ' dnnlib.tflib.placement dnnlib.tflib.precision dnnlib.tflib.random dnnlib.tflib.tfutil',
     'dnnlib',

@@ -141,6 +141,16 @@ def test_stream_goes_on_exactly_where_it_stopped(position, folder, session):
     assert read_numbers(resumed, 1, 2) == whole[position : position + 2]
 
 
+def test_readers_share_a_stream_in_turns(folder, session):
+    whole = read_numbers(TFRecordDataset(folder), 10, 2)
+    for reader in range(2):
+        dataset = TFRecordDataset(folder)
+        dataset.configure(2, position=4, share=(reader, 2))
+        begin = 4 + 2 * reader
+        want = whole[begin : begin + 2] + whole[begin + 4 : begin + 6]
+        assert read_numbers(dataset, 2, 2) == want
+
+
 def test_change_of_minibatch_size_and_level_can_keep_the_place(folder, session):
     whole = read_numbers(TFRecordDataset(folder), 10, 3)
     dataset = TFRecordDataset(folder)

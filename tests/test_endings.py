@@ -259,3 +259,12 @@ def test_a_compiler_does_not_hold_up_the_end(tmp_path):
     _, err = process.communicate()
     assert process.returncode == 143 and err.endswith('Terminated.\n')
     assert time.time() - before < 30  # the compilers would take 60
+
+
+def test_who_looks_at_requests_himself_is_not_interrupted_at_the_end_of_a_block():
+    with endings.handling():
+        with pytest.raises(endings.Terminated), endings.deferred():
+            endings._requests.ending = endings.Terminated
+        with endings.deferred(raises=False):
+            endings._requests.ending = endings.Terminated
+        assert endings.pending()

@@ -1,5 +1,6 @@
 """The engine's answers are true, and nobody goes round them."""
 
+import argparse
 import os
 import re
 
@@ -75,3 +76,16 @@ def test_only_the_engine_module_knows_which_engine_it_is():
                     if re.search(r'\bENGINE\b', file.read()):
                         found.add(os.path.relpath(path, ROOT))
     assert found - ASKERS == set()
+
+
+@pytest.mark.parametrize(
+    'devices, want',
+    [
+        (['/device:GPU:0', '/device:GPU:1'], True),
+        (['/device:GPU:0', '/device:GPU:0'], False),  # NCCL: invalid usage
+        (['/device:CPU:0', '/device:CPU:1'], False),  # whatever GPUs there are
+        (['/device:GPU:0', '/device:CPU:0'], False),
+    ],
+)
+def test_nccl_sums_over_different_gpus_alone(devices, want):
+    assert engine.are_gpus([argparse.Namespace(device=device) for device in devices]) == want

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import tempfile
 import time
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
@@ -13,28 +14,17 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib import cli, disk_errors, endings, plain_data, tflib
+from dnnlib import cli, disk_errors, endings, plain_data
 from dnnlib.hints import next_command
 from dnnlib.submission import run_lock
-from dnnlib.tflib import autosummary, provenance, random
+from dnnlib.tflib import autosummary, cluster, provenance, random
 from dnnlib.util import UserError, reason_of
-from training import state
+from training import device_state, state
 from training.iterations import Iterations
 from training.state import State
 
 STATS, _EVENTS = 'stats.jsonl', 'events.out.tfevents.'
 _ADDRESS = re.compile(r' at 0x[0-9a-f]+')
-
-# Names of what each device has of its own, with that of the first device.
-_OF_DEVICES = [
-    (re.compile(r'^([GD])_shadow(_\d+)?/'), r'\1/'),
-    (re.compile(r'^GPU\d+/'), 'GPU0/'),
-    (re.compile(r'/Apply\d+/'), '/Apply0/'),
-    (re.compile(r'_opt\d+'), '_opt0'),
-    (re.compile(r'/loss_scaling_var(_\d+)?$'), '/loss_scaling_var'),
-]
-# What may be left at its start where devices are added: sums that each state begins anew, nearly.
-_EXPENDABLE = re.compile(r'^Autosummary/|^Augmentation/signs|/grad_acc_')
 
 
 def identity(options: Dict[str, Any], fingerprint: str) -> Dict[str, str]:
@@ -88,6 +78,24 @@ class Growing:
                 os.truncate(path, sizes[name])
 
 
+def newest_of_all(run_dir: str) -> Optional[State]:
+    """`state.newest` of the chief, which alone needs the folder; the other workers get it, too."""
+    workers, data = cluster.current(), b''
+    found = state.newest(run_dir) if workers.is_chief else None
+    if workers.size == 1:
+        return found
+    if found is not None:
+        with open(state.paths(run_dir)[0], 'rb') as file:
+            data = file.read()
+    data = workers.share(data)
+    if workers.is_chief or not data:
+        return found
+    with tempfile.NamedTemporaryFile() as copy:
+        copy.write(data)
+        copy.flush()
+        return state.read(copy.name)
+
+
 def prepare(
     growing: Growing, found: Optional[State], identity: Dict[str, str], num_gpus: int
 ) -> None:
@@ -106,7 +114,9 @@ def prepare(
             if found.facts['identity'][what] != identity[what]:
                 text = 'the states in the run folder are of a run with %s; begin another run'
                 raise UserError(text % words)
-        changes = provenance.differences(found.facts['made_by'], provenance.facts(num_gpus))
+        changes = provenance.differences(
+            found.facts['made_by'], provenance.facts(num_gpus * cluster.current().size)
+        )
         if changes:
             text = 'Warning: the last bits of numbers may differ from an uninterrupted run (%s)'
             print(text % '; '.join(changes))
@@ -147,7 +157,8 @@ class Checkpoints:
         minutes: between two states.
         parts: what has a state beside the variables of the graph, by name: objects with `state()`,
             plain data, and `restore(data)`.
-        identity: see `identity`. num_gpus: number of devices. growing: files of the run.
+        identity: see `identity`. num_gpus: number of devices of this worker. growing: files of the
+            run.
         on_written: told, when a state is on the disk, the size that stats.jsonl had then.
 
     Attributes:
@@ -162,7 +173,7 @@ class Checkpoints:
         identity: Dict[str, str],
         num_gpus: int,
         growing: Growing,
-        on_written: Callable[[int], None],
+        on_written: Callable[[int], None] = lambda size: None,
     ):
         self.oldest_nimg = self._last_nimg = 0
         self._run_dir = run_dir
@@ -193,7 +204,9 @@ class Checkpoints:
         return is_time and not self._writer.is_busy()
 
     def take(self, iterations: Iterations) -> None:
-        """Copy all that the run needs to go on; a thread writes it.
+        """Copy all that the run needs to go on; a thread of the chief writes it.
+
+        All workers call it at the same moment.
 
         Raises:
             CannotGoOn: weights are not finite. UserError: the run is no longer this process's.
@@ -203,14 +216,17 @@ class Checkpoints:
                 'another process has taken %s over, while this one was not heard of; '
                 'it goes on there' % self._run_dir
             )
-        arrays = {name: np.asarray(x) for name, x in tflib.run(_variables()).items()}
+        autosummary.gather()
+        arrays = device_state.take(self._num_gpus)
+        if not cluster.current().is_chief:
+            return
         for name, array in arrays.items():
             if name.partition('/')[0] in ('G', 'D', 'Gs') and not np.isfinite(array).all():
                 raise CannotGoOn('%s is not finite' % name)
         parts = {name: part.state() for name, part in self._parts.items()}  # writes what waits
         facts = dict(
             identity=self._identity,
-            made_by=provenance.facts(self._num_gpus),
+            made_by=provenance.facts(self._num_gpus * cluster.current().size),
             counters=list(random.counters()),
             totals=autosummary.python_totals(),
             files=disk_errors.until_written('a state', self._growing.sizes),
@@ -257,35 +273,13 @@ class Checkpoints:
         facts = found.facts
         for name in facts['counters']:
             random.counter(name)
-        self._assign(found.arrays, facts['made_by']['num_gpus'])
+        problems = device_state.put(found.arrays, self._num_gpus)
+        if problems:
+            text = 'the state in %s %s; it is of other networks'
+            raise UserError(text % (self._run_dir, problems[0]))
         autosummary.set_python_totals(facts['totals'])
         for name, part in self._parts.items():
             part.restore(facts['parts'][name])
         self.oldest_nimg = facts['nimg_before']
         self._last_nimg = facts['parts']['iterations']['nimg']
         self._last_time = time.time()
-
-    def _assign(self, arrays, num_gpus):
-        has_same_devices = num_gpus == self._num_gpus
-        values = {}
-        for name, var in _variables().items():
-            source = name if has_same_devices else _of_first_device(name)
-            if source in arrays and list(arrays[source].shape) == var.shape.as_list():
-                values[var] = arrays[source]
-            elif has_same_devices or not _EXPENDABLE.search(name):
-                text = 'the state in %s has no variable %s %s; it is of other networks'
-                raise UserError(text % (self._run_dir, name, var.shape.as_list()))
-        if has_same_devices and len(values) != len(arrays):
-            text = 'the state in %s has %d variables, this run %d; it is of other networks'
-            raise UserError(text % (self._run_dir, len(arrays), len(values)))
-        tflib.set_vars(values)
-
-
-def _variables():
-    return {var.op.name: var for var in tf.global_variables()}
-
-
-def _of_first_device(name):
-    for pattern, first in _OF_DEVICES:
-        name = pattern.sub(first, name)
-    return name

@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 import numpy as np
 
 from dnnlib import EasyDict, tflib
+from dnnlib.tflib import cluster
 from training.train_graph import TrainGraph
 
 
@@ -61,7 +62,9 @@ class Iterations:
         """Run the next iteration; returns its number of images."""
         stream = self.sched.minibatch_gpu * self._graph.num_gpus, int(self.sched.lod)
         if stream != self._stream:  # the order of images goes on from where it was
-            self._graph.training_set.configure(*stream, position=self.nimg)
+            workers = cluster.current()
+            share = workers.index, workers.size
+            self._graph.training_set.configure(*stream, position=self.nimg, share=share)
             self._stream = stream
         for step in self._graph.steps(self.sched, self.count):
             tflib.run(step.op, step.feed)

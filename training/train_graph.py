@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterator, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib, util
-from dnnlib.tflib import engine, random
+from dnnlib.tflib import cluster, engine, random
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.util import UserError
 from training import anatomy
@@ -33,7 +33,7 @@ class TrainGraph:
         training_set: data set, see `training.dataset`.
         G_loss_args, D_loss_args: dict(func_name=..., **kwargs) of the losses.
         G_opt_args, D_opt_args: options of the optimizers.
-        num_gpus: number of devices.
+        num_gpus: number of devices of this worker.
         G_reg_interval, D_reg_interval: iterations between regularization steps, if
             `lazy_regularization`; otherwise the terms are part of the loss.
         G_smoothing_kimg: half-life of the running average of G's weights, in thousands of images.
@@ -68,6 +68,8 @@ class TrainGraph:
     ):
         self.training_set = training_set
         self.num_gpus = num_gpus
+        self._num_devices = num_gpus * cluster.current().size
+        self._first_device = num_gpus * cluster.current().index
         self.augmentation = adaptation.Augmentation(adaptation.settings(**augment_args))
         self._G_repeats = G_repeats
         self._held = {name for own in anatomy.first_layers(D, freeze_d).values() for name in own}
@@ -79,7 +81,7 @@ class TrainGraph:
             self._minibatch_gpu = tf.placeholder(tf.int32, [], 'minibatch_gpu_in')
             self._reals = tf.placeholder(tf.float32, [None] + training_set.shape, 'reals_in')
             self._labels = tf.placeholder(tf.float32, [None, training_set.label_size], 'labels_in')
-            self._rounds = self._minibatch_size // (self._minibatch_gpu * num_gpus)
+            self._rounds = self._minibatch_size // (self._minibatch_gpu * self._num_devices)
             half_life = max(G_smoothing_kimg, 1e-9) * 1000.0  # images
             Gs_beta = 0.5 ** (tf.cast(self._minibatch_size, tf.float32) / half_life)
             images, labels = training_set.get_minibatch_tf()
@@ -120,13 +122,14 @@ class TrainGraph:
             reals = tf.split(self._reals, self.num_gpus)
             labels = tf.split(self._labels, self.num_gpus)
         for index in range(self.num_gpus):
-            draws = random.stream('training', self._step, index)
+            number = self._first_device + index
+            draws = random.stream('training', self._step, number)
             with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)), draws:
                 device_G = G if index == 0 else G.clone('G_shadow')
                 device_D = D if index == 0 else D.clone('D_shadow')
                 lods = [anatomy.lod(net) for net in (device_G, device_D)]
                 set_lod = [tf.assign(lod, self._lod) for lod in lods if lod is not None]
-                seen_D = self.augmentation.look(device_D, reals[index], index)
+                seen_D = self.augmentation.look(device_D, reals[index], number)
                 common = dict(G=device_G, D=seen_D, training_set=self.training_set)
                 common.update(minibatch_size=self._minibatch_gpu)
                 with tf.control_dependencies(set_lod):
@@ -192,7 +195,7 @@ class TrainGraph:
         feed[self._minibatch_gpu] = sched.minibatch_gpu
         for name, lrate in self._lrates.items():
             feed[lrate] = getattr(sched, name + '_lrate')
-        rounds = sched.minibatch_size // (sched.minibatch_gpu * self.num_gpus)
+        rounds = sched.minibatch_size // (sched.minibatch_gpu * self._num_devices)
         is_due = {name: counter % interval == 0 for name, interval in self._intervals.items()}
 
         for _ in range(rounds * self._G_repeats):

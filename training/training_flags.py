@@ -167,7 +167,7 @@ FLAGS = (
     )
     + flags.group(
         'speed',
-        flag('--num-gpus', number(int, 1, 64), 'number of devices (default: 1)'),
+        flag('--num-gpus', number(int, 1, 64), 'devices of each machine (default: 1)'),
         flag(
             '--precision',
             flags.PRECISIONS,

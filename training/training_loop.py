@@ -11,20 +11,22 @@ import tensorflow.compat.v1 as tf
 import dnnlib
 from dnnlib import endings, tflib
 from dnnlib.bars import timed
-from dnnlib.tflib import engine, precision, random
+from dnnlib.tflib import autosummary, cluster, engine, precision, random
 from dnnlib.util import UserError
 from metrics.metric_base import MetricGroup
-from training import first_networks, misc, option_groups, run_options, state, step_check, tracking
+from training import first_networks, misc, option_groups, run_options, step_check, tracking
 from training.checkpoints import (
     CannotGoOn,
     Checkpoints,
     Growing,
     identity,
+    newest_of_all,
     prepare,
     telling_how_to_go_on,
 )
 from training.data.opening import load_dataset, load_held_out
 from training.data.reals import process_reals  # noqa: F401 - official name
+from training.following import agree, end_if, follow, tell_run_dir
 from training.health import Health, reason_without_gradients, stddev_of_fakes
 from training.iterations import Iterations
 from training.progress import Progress
@@ -119,20 +121,23 @@ def training_loop(
     options = dict(locals())
     option_groups.check(options)
     assert dnnlib.submit_config is not None, 'training takes place in a run: dnnlib.submit_run'
-    num_gpus = dnnlib.submit_config.num_gpus
-    run_dir = dnnlib.make_run_dir_path()
-    last_state = state.newest(run_dir)
-    tflib.init_tf(dict(logical_devices(num_gpus), **tf_config))
+    workers = cluster.current()
+    num_gpus = dnnlib.submit_config.num_gpus // workers.size
+    run_dir = tell_run_dir()
+    last_state = newest_of_all(run_dir)
+    is_new = last_state is None and workers.is_chief
+    tflib.init_tf(dict(engine.logical_devices(num_gpus), **tf_config))
     step_check.ensure()
     metrics = MetricGroup(metric_arg_list)
     snapshots = Snapshots(run_dir, keep_snapshots, metrics.best(run_dir, best))
     training_set = load_dataset(data_dir=data_dir, verbose=True, **dataset_args)
     about = identity(_fixed(options), training_set.fingerprint())
     growing = Growing(run_dir, [metric.name for metric in metrics.metrics])
-    prepare(growing, last_state, about, num_gpus)
-    trackers = tracking.Tracking(run_dir, track, options)
+    if workers.is_chief:
+        prepare(growing, last_state, about, num_gpus)
+    trackers = tracking.Tracking(run_dir, track if workers.is_chief else [], options)
     grid_size, grid_reals, grid_labels = misc.setup_snapshot_image_grid(training_set, **grid_args)
-    if last_state is None:
+    if is_new:
         misc.save_image_grid(
             grid_reals,
             os.path.join(run_dir, 'reals.png'),
@@ -161,16 +166,17 @@ def training_loop(
     total_nimg = int(total_kimg * 1000)
     final_sched = schedule(total_nimg)
     num_ticks = (total_kimg - resume_kimg) / final_sched.tick_kimg
-    snapshots.check_disk(
-        (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
-    )
+    if workers.is_chief:
+        snapshots.check_disk(
+            (G, D, Gs), 2 + int(num_ticks / network_snapshot_ticks) if network_snapshot_ticks else 1
+        )
     grid_latents = random.generator('grid').randn(np.prod(grid_size), *G.input_shape[1:])
 
     def make_fakes():
         options = dict(is_validation=True, minibatch_size=final_sched.minibatch_gpu)
         return Gs.run(grid_latents, grid_labels, **options)
 
-    if last_state is None:
+    if is_new:
         with timed('Generating fakes_init.png'):
             path = os.path.join(run_dir, 'fakes_init.png')
             misc.save_image_grid(make_fakes(), path, drange_net, grid_size, scale=None)
@@ -207,10 +213,14 @@ def training_loop(
     if save_weight_histograms:
         G.setup_weight_histograms()
         D.setup_weight_histograms()
-    health = Health(G, D, Gs, final_sched.minibatch_gpu)
     iterations = Iterations(
         graph, schedule, minibatch_repeats, reset_opt_for_new_lod, int(resume_kimg * 1000)
     )
+    if not workers.is_chief:
+        is_done = last_state is None and iterations.nimg >= total_nimg
+        follow(iterations, last_state, about, num_gpus, is_done)
+        return
+    health = Health(G, D, Gs, final_sched.minibatch_gpu)
     reals = misc.adjust_dynamic_range(grid_reals, training_set.dynamic_range, drange_net)
     symptoms = Symptoms(graph.augmentation.settings, stddev_of_fakes(reals))
     where = iterations.nimg, total_nimg, resume_time
@@ -280,7 +290,7 @@ def training_loop(
     is_run = last_state is not None
     try:
         while not is_done:
-            with endings.deferred():
+            with endings.deferred(raises=workers.size == 1):
                 if not is_run:
                     iterations.look_at_schedule()
                 tick_end = progress.ensure_tick(iterations.nimg, iterations.sched.tick_kimg)
@@ -297,14 +307,20 @@ def training_loop(
                 saves = ends_tick and (
                     is_done or is_due(image_snapshot_ticks) or is_due(network_snapshot_ticks)
                 )
-                if not is_run and (saves or checkpoints.is_due()):
+                takes = not is_run and (saves or checkpoints.is_due())
+                agreed = agree(saves=takes, reports=ends_tick, is_done=is_done)
+                if agreed['saves']:
                     with _when_asked_to_end():
                         checkpoints.take(iterations)
                 is_run = False
+                end_if(agreed)
+                if ends_tick:
+                    autosummary.gather()
                 if ends_tick and not saves:
                     end_tick()
             if saves:  # may be interrupted: a resumed run does it again
                 end_tick()
+        workers.leave()
         checkpoints.wait()
     except CannotGoOn as error:
         checkpoints.give_up()
@@ -349,8 +365,3 @@ def _fixed(options):
     parameters = inspect.signature(training_loop).parameters
     fixed = run_options.fixed(options).items()
     return {name: value for name, value in fixed if value != parameters[name].default}
-
-
-def logical_devices(num_gpus: int) -> dict:
-    """Session options that let CPUs stand in for several GPUs where there is none."""
-    return {} if engine.gpu_devices() or num_gpus == 1 else {'device_count.CPU': num_gpus}

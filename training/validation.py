@@ -46,7 +46,7 @@ class Validation:
             self._labels = tf.placeholder(tf.float32, [None, images.label_size], 'labels_in')
             x, labels = process_reals(self._fed, self._labels, 0.0, **options)
             x.set_shape([None] + images.shape)
-            seen = augmentation.seen(x, 'validation', 0)
+            seen = augmentation.seen(x, 'validation', 0, counter='validation')
             # Averages of layers are not to learn of these images.
             is_training = not anatomy.has_batch_statistics(D)
             self._scores = D.get_output_for(seen, labels, is_training=is_training)

@@ -113,6 +113,14 @@ def is_lost(run_dir: str) -> bool:
     return False  # the disk is away
 
 
+def give_back_all() -> None:
+    """Remove the locks of this process, which is about to end without leaving their blocks."""
+    for path, content in list(_held.items()):
+        with contextlib.suppress(OSError):
+            if _read(path) == content:
+                os.remove(path)
+
+
 def is_abandoned(run_dir: str) -> bool:
     """Whether a process of this host held the lock of a run folder and is dead."""
     content = _read(os.path.join(run_dir, FILE_NAME))

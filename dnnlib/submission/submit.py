@@ -61,7 +61,7 @@ class SubmitConfig(EasyDict):
         run_desc: short description, part of the run's folder name; letters, digits, '_', '.', '-'.
         run_dir_ignore, run_dir_extra_files, print_info, nvprof: kept for old scripts, not used.
         submit_target: SubmitTarget.LOCAL.
-        num_gpus: number of devices to run on.
+        num_gpus: number of devices to run on, those of all workers together.
         local: options of local runs.
         datasets: names of the datasets, as a note.
         host_name, platform_extras: the machine.
@@ -213,6 +213,20 @@ def resume_run(
         print('Local submit - run_dir: %s' % config.run_dir)
         local.run(config, is_resumed=True)
     return config
+
+
+def follow_run(
+    run_dir: str, index: int, run_func_name: str, num_gpus: int, **run_func_kwargs: Any
+) -> None:
+    """Run a function as worker `index` of a run whose folder the chief, worker 0, has made.
+
+    Args:
+        run_dir: the folder, which need not be on this machine. The others: as `resume_run`.
+    """
+    config = SubmitConfig()
+    config.run_func_name, config.run_func_kwargs = run_func_name, dict(run_func_kwargs)
+    config.run_dir, config.num_gpus = run_dir, num_gpus
+    local.follow(config, index)
 
 
 def _write_config(config):

@@ -17,7 +17,7 @@ import PIL.Image
 import tensorflow.compat.v1 as tf
 
 from dnnlib.names import plain_name
-from dnnlib.tflib import tfutil
+from dnnlib.tflib import cluster, tfutil
 from dnnlib.tflib.placement import exactly_on, make_state_variable
 
 _STATE_KEY = ('dnnlib_autosummary',)  # a tuple, so that tf.train.export_meta_graph passes it over
@@ -107,6 +107,30 @@ def collect() -> Dict[str, float]:
         if total[2]:
             figures[name + '/nonfinite'] = float(total[2])
     return figures
+
+
+def gather() -> None:
+    """Let the chief have what tensors of all workers have counted; the others forget it.
+
+    All workers call it at the same moment, before the chief's report.
+    """
+    workers = cluster.current()
+    if workers.size == 1:
+        return
+    finalize_autosummaries()
+    state = _get_state()
+    counted = iter([total for total, _ in tfutil.run(state.fetches)] if state.fetches else [])
+    own = {
+        name: sum(next(counted) for _ in accumulator.variables)
+        for name, accumulator in state.accumulators.items()
+        if accumulator.variables
+    }
+    names = sorted(own)
+    rows = workers.gather(np.array([own[name] for name in names], np.float64).tobytes())
+    totals = sum(np.frombuffer(row, np.float64).reshape(-1, 3) for row in rows)
+    if workers.is_chief:
+        for name, total in zip(names, totals):
+            state.accumulators[name].total += total
 
 
 def python_totals() -> Dict[str, List[float]]:

@@ -10,7 +10,7 @@ import ctypes
 import functools
 import re
 import warnings
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 import tensorflow.compat.v1 as tf
 from tensorflow.python.client import device_lib
@@ -208,6 +208,11 @@ def device(index: int) -> str:
     return '/%s:%d' % ('gpu' if _local_gpus() else 'cpu', index)
 
 
+def logical_devices(number: int) -> Dict[str, int]:
+    """Options of a session that let CPUs stand in for several GPUs where there is none."""
+    return {} if gpu_devices() or number == 1 else {'device_count.CPU': number}
+
+
 def session_config(options: dict) -> tf.ConfigProto:
     """Make a ConfigProto from {'dotted.path': value}; `device_count.CPU` asks for logical CPUs."""
     config = tf.ConfigProto()
@@ -224,14 +229,22 @@ def all_sum(values: List[tf.Tensor]) -> List[tf.Tensor]:
     """Sum one tensor per device; element i of the result lies on the device of `values[i]`."""
     if len(values) == 1:
         return list(values)
-    if all('gpu' in v.device.lower() for v in values):
-        return nccl_ops.all_sum(values)
-    total = tf.add_n(values)
-    copies = []
+    return nccl_ops.all_sum(values) if are_gpus(values) else copies(tf.add_n(values), values)
+
+
+def are_gpus(values: List[tf.Tensor]) -> bool:
+    """Whether tensors lie on GPUs, each on one of its own, as NCCL wants them."""
+    devices = {value.device.lower() for value in values}
+    return len(devices) == len(values) and all('gpu' in device for device in devices)
+
+
+def copies(total: tf.Tensor, values: List[tf.Tensor]) -> List[tf.Tensor]:
+    """A tensor on the device of each value."""
+    found = []
     for value in values:
         with tf.device(value.device):
-            copies.append(tf.identity(total))
-    return copies
+            found.append(tf.identity(total))
+    return found
 
 
 def peak_gpu_memory(device_name: str) -> tf.Tensor:

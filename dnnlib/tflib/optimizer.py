@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import util
 from dnnlib.options import accepted, check_names, function_of, named, value_of
-from dnnlib.tflib import engine, tfutil
+from dnnlib.tflib import cluster, reduction, tfutil
 from dnnlib.tflib.adam import SimpleAdam  # noqa: F401  # official StyleGAN2 has it here
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.ops import decisions
@@ -227,8 +227,8 @@ class Optimizer:
             with tf.name_scope('Mean%d' % index), exactly_on(device):
                 means.append(self._mean_on_device(gradients))
         with tf.name_scope('AllSum'), exactly_on(next(iter(self._devices))):
-            sums = [engine.all_sum(list(replicas)) for replicas in zip(*means)]
-        return OrderedDict(zip(self._devices, (list(device) for device in zip(*sums))))
+            sums = reduction.all_sum(means)
+        return OrderedDict(zip(self._devices, sums))
 
     def _mean_on_device(self, gradients):
         """One device's part of the mean gradient."""
@@ -237,7 +237,7 @@ class Optimizer:
             for grads in zip(*gradients.values())
         ]
         totals = [tf.add_n(parts) if len(parts) > 1 else parts[0] for parts in zip(*registrations)]
-        share = 1 / (len(registrations) * len(self._devices))
+        share = 1 / (len(registrations) * len(self._devices) * cluster.current().size)
         if share == 1 and not self.use_loss_scaling:
             return totals
         factor = self.undo_loss_scaling(tf.constant(share))

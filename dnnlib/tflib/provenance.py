@@ -14,7 +14,7 @@ import PIL
 import tensorflow.compat.v1 as tf
 
 import dnnlib
-from dnnlib.tflib import custom_ops, engine
+from dnnlib.tflib import cluster, custom_ops, engine
 from dnnlib.util import TEXT
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -30,6 +30,7 @@ _TELLING = {
     'cpu': 'CPU',
     'threads': 'number of threads',
     'num_gpus': '--num-gpus',
+    'workers': 'workers',
     'ops': 'ops',
 }
 
@@ -47,7 +48,10 @@ def code_hash() -> str:
 
 
 def facts(num_gpus: int) -> Dict[str, Any]:
-    """Command line, code, packages, engine and machine of this process, as plain data."""
+    """Command line, code, packages, engine and machine of this process, as plain data.
+
+    num_gpus: devices of all workers.
+    """
     return dict(
         command_line=list(sys.argv),
         version=dnnlib.full_version(),
@@ -59,6 +63,7 @@ def facts(num_gpus: int) -> Dict[str, Any]:
         cpu=_cpu_model(),
         threads=_num_threads(),
         num_gpus=num_gpus,
+        workers=cluster.current().size,
         ops='compiled' if _has_compiled_ops() else 'plain TensorFlow',
     )
 
@@ -68,7 +73,7 @@ def differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:
     return [
         '%s: %s, was %s' % (words, _in_words(now.get(name)), _in_words(before.get(name)))
         for name, words in _TELLING.items()
-        if before.get(name) != now.get(name)
+        if before.get(name) != now.get(name) and not (name == 'workers' and name not in before)
     ]
 
 

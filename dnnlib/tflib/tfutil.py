@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib.options import check_names
-from dnnlib.tflib import engine
+from dnnlib.tflib import cluster, engine
 from dnnlib.util import UserError
 
 TfExpression = Union[tf.Tensor, tf.Variable, tf.Operation]
@@ -43,14 +43,18 @@ _entered: List[Any] = []  # contexts of default sessions, open for the life of t
 def run(fetches: Any, feed_dict: Optional[dict] = None, **kwargs) -> Any:
     """Evaluate in the default session, as `tf.Session.run`; RuntimeError if there is none.
 
-    Raises UserError, one line, where memory is too small.
+    Raises UserError, one line, where memory is too small, or another worker has ended.
     """
     session = _default_session()
     try:
         return session.run(fetches, feed_dict, **kwargs)
-    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
-        what = _MEMORY_SIGN.search(error.message)
-        if what is None:
+    except tf.errors.OpError as error:
+        if cluster.current().was_refused(error):
+            return run(fetches, feed_dict, **kwargs)
+        is_memory = isinstance(error, (tf.errors.ResourceExhaustedError, tf.errors.InternalError))
+        what = is_memory and _MEMORY_SIGN.search(error.message)
+        if not what:
+            cluster.current().raise_if_lost(error)
             raise
         text = 'out of memory (%s): %s'
         raise UserError(text % (' '.join(what.group().split()), _LESS_MEMORY)) from error
@@ -151,11 +155,14 @@ def create_session(
     check_config('tf_config', config_dict or {})
     config = dict(_default_config, **(config_dict or {}))
     options = {k: v for k, v in config.items() if not k.startswith(_NOT_PROTO)}
-    session = tf.Session(config=engine.session_config(options))
-    if force_as_default:
-        default = session.as_default()
-        default.__enter__()
-        _entered.append(default)  # once collected, it would take the session away again
+    session_config = engine.session_config(options)
+    if not force_as_default:  # of this process alone, as that of a metric
+        return tf.Session(config=session_config)
+    workers = cluster.current()
+    session = tf.Session(config=workers.adapt(session_config), **workers.session_options())
+    default = session.as_default()
+    default.__enter__()
+    _entered.append(default)  # once collected, it would take the session away again
     return session
 
 

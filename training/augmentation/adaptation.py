@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from dnnlib.options import check_choice
-from dnnlib.tflib import random, tfutil
+from dnnlib.tflib import cluster, random, tfutil
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.placement import exactly_on, make_state_variable
 from dnnlib.util import UserError
@@ -90,7 +90,7 @@ class Augmentation:
 
     def __init__(self, chosen: Settings):
         self.settings = chosen
-        self._signs: List[tf.Variable] = []  # [number, sum] of each device
+        self._signs: Dict[int, tf.Variable] = {}  # [number, sum] of each device of this worker
         self.p: Optional[tf.Variable] = None
         if chosen.mode != 'none':
             self.p = make_state_variable(_SCOPE, 'p', '/cpu:0', initial_value=chosen.p)
@@ -100,36 +100,40 @@ class Augmentation:
 
         Args:
             D: the network. reals: the real images of the device, as losses get them.
-            device: its number.
+            device: its number among those of all workers.
         """
         return AugmentedD(D, reals, self, device)
 
-    def seen(self, images: tf.Tensor, place: str, device: int) -> tf.Tensor:
+    def seen(
+        self, images: tf.Tensor, place: str, device: int, counter: str = 'augmentation'
+    ) -> tf.Tensor:
         """Images [N, C, H, H] as the discriminator sees them.
 
         Args:
             place: says where it looks, so that random numbers are others at each place of a device.
+            counter: of the times that it looks. What else draws is not to notice.
         """
         if self.p is None:
             return images
-        # A counter of its own: what else draws is not to notice.
-        step = random.counter('augmentation')
+        step = random.counter(counter)
         with random.stream('augmentation ' + place, step, device):
             return augment(images, tf.identity(self.p), self.settings.pipe)
 
-    def count(self, scores: tf.Tensor) -> tf.Tensor:
+    def count(self, scores: tf.Tensor, device: int = 0) -> tf.Tensor:
         """The scores of real images; evaluating the result counts them towards r_t."""
         signs = tf.sign(scores)
         scores = autosummary(R_T, signs, passthru=scores)
         if self.settings.mode != 'ada':
             return scores
         signs = tf.boolean_mask(signs, tf.is_finite(scores))
-        name = 'signs%d' % len(self._signs)
-        self._signs.append(make_state_variable(_SCOPE, name, scores.device, [2]))
+        if device not in self._signs:
+            name = 'signs%d' % len(self._signs)
+            self._signs[device] = make_state_variable(_SCOPE, name, scores.device, [2])
         sums = tf.stack(
             [tf.cast(tf.size(signs), tf.float32), tf.reduce_sum(tf.cast(signs, tf.float32))]
         )
-        with exactly_on(scores.device), tf.control_dependencies([self._signs[-1].assign_add(sums)]):
+        counted = self._signs[device].assign_add(sums)
+        with exactly_on(scores.device), tf.control_dependencies([counted]):
             return tf.identity(scores)
 
     def report(self) -> None:
@@ -149,14 +153,16 @@ class Augmentation:
             text = '--augment=ada follows the scores of real images; this loss asks for none'
             raise UserError(text)
         with tf.device('/cpu:0'), tf.name_scope(_SCOPE):
-            number, total = tf.unstack(tf.add_n([signs.read_value() for signs in self._signs]))
+            signs = list(self._signs.values())
+            sums = tf.add_n([each.read_value() for each in signs])
+            number, total = tf.unstack(cluster.current().all_sum([sums])[0])
             excess = total / tf.maximum(number, 1.0) - self.settings.target
             step = tf.cast(minibatch_size, tf.float32) * (INTERVAL / (self.settings.kimg * 1000))
             step = tf.where(number > 0, tf.sign(excess) * step, tf.zeros_like(step))
             assert self.p is not None
             changed = self.p.assign(tf.clip_by_value(self.p + step, 0.0, LARGEST_P))
             with tf.control_dependencies([changed]):
-                return tf.group(*(signs.assign(tf.zeros([2])) for signs in self._signs))
+                return tf.group(*(each.assign(tf.zeros([2])) for each in signs))
 
 
 class AugmentedD:
@@ -174,7 +180,9 @@ class AugmentedD:
         self._num_looks += 1
         seen = self._augmentation.seen(images, str(self._num_looks), self._device)
         scores = self._D.get_output_for(seen, *args, **kwargs)
-        return self._augmentation.count(scores) if images is self._reals else scores
+        if images is not self._reals:
+            return scores
+        return self._augmentation.count(scores, self._device)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._D, name)

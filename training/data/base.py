@@ -174,7 +174,11 @@ class Dataset:
         return self._fingerprint
 
     def configure(
-        self, minibatch_size: int, lod: float = 0, position: Optional[int] = None
+        self,
+        minibatch_size: int,
+        lod: float = 0,
+        position: Optional[int] = None,
+        share: Tuple[int, int] = (0, 1),
     ) -> None:
         """Choose minibatch size, level of detail and place in the stream; needs a default session.
 
@@ -183,6 +187,8 @@ class Dataset:
             lod: level of detail, rounded down to a whole level.
             position: number of images of the stream already consumed, to go on from exactly there;
                 None = start from 0 if minibatch size or level changed, else change nothing.
+            share: (i, n): n readers of the stream take a minibatch each in turns, this one is
+                number i; the position is that of all.
 
         Raises:
             UserError: the data set does not hold that level of detail.
@@ -197,7 +203,10 @@ class Dataset:
         minibatch_bytes = minibatch_size * num_channels * side * side
         prefetch = np.clip(self._prefetch_bytes // minibatch_bytes, 1, _MAX_PREFETCHED_MINIBATCHES)
         self._errors.clear()
-        feed = {self._start: position or 0, self._minibatch_size: minibatch_size}
+        reader, num_readers = share
+        start = (position or 0) + reader * minibatch_size
+        feed = {self._start: start, self._stride: minibatch_size * num_readers}
+        feed.update({self._minibatch_size: minibatch_size})
         feed.update({self._lod: lod, self._prefetch: int(prefetch)})
         _run(self._iterator.initializer, feed)
         self._configured = (minibatch_size, lod)
@@ -272,12 +281,12 @@ class Dataset:
         import tensorflow.compat.v1 as tf
 
         with tf.name_scope('Dataset'), tf.device('/cpu:0'):
-            self._start, self._minibatch_size, self._lod, self._prefetch = (
+            self._start, self._stride, self._minibatch_size, self._lod, self._prefetch = (
                 tf.placeholder(tf.int64, [], name)
-                for name in ('start', 'minibatch_size', 'lod', 'prefetch')
+                for name in ('start', 'stride', 'minibatch_size', 'lod', 'prefetch')
             )
             stop = _ENDLESS if self._repeat else self.num_images
-            positions = tf.data.Dataset.range(self._start, stop, self._minibatch_size)
+            positions = tf.data.Dataset.range(self._start, stop, self._stride)
             minibatches = positions.map(self._minibatch_tf, num_parallel_calls=self._num_threads)
             sound = minibatches.apply(tf.data.experimental.take_while(lambda *batch: batch[-1]))
             self._iterator = tf.data.make_initializable_iterator(

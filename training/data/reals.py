@@ -4,7 +4,7 @@ from typing import Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from dnnlib.tflib import random, tfutil
+from dnnlib.tflib import cluster, random, tfutil
 from training.misc import adjust_dynamic_range
 
 
@@ -19,7 +19,7 @@ def process_reals(
     """Bring a minibatch into the form that networks take.
 
     Args:
-        x: images [N, C, H, W] of any type, H = W = R / 2^floor(lod).
+        x: images [N, C, H, W] of any type, H = W = R / 2^floor(lod): this worker's part.
         labels: [N, label_size], passed through.
         lod: level of detail, float [] or number; between whole levels, images fade into those of
             the next level (Karras et al., "Progressive Growing of GANs", 2018).
@@ -33,7 +33,9 @@ def process_reals(
     with tf.name_scope('ProcessReals'):
         x = adjust_dynamic_range(tf.cast(x, tf.float32), drange_data, drange_net)
         if mirror_augment:
-            keep = random.uniform([tf.shape(x)[0]], 'mirror') < 0.5
+            workers, number = cluster.current(), tf.shape(x)[0]  # drawn for all, as by one alone
+            draws = random.uniform([number * workers.size], 'mirror')
+            keep = draws[workers.index * number :][:number] < 0.5
             x = tf.where(keep, x, tf.reverse(x, [3]))
         lod = tf.cast(lod, tf.float32)
         whole = tf.floor(lod)

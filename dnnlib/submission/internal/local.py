@@ -49,6 +49,25 @@ def run(submit_config: 'dnnlib.SubmitConfig', is_resumed: bool = False) -> Any:
         dnnlib.submit_config = None
 
 
+def follow(submit_config: 'dnnlib.SubmitConfig', index: int) -> Any:
+    """Call the function as worker `index`, which is not the chief, and return its result.
+
+    What it prints also goes into `log-worker<index>.txt` of the run folder, if that is on a disk of
+    this machine; nothing else is written.
+    """
+    dnnlib.submit_config = submit_config
+    path = os.path.join(submit_config.run_dir, 'log-worker%d.txt' % index)
+    try:
+        with Logger(path if os.path.isdir(submit_config.run_dir) else None, 'a') as logger:
+            try:
+                return _call(submit_config)
+            except BaseException as error:
+                logger.write_last_words(_last_words(error))
+                raise
+    finally:
+        dnnlib.submit_config = None
+
+
 def _run_logged(submit_config):
     name = submit_config.run_func_name
     print('dnnlib: Running %s() on %s...' % (name, submit_config.host_name))
