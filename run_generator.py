@@ -217,7 +217,12 @@ COMMANDS = [
         'a metric against images seen (Fig. 4)',
         [
             flag('run_dirs', 'RUN', 'training runs: folders or numbers (default: all)', nargs='*'),
-            flag('--metric', 'NAME', 'recorded figure, such as fid50k or swd16k_avg', 'fid50k'),
+            flag(
+                '--metric',
+                'NAME',
+                'recorded figure, such as swd16k_avg, or one of stats.jsonl, such as Loss/D',
+                'fid50k',
+            ),
             flags.RESULT_DIR,
             *flags.FIGURE,
         ],

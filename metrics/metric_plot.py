@@ -18,6 +18,7 @@ from metrics.paper_tables import config_of_run
 from metrics.recorded import kimg_of, read_records
 from training.pictures import plotting
 
+_KIMG = 'Progress/kimg'
 _COMPARED = {  # entries of records, and what they are called
     'dataset': 'data sets',
     'num_samples': 'numbers of samples',
@@ -59,22 +60,49 @@ def read_points(run_dir: str) -> Dict[str, List[Point]]:
     return {name: [points[kimg] for kimg in sorted(points)] for name, points in found.items()}
 
 
-def read_runs(run_dirs: Sequence[str], metric: str) -> Tuple[List[Series], List[str]]:
-    """The points of one metric for several runs.
+def read_stats(run_dir: str) -> Dict[str, List[Point]]:
+    """Figures of the ticks of a training run, by name such as Loss/D; {} without stats.jsonl.
 
-    Returns: ([(title, points)], runs without a record of the metric).
+    Raises:
+        UserError: the file is broken.
+    """
+    found: Dict[str, List[Point]] = {}
+    path = os.path.join(os.path.expanduser(run_dir), 'stats.jsonl')
+    if not os.path.exists(path):
+        return found
+    for _, stats in records.read_lines(path, skip_unfinished=True):
+        kimg = stats.get(_KIMG, 0.0)
+        for name, value in stats.items():
+            if (
+                '/' in name
+                and name != _KIMG
+                and records.is_figure(kimg)
+                and records.is_figure(value)
+            ):
+                found.setdefault(name, []).append(Point(kimg, value, {}))
+    return found
+
+
+def read_runs(run_dirs: Sequence[str], metric: str) -> Tuple[List[Series], List[str]]:
+    """The points of one metric, or of a figure of stats.jsonl, for several runs.
+
+    Returns: ([(title, points)], runs without a record of it).
 
     Raises:
         UserError: no run has a record of the metric.
     """
     series, without, recorded = [], [], set()  # type: Tuple[list, list, set]
+    of_ticks = '/' in metric
     for run_dir in run_dirs:
-        points = read_points(run_dir)
+        points = read_stats(run_dir) if of_ticks else read_points(run_dir)
         recorded.update(points)
         if metric in points:
             series.append((_trained_in(run_dir, points[metric][0].record), points[metric]))
         else:
             without.append(run_dir)
+    if not series and of_ticks:
+        text = 'no run has a record of %s; in stats.jsonl are: %s; choose another --metric'
+        raise UserError(text % (metric, ', '.join(sorted(recorded)) or 'no figures at all'))
     if not series:
         raise UserError(
             'no run has a record of %s; recorded are: %s; evaluate it by '
@@ -86,7 +114,11 @@ def read_runs(run_dirs: Sequence[str], metric: str) -> Tuple[List[Series], List[
 
 
 def plot(folder: str, run_dirs: Sequence[str], metric: str, format: str, dpi: int) -> None:
-    """Write metric.<format>, a metric against the images seen for several runs (Fig. 4)."""
+    """Write metric.<format>, a metric against the images seen for several runs (Fig. 4).
+
+    Args:
+        metric: a recorded figure, or one of stats.jsonl, such as Loss/D.
+    """
     series, without = read_runs(run_dirs, metric)
     if without:
         print('Without a record of %s: %s' % (metric, ', '.join(without)))
@@ -94,7 +126,7 @@ def plot(folder: str, run_dirs: Sequence[str], metric: str, format: str, dpi: in
     if warning:
         print(warning)
     single = [title for title, points in series if len(points) == 1]
-    if single:
+    if single and '/' not in metric:
         text = 'One point is no curve: %s. run_metrics.py --network=RUN evaluates all snapshots.'
         print(text % ', '.join(single))
     save_metric_plot(os.path.join(folder, 'metric.' + format), series, metric, dpi)
@@ -140,7 +172,7 @@ def _axis_label(metric):
 
 def _trained_in(run_dir, record):
     """Folder of the training run that a record in some folder is about."""
-    folder = os.path.dirname(record['network'])
+    folder = os.path.dirname(record.get('network', ''))
     is_elsewhere = config_of_run(os.path.basename(os.path.abspath(run_dir))) is None
     return folder if folder and is_elsewhere else run_dir
 

@@ -125,3 +125,20 @@ def test_a_plot_of_an_unknown_metric_has_its_name(tmp_path):
 def test_the_recorded_metrics_are_named_where_the_wanted_one_is_not(trained):
     with pytest.raises(UserError, match='fid10k.*recorded are: fid50k, ppl_wend'):
         metric_plot.read_runs(trained, 'fid10k')
+
+
+def test_figures_of_ticks_are_plotted_too(tmp_path):
+    for number, losses in enumerate([[1.5, 9.5], [2.0]]):
+        lines = [
+            '{"Progress/kimg": %d, "Loss/D": %g, "timestamp": 1}\n' % (8 * tick, loss)
+            for tick, loss in enumerate(losses)
+        ]
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / 'stats.jsonl').write_text(''.join(lines))
+    (tmp_path / 'empty').mkdir()
+    dirs = [str(tmp_path / name) for name in ('0', '1', 'empty')]
+    series, without = metric_plot.read_runs(dirs, 'Loss/D')
+    found = [[(point.kimg, point.value) for point in points] for _, points in series]
+    assert found == [[(0, 1.5), (8, 9.5)], [(0, 2)]] and without == [dirs[2]]
+    with pytest.raises(UserError, match='Loss/G; in stats.jsonl are: Loss/D;'):
+        metric_plot.read_runs(dirs, 'Loss/G')

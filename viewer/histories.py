@@ -8,15 +8,12 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import PIL.Image
 
-from dnnlib import program, records
+from dnnlib import program
 from dnnlib.files import temporary_folder
 from dnnlib.util import UserError, open_regular, reading
 from metrics import metric_plot, run_titles
-from metrics.metric_plot import Point
 from training import runs
 from training.data.decoding import opened_image
-
-_KIMG = 'Progress/kimg'
 
 
 def drawn(save: Callable[[str], None]) -> PIL.Image.Image:
@@ -54,27 +51,14 @@ def snapshots(run_dir: str) -> Dict[str, str]:
     return {os.path.basename(path): path for path in reversed(runs.snapshots(run_dir))}
 
 
-def curves(run_dir: str) -> Dict[str, List[Point]]:
-    """Figures of a run against thousands of images: those of metrics, and all of stats.jsonl.
+def names_of_curves(dirs: Sequence[str]) -> List[str]:
+    """Names of the figures that any of the runs has: metrics, losses, the others.
 
     Raises:
-        UserError: a file of the run is broken.
+        UserError: a file of a run is broken.
     """
-    found = dict(metric_plot.read_points(run_dir))  # type: Dict[str, List[Point]]
-    path = os.path.join(run_dir, 'stats.jsonl')
-    if os.path.exists(path):
-        for _, stats in records.read_lines(path, skip_unfinished=True):
-            kimg = stats.get(_KIMG, 0.0)
-            for name, value in stats.items():
-                if name != _KIMG and records.is_figure(kimg) and records.is_figure(value):
-                    found.setdefault(name, []).append(Point(kimg, value, {}))
-    return found
-
-
-def names_of_curves(dirs: Sequence[str]) -> List[str]:
-    """Names of the figures that any of the runs has: metrics, losses, the others."""
-    names = {name for path in dirs for name in curves(path)}
-    names -= {'timestamp'}
+    both = (metric_plot.read_points, metric_plot.read_stats)
+    names = {name for path in dirs for read in both for name in read(path)}
     return sorted(names, key=lambda name: ('/' in name, not name.startswith('Loss/'), name))
 
 
@@ -84,20 +68,13 @@ def save_curves(path: str, dirs: Sequence[str], name: str) -> None:
     Raises:
         UserError: none of them has it.
     """
-    found = [(each, curves(each).get(name)) for each in dirs]
-    titles = run_titles.titles([each for each, points in found if points])
-    series = list(zip(titles, [points for _, points in found if points]))
-    if not series:
-        raise UserError('no run that is chosen has a record of %s' % name)
-    metric_plot.save_metric_plot(path, series, name)
+    metric_plot.save_metric_plot(path, metric_plot.read_runs(dirs, name)[0], name)
 
 
 def curve_command(dirs: Sequence[str], name: str) -> str:
-    """The command that plots a metric again; figures of stats.jsonl have none."""
-    if any(name in metric_plot.read_points(path) for path in dirs):
-        words = [program.how_to_run('run_generator.py'), 'plot-metric', *map(shlex.quote, dirs)]
-        return ' '.join(words + ['--metric=' + name])
-    return 'none: %s stands in stats.jsonl, which TensorBoard and trackers plot, too' % name
+    """The command that plots a figure again."""
+    words = [program.how_to_run('run_generator.py'), 'plot-metric', *map(shlex.quote, dirs)]
+    return ' '.join(words + ['--metric=' + shlex.quote(name)])
 
 
 def grids(run_dir: str) -> List[Grid]:
