@@ -18,7 +18,7 @@ from training.pictures import layer_noise
 
 _COUNT = number(int, 1, 1000000)
 _SHEET = [flags.SCALE, *flags.FIGURE]
-_SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size', 'layers')
+_SAMPLING = ('truncation_psi', 'noise', 'class_index', 'minibatch_size', 'layer_changes')
 _NOISE_HELP = (
     "noise of the images: random (that of each image's own seed), const (as stored in\n"
     'the network), none, or seed:N (that of seed N for all)'
@@ -48,7 +48,7 @@ _LAYER = flag(
     'and seed of its noise, exponent of its alpha in FR; may be given for several layers',
     action='append',
     metavar='LAYER:CHANGES',
-    dest='layers',
+    dest='layer_changes',
 )
 
 
@@ -252,9 +252,9 @@ def _load(networks, trust_network_code, sampling):
     from training.pictures.generate import Generator
 
     loaded = [pretrained_networks.load_generator(name, trust_network_code) for name in networks]
-    layers = dict(map(layer_noise.parse, sampling.get('layers') or []))
-    sampling = dict(sampling, layers=layers)
-    generators = [Generator(Gs, **sampling) for Gs in loaded]
+    sampling = dict(sampling)
+    changes = dict(map(layer_noise.parse, sampling.pop('layer_changes', None) or []))
+    generators = [Generator(Gs, layers=changes, **sampling) for Gs in loaded]
     first = dict(network=networks[0], Gs=loaded[0], generator=generators[0])
     return dict(first, networks=networks, generators=generators)
 

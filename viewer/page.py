@@ -163,12 +163,26 @@ def show_layer(name: Optional[str], layers: Dict[str, LayerNoise], about: Any) -
     )
 
 
-def change_layer(name, layers, scale, seed, t) -> Dict[str, LayerNoise]:
-    """Settings of all layers after those of one were changed."""
+def change_scale(name, layers, scale) -> Dict[str, LayerNoise]:
+    """Settings of all layers after the strength of one was changed."""
+    return _with_changes(name, layers, scale=scale)
+
+
+def change_seed(name, layers, seed) -> Dict[str, LayerNoise]:
+    """Settings of all layers after the seed of one was changed."""
     seed = None if seed is None else whole(seed, 'the seed of the layer')
+    return _with_changes(name, layers, seed=seed)
+
+
+def change_t(name, layers, t) -> Dict[str, LayerNoise]:
+    """Settings of all layers after the t of one was changed."""
     if t is None:
         raise UserError('t must be a number')
-    return dict(layers, **{name: LayerNoise(scale, seed, t)}) if name in layers else layers
+    return _with_changes(name, layers, t=t)
+
+
+def _with_changes(name, layers, **changes):
+    return dict(layers, **{name: layers[name]._replace(**changes)}) if name in layers else layers
 
 
 def alpha_of(name, t, about):
@@ -258,17 +272,17 @@ def _image_tab(page, source, file):
     changes = [is_mixed, mix_seed, first, last, switched_on, layers]
     fields, all_controls = [scale, own_seed, t, alpha], sampling + changes
     shown = [image, change, command]
-    drawing = dict(fn=told(page.draw), inputs=all_controls, outputs=shown, **QUIET)
-    plain = [seed, psi, class_index, noise, is_mixed, mix_seed, first, last, switched_on]
-    gr.on([each.input for each in plain], trigger_mode='always_last', **drawing)
-    setting = dict(inputs=[layer, layers, scale, own_seed, t], outputs=layers, **QUIET)
     latest = dict(trigger_mode='always_last', **QUIET)
-    gr.on(
-        [scale.input, own_seed.input], told(change_layer), trigger_mode='always_last', **setting
-    ).then(**drawing)
+    drawing = dict(fn=told(page.draw), inputs=all_controls, outputs=shown, **latest)
+    plain = [seed, psi, class_index, noise, is_mixed, mix_seed, first, last, switched_on]
+    gr.on([each.input for each in plain], **drawing)
+    # One after the other, each of its own field: quick changes of several fields all stay.
+    setting = dict(outputs=layers, concurrency_limit=1, concurrency_id='layers', **latest)
+    for field, function in [(scale, change_scale), (own_seed, change_seed)]:
+        field.input(told(function), [layer, layers, field], **setting).success(**drawing)
     for moved, other, function in [(t, alpha, alpha_of), (alpha, t, t_of)]:
         event = moved.input(told(function), [layer, moved, about], other, **latest)
-        event.success(told(change_layer), **setting).success(**drawing)
+        event.success(told(change_t), [layer, layers, t], **setting).success(**drawing)
     layer.input(told(show_layer), [layer, layers, about], fields, **QUIET)
     options = dict(inputs=all_controls, outputs=[figure, figure_command], **PRIVATE)
     stddev.click(told(page.stddev), **dict(options, inputs=[num_draws] + all_controls))
