@@ -54,7 +54,8 @@ ELSEWHERE = re.compile(
     r'(git clone|cd |source |conda |pip install|npm |eval |tensorboard |jupyter |'
     r'make (env|test|lint|quick|docs|bench|pictures|paper)\b|python (bench|tools)/|'
     r'python run_viewer.py|'
-    r'.* create_lsun |.*(stylegan2-ada-ffhq.pkl|\.onnx|--track|--format=rosinality)|docker |.* --features=vgg16|'
+    r'.* create_lsun |.*(stylegan2-ada-ffhq.pkl|\.onnx|--track|--format=rosinality)|docker |'
+    r'.* --features=vgg16|'
     r'.* --metrics=local-features)'
 )
 COMMAND = re.compile(
