@@ -17,7 +17,7 @@ import viewer.networks
 from dnnlib import cli, program, records, tflib
 from dnnlib.tflib import engine
 from dnnlib.util import UserError
-from tests import golden
+from tests import golden, toy_networks
 from training import misc
 from training.networks_stylegan2 import G_main
 from training.pictures.layer_noise import LayerNoise
@@ -25,7 +25,6 @@ from viewer import histories, pictures, projection, serving
 from viewer.networks import Networks
 from viewer.pictures import Wish
 
-SIZES = dict(resolution=8, fmap_max=8, latent_size=8, dlatent_size=8, mapping_fmaps=8)
 FR_LAYERS = {'8x8a': LayerNoise(scale=0.0), '8x8b': LayerNoise(2.0, 5, 1.5)}
 
 
@@ -33,18 +32,11 @@ FR_LAYERS = {'8x8a': LayerNoise(scale=0.0), '8x8b': LayerNoise(2.0, 5, 1.5)}
 def folder(tmp_path_factory):
     """A result folder with two runs, and a network of classes beside it."""
     path = tmp_path_factory.mktemp('viewer')
-    options = dict(SIZES, mapping_layers=2, mapping_lrmul=1)
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         for number, form in enumerate(['additive', 'fr-noise']):
             run = path / 'results' / ('%05d-stylegan2-toys-1gpu-%s' % (number, form))
             run.mkdir(parents=True)
-            Gs = tflib.Network('Gs', G_main, noise_injection=form, **options)
-            Gs.set_var('dlatent_avg', np.linspace(-1, 1, 8))
-            for name in Gs.vars:
-                if name.endswith('strength'):
-                    Gs.set_var(name, 0.5)
-                if name.endswith('alpha_logit'):
-                    Gs.set_var(name, -1.0)
+            Gs = toy_networks.noisy_generator(form)
             for kimg in (0, 8):
                 misc.save_pkl(Gs, str(run / ('network-snapshot-%06d.pkl' % kimg)))
                 colour = PIL.Image.new('RGB', (32, 32), (kimg, 100 * number, 0))
@@ -52,7 +44,8 @@ def folder(tmp_path_factory):
                 line = records.to_json({'Progress/kimg': float(kimg), 'Loss/D': 1.5 + kimg}, '')
                 with open(str(run / 'stats.jsonl'), 'a') as file:
                     file.write(line + '\n')
-        misc.save_pkl(tflib.Network('Gs', G_main, label_size=3, **options), str(path / 'c.pkl'))
+        of_classes = tflib.Network('Gs', G_main, label_size=3, **toy_networks.SMALL)
+        misc.save_pkl(of_classes, str(path / 'c.pkl'))
     return path
 
 

@@ -19,12 +19,11 @@ import tensorflow.compat.v1 as tf
 
 import run_generator
 from dnnlib import program, tflib
+from tests import toy_networks
 from training import misc
-from training.networks_stylegan2 import G_main
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = '/usr/bin/chromium'
-SIZES = dict(resolution=8, fmap_max=8, latent_size=8, dlatent_size=8, mapping_fmaps=8)
 SECONDS = 60  # until something is there, on a busy machine
 
 for package in ['gradio', 'playwright']:
@@ -39,7 +38,6 @@ if not os.path.exists(CHROMIUM):
 def folder(tmp_path_factory):
     """A folder with results/ of three runs, the last one with a broken network."""
     path = tmp_path_factory.mktemp('page')
-    options = dict(SIZES, mapping_layers=2, mapping_lrmul=1)
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         for number, form in enumerate(['additive', 'fr-noise', 'broken']):
             run = path / 'results' / ('%05d-stylegan2-toys-1gpu-%s' % (number, form))
@@ -48,13 +46,7 @@ def folder(tmp_path_factory):
             if form == 'broken':
                 Path(network).write_bytes(b'\x80\x04broken')
                 continue
-            Gs = tflib.Network('Gs', G_main, noise_injection=form, **options)
-            Gs.set_var('dlatent_avg', np.linspace(-1, 1, 8))
-            for name in Gs.vars:
-                if name.endswith('strength'):
-                    Gs.set_var(name, 0.5)
-                if name.endswith('alpha_logit'):
-                    Gs.set_var(name, -1.0)
+            Gs = toy_networks.noisy_generator(form)
             misc.save_pkl(Gs, network)
             PIL.Image.new('RGB', (32, 32), 'red').save(str(run / 'fakes000000.png'))
             (run / 'stats.jsonl').write_text('{"Progress/kimg": 0.0, "Loss/D": 2.0}\n')

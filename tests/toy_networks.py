@@ -1,9 +1,21 @@
-"""Build functions small enough to reason about, for the tests of Network."""
+"""Networks small enough to reason about."""
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from dnnlib import EasyDict, tflib
 from dnnlib.options import passes_options_to
+from training.networks_stylegan2 import G_main
+
+SMALL = dict(
+    resolution=8,
+    fmap_max=8,
+    latent_size=8,
+    dlatent_size=8,
+    mapping_fmaps=8,
+    mapping_layers=2,
+    mapping_lrmul=1,
+)
 
 
 def affine(x_in, y_in, size=3, scale=1.0):
@@ -58,3 +70,15 @@ def shapeless(x_in, **_kwargs):
 def double(x):
     """A transform for Network.run."""
     return x * 2
+
+
+def noisy_generator(form):
+    """A StyleGAN2 generator of 8x8 whose truncation, noise and alpha all show in its images."""
+    Gs = tflib.Network('Gs', G_main, noise_injection=form, **SMALL)
+    Gs.set_var('dlatent_avg', np.linspace(-1, 1, 8))
+    for name in Gs.vars:
+        if name.endswith('strength'):
+            Gs.set_var(name, 0.5)
+        if name.endswith('alpha_logit'):
+            Gs.set_var(name, -1.0)
+    return Gs

@@ -36,17 +36,8 @@ def run(submit_config: 'dnnlib.SubmitConfig', is_resumed: bool = False) -> Any:
     after their traceback (for a UserError: its line) has been added to the log, which goes on where
     the run is resumed.
     """
-    dnnlib.submit_config = submit_config
-    mode = 'a' if is_resumed else 'w'
-    try:
-        with Logger(os.path.join(submit_config.run_dir, 'log.txt'), mode) as logger:
-            try:
-                return _run_logged(submit_config)
-            except BaseException as error:
-                logger.write_last_words(_last_words(error))
-                raise
-    finally:
-        dnnlib.submit_config = None
+    path = os.path.join(submit_config.run_dir, 'log.txt')
+    return _logged(path, 'a' if is_resumed else 'w', _run_logged, submit_config)
 
 
 def follow(submit_config: 'dnnlib.SubmitConfig', index: int) -> Any:
@@ -55,12 +46,17 @@ def follow(submit_config: 'dnnlib.SubmitConfig', index: int) -> Any:
     What it prints also goes into `log-worker<index>.txt` of the run folder, if that is on a disk of
     this machine; nothing else is written.
     """
-    dnnlib.submit_config = submit_config
     path = os.path.join(submit_config.run_dir, 'log-worker%d.txt' % index)
+    has_folder = os.path.isdir(submit_config.run_dir)
+    return _logged(path if has_folder else None, 'a', _call, submit_config)
+
+
+def _logged(path, mode, call, submit_config):
+    dnnlib.submit_config = submit_config
     try:
-        with Logger(path if os.path.isdir(submit_config.run_dir) else None, 'a') as logger:
+        with Logger(path, mode) as logger:
             try:
-                return _call(submit_config)
+                return call(submit_config)
             except BaseException as error:
                 logger.write_last_words(_last_words(error))
                 raise
