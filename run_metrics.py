@@ -8,7 +8,7 @@ import sys
 from typing import Any, Dict, List, Optional
 
 import pretrained_networks
-from dnnlib import cli, download, flags
+from dnnlib import cli, download, flags, workers
 from dnnlib.cli import number
 from dnnlib.flags import flag
 from dnnlib.util import UserError
@@ -148,9 +148,24 @@ def find_run(args: argparse.Namespace, metric_kwargs: List[dict]) -> Dict[str, A
 
 def run(**options: Any) -> None:
     """Evaluate networks into the current run folder; see `metrics.several_networks.run`."""
-    from metrics import several_networks
+    from metrics import several_networks, together
 
-    several_networks.run(**options)
+    with together.leading():
+        several_networks.run(**options)
+
+
+def follow(args: argparse.Namespace, others: workers.Workers) -> None:
+    """Do a worker's share of what the chief evaluates."""
+    from dnnlib.tflib import cluster, custom_ops, engine
+    from metrics import metric_base
+    from training import joining
+
+    custom_ops.require_native_ops(args.require_native_ops)
+    engine.check_devices(args.num_gpus)
+    joining.join(others, vars(args), {}, args.num_gpus, joining.EVALUATION_ENDS)
+    while metric_base.follow(args.data_dir, args.num_gpus, None, args.feature_nets_dir):
+        pass
+    cluster.current().leave()
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -166,6 +181,13 @@ def main(argv: Optional[List[str]] = None) -> None:
         raise UserError(
             '--repeats=%d goes beyond the largest seed, %d' % (args.repeats, cli.MAX_SEED)
         )
+    others = workers.find()
+    if others is not None and args.watch is not None:
+        raise UserError('--watch does not go with several workers; leave it, or TF_CONFIG, out')
+    if others is not None and others.rank:
+        follow(args, others)
+        return
+    flags_given = dict(vars(args))
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     if args.best is not None and args.watch is None:
         raise UserError('--best=%s goes with --watch; leave it out' % args.best)
@@ -189,6 +211,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     from dnnlib.tflib import custom_ops, engine, precision
     from metrics.metric_base import MetricGroup, told
     from metrics.several_networks import check
+    from training import joining
 
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
@@ -214,6 +237,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         del work['networks'], work['repeats']
         watching.watch(**work)
         return
+    if others is not None:
+        joining.join(others, flags_given, {}, args.num_gpus, joining.EVALUATION_ENDS)
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)
 
 

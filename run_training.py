@@ -214,7 +214,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     engine.check_devices(num_gpus)
     precision.check(args.precision or 'float32')
     if others is not None:
-        joining.join(others, vars(args), options, num_gpus)
+        joining.join(others, vars(args), options, num_gpus, joining.TRAINING_ENDS)
     is_chief, num_devices = cluster.current().is_chief, num_gpus * num_workers
     dataset = options['dataset_args']['tfrecord_dir']
     if dataset == demo.NAME:

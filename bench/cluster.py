@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""How long workers take to sum gradients: `python tools/launch.py 2 -- python bench/cluster.py`.
+"""What workers cost: `python tools/launch.py 2 -- python bench/cluster.py --threads=1`.
 
-Gradients are those of a configuration's generator. They are summed one by one, in buffers of
-several sizes, and in one; the chief prints the times. With --threads=1 each worker computes with
-one thread.
+The chief prints how long sums of a generator's gradients take, one by one, in buffers of several
+sizes, and in one. Then how long training takes for each iteration, with sums in buffers, one by
+one, and without any, so that each worker trains by itself: the difference is what sums cost, and
+waiting for each other. A process that is alone has the last line alone. With --demo networks are
+as narrow as the demo's. --threads are those of an operation; several of these run side by side.
 """
 
+import contextlib
 import os
 import sys
+from functools import partial
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -18,9 +23,8 @@ from dnnlib import cli, tflib, workers  # first, see dnnlib/startup.py
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from bench import measure
+from bench import measure, train_step
 from dnnlib.tflib import cluster, reduction
-from dnnlib.util import UserError
 from training import configs
 
 _SIZES = [1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22]  # numbers
@@ -30,19 +34,25 @@ def main(argv=None) -> None:
     """Measure and print."""
     parser = measure.network_arguments(__doc__, 5)
     parser.add_argument('--threads', type=measure.positive_int, default=2, help='of each worker')
+    parser.add_argument('--demo', action='store_true', help='narrow networks')
     args = parser.parse_args(argv)
     others = workers.find()
-    if others is None:
-        raise UserError('there is one worker; start several by tools/launch.py 2 -- ...')
     threads = {'intra_op_parallelism_threads': args.threads}
-    cluster.join(others, dict(flags=vars(args)), threads)
+    if others is not None:
+        cluster.join(others, dict(flags=vars(args)), threads, '')
     tflib.init_tf(threads)
+    if others is not None:
+        _measure_sums(args)
+    _measure_training(args)
+    cluster.current().leave()
+
+
+def _measure_sums(args):
     shapes = _shapes(args)
     counts = [int(np.prod(shape)) for shape in shapes]
     sizes = _SIZES + [sum(counts)]
     functions = [_step(shapes, 0)] + [_step(shapes, size) for size in sizes]
     times = measure.best_times(functions, args.repeats)
-    cluster.current().leave()
     if cluster.current().is_chief:
         megabytes = sum(counts) * 4 / 1e6
         text = '%d variables, %.1f MB, %d workers'
@@ -50,6 +60,39 @@ def main(argv=None) -> None:
         names = ['one by one'] + ['%d KiB' % (size >> 8) for size in _SIZES] + ['one buffer']
         for name, seconds in zip(names, times):
             print('%-12s %7.1f ms %7.1f MB/s' % (name, seconds * 1000, megabytes / seconds))
+
+
+def _measure_training(args):
+    """Seconds of an iteration, for each way to sum."""
+    ways = ['in buffers', 'one by one', 'no sums'] if cluster.current().size > 1 else ['no sums']
+    functions = []
+    for way in ways:
+        with _summing(way):
+            size = args.resolution, args.minibatch
+            training = train_step.Training(args.config, *size, None, of_demo=args.demo)
+            steps = training.steps()
+        for step in steps.values():  # begin together
+            functions += [cluster.current().agree, partial(tflib.run, *step)]
+    times = measure.best_times(functions, args.repeats)[1::2].reshape(len(ways), -1)
+    if cluster.current().is_chief:
+        text = '%d images on each of %d workers, %d threads, %dx%d'
+        facts = args.minibatch, cluster.current().size, args.threads, *[args.resolution] * 2
+        print(text % facts)
+        for way, seconds in zip(ways, times):
+            print('%-12s %7.1f ms' % (way, 1000 * train_step.mix(dict(zip(steps, seconds)))))
+
+
+@contextlib.contextmanager
+def _summing(way):
+    """While open, graphs are built that sum over workers in another way."""
+    workers_sum = cluster.current().all_sum
+    with contextlib.ExitStack() as opened:
+        if way == 'one by one':
+            one_by_one = partial(map, lambda tensor: workers_sum([tensor])[0])
+            opened.enter_context(mock.patch.object(reduction, 'sum_in_buffers', one_by_one))
+        elif way == 'no sums':
+            opened.enter_context(mock.patch.object(cluster.current(), 'all_sum', list))
+        yield
 
 
 def _shapes(args):

@@ -6,7 +6,9 @@ random moment, again and again, until it has been killed so often and is let go 
 third of the kills fall into the start, the others into the seconds after a new state. Each start is
 the same command, with --resume=auto. What then has to be equal: all variables of the last
 state to the last bit; stats.jsonl, TensorBoard's points and the metrics' files but for times; the
-names of all files. Nothing may be left behind.
+names of all files. Nothing may be left behind. Of two workers one is killed; what the other says
+then, and how long it lives, is printed. With --signal=TERM processes are asked to end, all workers
+of a run at once.
 
 The networks are tiny, so that most of the time is spent in starting; states are written every
 second.
@@ -35,9 +37,9 @@ from dnnlib.flags import flag
 from dnnlib.util import UserError
 from training import state
 
-_PROGRAM = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'run_training.py'
-)
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PROGRAM = os.path.join(_ROOT, 'run_training.py')
+_LAUNCH = [sys.executable, os.path.join(_ROOT, 'tools', 'launch.py'), '2', '--']
 _DUMMY = dict(func_name='metrics.metric_base.DummyMetric', name='dummy')
 _SETTINGS = {
     'sched_args.tick_kimg_base': 0.1,
@@ -64,6 +66,10 @@ _CASES = {
     'accumulation': (['--config=config-e-fr', '--minibatch-gpu=4'], {}),
     'two-devices': (['--config=config-e-fr', '--num-gpus=2', '--minibatch-gpu=8'], {}),
     'mixed': (['--config=config-e-fr', '--precision=mixed'], {}),
+    'two-workers': (
+        ['--config=dcgan-fr', '--minibatch-gpu=8', '--augment=ada', '--augment-pipe=b'],
+        {},
+    ),
 }
 # Figures that differ from one run to the next.
 _TIMES = ('Timing/', 'Resources/', 'timestamp')
@@ -73,6 +79,7 @@ _FLAGS = flags.group(
     'what to do',
     flag('--cases', parse_name_list, 'cases, comma-separated (default: all)'),
     flag('--kills', number(int, 0, 10000), 'how often each is killed', 1),
+    flag('--signal', ['KILL', 'TERM'], 'what ends them', 'KILL'),
     flag('--after', number(float, 0, 1e6), 'most seconds from a new state to a kill', 4.0),
     flag('--kimg', number(float, 0, 1e6), 'length of a run', 2.0),
     flags.seed('of the moments', 0),
@@ -93,7 +100,8 @@ def main(argv=None) -> int:
     for name in cases:
         if name not in _CASES:
             raise UserError('there is no case %r; choose from %s' % (name, ', '.join(_CASES)))
-    moments = random.Random(args.seed)
+    number_of_signal = getattr(signal, 'SIG' + args.signal)
+    killer = _Killer(random.Random(args.seed), args.after, number_of_signal)
     folder = args.keep or tempfile.mkdtemp(prefix='kills-')
     print('%-14s %6s %7s %6s %6s  %s' % ('case', 'kills', 'starts', 'iter', 'vars', 'differences'))
     differs = False
@@ -101,7 +109,7 @@ def main(argv=None) -> int:
         whole, killed = (os.path.join(folder, name + each) for each in ('-whole', '-killed'))
         command = _command(name, args)
         _train(command, whole)
-        kills, starts = _train_and_kill(command, killed, args.kills, _Killer(moments, args.after))
+        kills, starts = _train_and_kill(command, killed, args.kills, killer)
         problems, facts = compare(_run_in(whole), _run_in(killed))
         print(
             '%-14s %6d %7d %6d %6d  %s'
@@ -121,19 +129,21 @@ def _command(case, args):
         options = {k: v for k, v in options.items() if 'minibatch' not in k}
     sets = ['--set=%s=%s' % (path, json.dumps(value)) for path, value in options.items()]
     fixed = ['--resume=auto', '--data-dir=' + args.data_dir]
-    return [sys.executable, _PROGRAM] + case_flags + fixed + sets
+    launch = _LAUNCH if case == 'two-workers' else []
+    return launch + [sys.executable, _PROGRAM] + case_flags + fixed + sets
 
 
 class _Killer:
-    """Ends processes at random moments."""
+    """Ends processes at random moments; calls return whether it did."""
 
-    def __init__(self, moments, after):
+    def __init__(self, moments, after, signal_number):
         self._moments = moments
         self._after = after
+        self._signal = signal_number
         self._start_seconds = 10.0  # until the first new state, as it was last
 
     def __call__(self, process, result_dir):
-        """Kill a process that trains in a folder, unless it ends before."""
+        """End a process that trains in a folder, or its workers, unless it ends before."""
         begin, states = time.time(), _states(result_dir)
         if self._moments.random() < 1 / 3:
             limit = begin + self._moments.uniform(0, self._start_seconds)
@@ -144,7 +154,47 @@ class _Killer:
             limit = time.time() + self._moments.uniform(0, self._after)
         while time.time() < limit and process.poll() is None:
             time.sleep(0.01)
-        process.kill()
+        if process.poll() is not None:
+            return False
+        begin, workers = time.time(), _workers(process)
+        index = self._moments.randrange(len(workers)) if workers else None
+        if index is None or self._signal != signal.SIGKILL:
+            process.send_signal(self._signal)  # which a launcher passes on
+            who = 'all workers'
+        else:
+            os.kill(workers[index], self._signal)
+            who = 'worker %d' % index
+        process.wait()
+        for other in range(len(workers)):
+            if who != 'worker %d' % other:
+                said = _last_line(os.path.join(result_dir, 'output.txt'), '[%d] ' % other)
+                text = '%s to %s; after %.1f s %d had said: %s'
+                facts = self._signal.name, who, time.time() - begin, other, said
+                print(text % facts, flush=True)
+        return True
+
+
+def _workers(process):
+    """Numbers of the processes that tools/launch.py has started as workers; else none."""
+    if process.args[: len(_LAUNCH)] != _LAUNCH:
+        return []
+    with open('/proc/%d/task/%d/children' % (process.pid, process.pid)) as file:
+        children = [int(number) for number in file.read().split()]
+    return [number for number in children if _arguments(number)[1:2] == [_PROGRAM]]
+
+
+def _arguments(number):
+    try:
+        with open('/proc/%d/cmdline' % number) as file:
+            return file.read().split('\0')
+    except OSError:  # it has ended
+        return []
+
+
+def _last_line(path, prefix):
+    with open(path, errors='replace') as file:
+        lines = [line[len(prefix) :].strip() for line in file if line.startswith(prefix)]
+    return lines[-1] if lines else 'nothing'
 
 
 def _states(result_dir):
@@ -158,10 +208,9 @@ def _train(command, result_dir, killer=None):
         process = subprocess.Popen(
             command + ['--result-dir=' + result_dir], stdout=output, stderr=subprocess.STDOUT
         )
-        if killer is not None:
-            killer(process, result_dir)
+        is_killed = killer is not None and killer(process, result_dir)
         status = process.wait()
-    if status == -signal.SIGKILL:
+    if is_killed and status:
         return False
     if status:
         with open(output.name, errors='replace') as file:

@@ -27,7 +27,7 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from functools import partial
-from typing import Dict, List
+from typing import Any, Dict, List
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -45,7 +45,7 @@ import numpy as np
 from bench import measure
 from dnnlib import tflib
 from dnnlib.options import value_of
-from dnnlib.tflib import engine, random
+from dnnlib.tflib import cluster, engine, random
 from dnnlib.tflib.precision import half_type
 from dnnlib.util import EasyDict, UserError
 from training import configs
@@ -99,7 +99,7 @@ def _draw_again(draw, shape):
     return random.uniform(shape.tolist(), 'again', 0, 2, draw.dtype)
 
 
-class _Training:
+class Training:
     """The training graph of a configuration, and its steps one by one."""
 
     def __init__(
@@ -149,7 +149,8 @@ class _Training:
     def steps(self):
         """name -> (operation of the step, what to feed it); also the moving average of G."""
         sched = EasyDict(lod=0, G_lrate=0.002, D_lrate=0.002)
-        sched.minibatch_size = sched.minibatch_gpu = self._minibatch
+        sched.minibatch_gpu = self._minibatch
+        sched.minibatch_size = self._minibatch * cluster.current().size
         return {
             _NAMES[step.name]: (step.op, step.feed)
             for step in self._graph.steps(sched, 0)
@@ -190,7 +191,7 @@ class _Progress:
 
 
 def measure_trainings(
-    trainings: Dict[str, _Training], repeats: int, peaks: list, progress: _Progress
+    trainings: Dict[str, Training], repeats: int, peaks: list, progress: _Progress
 ) -> list:
     """For each training ({step: seconds in each round}, {step: trace}).
 
@@ -220,14 +221,14 @@ def measure_trainings(
     return list(results.values())
 
 
-def _mix(values):
+def mix(values: Dict[str, Any]) -> Any:
     """What training takes of {step: what the step takes}."""
     return sum(value * _SHARE_OF_ITERATIONS.get(name, 1) for name, value in values.items())
 
 
 def ratios(measured: List[Dict[str, List[float]]]) -> List[np.ndarray]:
     """Times of training, {step: seconds in each round}, over the first's: [rounds] for each."""
-    times = [_mix({name: np.array(rounds) for name, rounds in steps.items()}) for steps in measured]
+    times = [mix({name: np.array(rounds) for name, rounds in steps.items()}) for steps in measured]
     return [time / times[0] for time in times[1:]]
 
 
@@ -243,9 +244,9 @@ def _records(training, minibatch, seconds, traces, peak):
 
     records = [record(name, seconds[name], flops[name], traces[name]) for name in seconds]
     kernels, busy = [{n: getattr(t, k) for n, t in traces.items()} for k in ('kernels', 'busy')]
-    together = measure.Trace(round(_mix(kernels)), _mix(busy), None)
+    together = measure.Trace(round(mix(kernels)), mix(busy), None)
     flops = {name: flops[name] for name in seconds}
-    return records + [record('training', _mix(seconds), _mix(flops), together)]
+    return records + [record('training', mix(seconds), mix(flops), together)]
 
 
 def _print_table(records):
@@ -260,7 +261,7 @@ def _print_table(records):
 
 
 def _variants(args):
-    """Options of _Training by what to call it, for all that is to be compared."""
+    """Options of Training by what to call it, for all that is to be compared."""
     for form, precision, draws, is_deterministic in itertools.product(
         args.noise_injection, args.precision, args.draws, [False, True][: 1 + args.deterministic]
     ):
@@ -307,7 +308,7 @@ def main(argv=None) -> int:
     for what, options in variants.items():
         progress.say('%s: building the graph' % what)
         sizes = dict(resolution=args.resolution, minibatch=args.minibatch)
-        trainings[what] = _Training(**sizes, **options)
+        trainings[what] = Training(**sizes, **options)
     measured = measure_trainings(trainings, args.repeats, list(samplers.values()), progress)
     peaks = {dtype: sampler.flops_per_s for dtype, sampler in samplers.items()}
     speeds = ['%.0f GFLOP/s in %s' % (peak / 1e9, dtype) for dtype, peak in peaks.items()]

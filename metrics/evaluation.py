@@ -17,7 +17,7 @@ from dnnlib.tflib import engine, random
 from dnnlib.tflib.network import Network
 from dnnlib.tflib.precision import use as use_precision
 from dnnlib.util import UserError
-from metrics import protocol, sampling
+from metrics import protocol, sampling, together
 from metrics.features import copies_on_devices
 from metrics.image_features import ImageFeatures
 from metrics.metric_names import REALS
@@ -272,7 +272,9 @@ class Evaluation:
             key: all that the samples depend on beside the network and the settings of this
                 evaluation, as JSON.
         """
-        store = SampleStore(self._work_folder(name, unit_size, key))
+        facts = self._facts(name, unit_size, key)
+        together.check_alike(facts)
+        store = SampleStore(_work_folder(facts))
         self._stores.append(store)
         if store.num_units and store.num_units * unit_size < num_samples:
             done = store.num_units * unit_size, num_samples
@@ -291,8 +293,8 @@ class Evaluation:
             raise UserError('this metric needs real images; name a data set by --dataset')
         return load_dataset(data_dir=self._data_dir, **dict(self._dataset_args, **kwargs))
 
-    def _work_folder(self, name, unit_size, key):
-        """A folder whose name stands for all that samples depend on, other than their number."""
+    def _facts(self, name, unit_size, key):
+        """All that samples depend on, other than their number, as JSON."""
         facts = dict(
             key=key,
             name=name,
@@ -307,6 +309,11 @@ class Evaluation:
             engine=protocol.engine_name(),
             dataset=self.dataset.fingerprint() if self.has_dataset() else None,
         )
-        text = json.dumps(facts, sort_keys=True, default=str)
-        digest = hashlib.sha256(text.encode('utf-8')).hexdigest()
-        return os.path.join(cache_dir(), 'metrics-work', digest[:32])
+        return json.loads(json.dumps(facts, default=str))
+
+
+def _work_folder(facts):
+    """A folder whose name stands for facts."""
+    text = json.dumps(facts, sort_keys=True)
+    digest = hashlib.sha256(text.encode('utf-8')).hexdigest()
+    return os.path.join(cache_dir(), 'metrics-work', digest[:32])

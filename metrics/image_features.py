@@ -13,6 +13,7 @@ from dnnlib.download import cache_dir
 from dnnlib.files import sweep
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError, atomic_write
+from metrics import together
 from metrics.features import FAKES_TITLE, copies_on_devices, reals_title
 from metrics.sample_store import ArrayStore, Samples, SampleStore, warn_once
 
@@ -90,7 +91,8 @@ class ImageFeatures:
         address = (path, metric.minibatch_per_gpu)
         if address not in self._reals:
             found = _load(path) if feature.is_cached else None
-            if found is None:
+            has_all = all(together.meet('reals', int(found is not None)))
+            if found is None or not has_all:
                 found = self._look_at_reals(feature, indices, metric.minibatch_per_gpu, 'reals')
                 if feature.is_cached:
                     _save(path, found)
@@ -140,6 +142,12 @@ class ImageFeatures:
 
     def _is_possible(self, metric, nets):
         """Whether a metric can be computed; adds the networks of its feature to `nets`."""
+        problem = together.first_problem(self._problem(metric, nets))
+        if problem:
+            self._impossible[metric] = problem
+        return not problem
+
+    def _problem(self, metric, nets):
         evaluation, feature = self._evaluation, metric.feature
         try:
             if metric.needs_reals:
@@ -149,9 +157,8 @@ class ImageFeatures:
                 nets[feature.key] = feature.load(evaluation)
             metric.check_number(feature.size(nets[feature.key]), self._num_others(metric))
         except UserError as error:
-            self._impossible[metric] = str(error)
-            return False
-        return True
+            return str(error)
+        return ''
 
     def _num_others(self, metric):
         """Real images that stand for generated ones; None where these are generated."""

@@ -1,12 +1,17 @@
-"""Groups of metrics that are evaluated together; see `metrics.base` for single ones."""
+"""Groups of metrics that are evaluated together; see `metrics.base` for single ones.
 
+Where there are several workers, the chief's `MetricGroup.run` is shared by all others' `follow`.
+"""
+
+import contextlib
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional
 
 from dnnlib import util
 from dnnlib.bars import Phases
+from dnnlib.peers import WorkerLost
 from dnnlib.util import UserError
-from metrics import metric_names, protocol
+from metrics import metric_names, protocol, together
 from metrics.base import DummyMetric, FeatureMetric, MetricBase  # noqa: F401 - official names
 from metrics.best import Best
 from metrics.evaluation import Evaluation
@@ -129,34 +134,36 @@ class MetricGroup:
             metric.reset()
         if not self.metrics:
             return
+        own = dict(run_dir=run_dir, num_gpus=num_gpus, tf_config=tf_config)
         try:
-            if run_dir is not None and (dataset_args is None or mirror_augment is None):
-                options = misc.parse_config_for_previous_run(run_dir)
-                dataset_args = dict(options['dataset'], shuffle_mb=0)
-                mirror_augment = options['train'].get('mirror_augment', False)
-            with Evaluation(
-                network_pkl,
-                run_dir,
-                data_dir,
-                dataset_args,
-                bool(mirror_augment),
-                num_gpus,
-                tf_config,
-                Gs_kwargs,
-                phases=self.phases,
-                **others,
-            ) as evaluation:
-                self.phases.plan(self._costs(), self.rounds)
-                reasons = self._evaluate_each(evaluation, log_results, raise_errors)
-                self.image_shape = evaluation.generator.get('shape')
-            if reasons:
-                raise UserError(told(reasons))
+            with contextlib.ExitStack() as opened:
+                with together.stage():
+                    if run_dir is not None and (dataset_args is None or mirror_augment is None):
+                        options = misc.parse_config_for_previous_run(run_dir)
+                        dataset_args = dict(options['dataset'], shuffle_mb=0)
+                        mirror_augment = options['train'].get('mirror_augment', False)
+                    common = dict(others, data_dir=data_dir, dataset_args=dataset_args)
+                    common.update(mirror_augment=bool(mirror_augment), Gs_kwargs=Gs_kwargs)
+                    metrics = self.metric_kwarg_list
+                    together.share(dict(metrics=metrics, raise_errors=raise_errors, common=common))
+                    evaluation = opened.enter_context(_evaluation(network_pkl, **own, **common))
+                evaluation.phases = self.phases
+                self._evaluate_all(evaluation, log_results, raise_errors)
             if raise_errors:
                 protocol.check()
+        except WorkerLost:
+            raise
         except Exception as error:
             if raise_errors:
                 raise
             _print_failure('metrics', error)
+
+    def _evaluate_all(self, evaluation, log_results, raise_errors):
+        self.phases.plan(self._costs(), self.rounds)
+        reasons = self._evaluate_each(evaluation, log_results, raise_errors)
+        self.image_shape = evaluation.generator.get('shape')
+        if reasons:
+            raise UserError(told(reasons))
 
     def _costs(self):
         """All phases in their order: what metrics share is the first, and done once."""
@@ -170,14 +177,20 @@ class MetricGroup:
         """Evaluate the metrics; returns why some could not be, {reason: their names}."""
         reasons: Dict[str, List[str]] = OrderedDict()
         try:
-            metrics = [m for m in self.metrics if isinstance(m, FeatureMetric)]
-            evaluation.images.compute_fakes(metrics)
+            with together.stage():
+                metrics = [m for m in self.metrics if isinstance(m, FeatureMetric)]
+                evaluation.images.compute_fakes(metrics)
+        except WorkerLost:
+            raise
         except Exception:
             if raise_errors:
                 raise  # else each metric tries alone, so that one does not stop the others
         for metric in self.metrics:
             try:
-                metric.evaluate(evaluation, log_results)
+                with together.stage():
+                    metric.evaluate(evaluation, log_results)
+            except WorkerLost:
+                raise
             except Exception as error:
                 metric.reset()
                 if not raise_errors:
@@ -200,6 +213,45 @@ class MetricGroup:
         """Report the last figures of all metrics to the training run."""
         for metric in self.metrics:
             metric.update_autosummaries()
+
+
+def follow(
+    data_dir: Optional[str],
+    num_gpus: int,
+    tf_config: Optional[dict] = None,
+    feature_nets_dir: Optional[str] = None,
+) -> bool:
+    """Do a worker's share of the chief's next `MetricGroup.run`; returns whether there was one.
+
+    What fails is told by the chief.
+
+    Args:
+        data_dir, feature_nets_dir: None: those of the chief. others: see `MetricGroup.run`.
+    """
+    own = dict(data_dir=data_dir, feature_nets_dir=feature_nets_dir)
+    try:
+        with contextlib.ExitStack() as opened:
+            with together.stage():
+                order = together.share(None)
+                if order is None:
+                    return False
+                group = MetricGroup(order['metrics'])
+                common = dict(order['common'], num_gpus=num_gpus, tf_config=tf_config)
+                common.update((name, value) for name, value in own.items() if value is not None)
+                evaluation = opened.enter_context(_evaluation('', **common))
+            group._evaluate_all(evaluation, False, order['raise_errors'])
+    except WorkerLost:
+        raise
+    except Exception:
+        pass
+    return True
+
+
+@contextlib.contextmanager
+def _evaluation(network_pkl, **options):
+    with together.file_of_chief(network_pkl) as network:
+        with Evaluation(network, **options) as evaluation:
+            yield evaluation
 
 
 def told(reasons: Dict[str, List[str]]) -> str:

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 import dnnlib
 from dnnlib import records
 from dnnlib.disk_errors import Expendable
-from dnnlib.tflib import engine
+from dnnlib.tflib import cluster, engine
 from dnnlib.tflib.provenance import code_hash
 from dnnlib.util import TEXT, UserError
 from metrics import recorded
@@ -42,7 +42,7 @@ def record(metric, seconds: float, evaluation) -> dict:
         truncation_psi=generator.get('truncation_psi'),
         truncation_cutoff=generator.get('truncation_cutoff'),
         precision=evaluation.precision,
-        num_gpus=evaluation.num_gpus,
+        num_gpus=evaluation.num_gpus * cluster.current().size,
         mirror_augment=evaluation.mirror_augment,
         dataset=None,
         version=dnnlib.full_version(),

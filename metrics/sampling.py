@@ -1,4 +1,4 @@
-"""Gathering samples from a graph, unit by unit, on several devices.
+"""Gathering samples from a graph, unit by unit, on the devices of all workers.
 
 A unit is what one device computes at a time. What is random in unit i depends on (seed, name of the
 samples, i) alone, so the samples are the same for any number of devices, and after any
@@ -12,7 +12,8 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib import tflib
 from dnnlib.bars import Bar
-from dnnlib.tflib import engine, random
+from dnnlib.tflib import cluster, engine, random
+from metrics import together
 from metrics.sample_store import SampleStore
 
 
@@ -30,6 +31,8 @@ def collect(
 ) -> None:
     """Add samples to a store until it holds `num_samples`; needs a default session.
 
+    Each worker gathers its share, and stores all.
+
     Args:
         make_bar: (number of samples that are there) -> bar of `num_samples`; it is opened before
             the graph is built.
@@ -41,15 +44,18 @@ def collect(
         convert: (unit, values of the outputs) -> arrays to store; None: the values.
     """
     num_units = -(-num_samples // unit_size)
-    if store.num_units >= num_units:
+    begin = min(together.meet('units', store.num_units))
+    if begin >= num_units:
         return
+    workers = cluster.current()
+    first_device = workers.index * num_gpus
 
     def unit_inputs(unit):
         return make_inputs(unit, random.generator(name, unit, seed))
 
-    with make_bar(store.num_units * unit_size) as bar:
+    with make_bar(begin * unit_size) as bar:
         placeholders, units, outputs = [], [], []
-        example = unit_inputs(store.num_units)
+        example = unit_inputs(begin)
         for index in range(num_gpus):
             with tf.name_scope('GPU%d' % index), tf.device(engine.device(index)):
                 inputs = {k: tf.placeholder(v.dtype, v.shape, k) for k, v in example.items()}
@@ -58,17 +64,23 @@ def collect(
                     outputs.append(make_outputs(index, inputs))
                 placeholders.append(inputs)
         _warn_of_state(random.stateful_ops(outputs))
-        for first in range(store.num_units, num_units, num_gpus):
+        for step in range(begin, num_units, num_gpus * workers.size):
+            first = step + first_device
             feed: Dict[tf.Tensor, Any] = {}
             for index, inputs in enumerate(placeholders):
                 values = unit_inputs(first + index)
                 feed[units[index]] = first + index
                 feed.update((inputs[key], value) for key, value in values.items())
-            for index, values in enumerate(tflib.run(outputs, feed)):
-                unit = first + index
-                if unit < num_units:
-                    store.add(convert(unit, values) if convert else values)
-            bar.update(min(store.num_units * unit_size, num_samples) - bar.done)
+            own = [
+                convert(unit, values) if convert else values
+                for unit, values in enumerate(tflib.run(outputs, feed), first)
+                if unit < num_units
+            ]
+            found = together.gather(own)
+            for unit, arrays in enumerate(found, step):
+                if unit >= store.num_units:  # else it was there before an interruption
+                    store.add(arrays)
+            bar.update(min((step + len(found)) * unit_size, num_samples) - bar.done)
 
 
 def _warn_of_state(ops):

@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 
 from dnnlib.tflib import check_in, cluster, engine, placement
 from dnnlib.util import UserError
+from training.joining import TRAINING_ENDS
 
 SHAPES = [[3], [1200000], [2, 5]]  # more numbers than a buffer holds
 
@@ -24,7 +25,7 @@ def together() -> None:
     """Two workers with two devices each; worker 1 dies in the end."""
     found = workers.find()
     options = dict(engine.logical_devices(2), allow_soft_placement=True)
-    cluster.join(found, dict(code='abc'), options)
+    cluster.join(found, dict(code='abc'), options, TRAINING_ENDS)
     here = cluster.current()
     own = b'chief' if here.is_chief else b'other'
     facts = dict(
@@ -95,7 +96,7 @@ def port():
 def mistake(addresses, rank, facts=None):
     """Print what joining says."""
     try:
-        cluster.join(workers.Workers(addresses, rank), facts or {}, {})
+        cluster.join(workers.Workers(addresses, rank), facts or {}, {}, '')
     except UserError as error:
         print('%d: %s' % (rank, error), flush=True)
 

@@ -120,7 +120,7 @@ def test_draws_that_have_a_state_take_turns_with_those_that_have_none(monkeypatc
         def sample(self):
             pass
 
-    monkeypatch.setattr(train_step, '_Training', Training)
+    monkeypatch.setattr(train_step, 'Training', Training)
     monkeypatch.setattr(measure, 'ConvolutionPeak', lambda _: Peak())
     monkeypatch.setattr(train_step, '_records', lambda *_: [])
     monkeypatch.setattr(train_step, '_print_table', lambda _: None)

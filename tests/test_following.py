@@ -19,9 +19,11 @@ from training import state
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NOT_SET = ('tf_config', 'metric_arg_list', 'total_kimg')
-FLAGS = ['--config=dcgan-fr', '--dataset=tiny', '--metrics=none', '--mirror-augment=yes']
+METRIC = '[{"func_name": "metrics.metric_base.DummyMetric", "name": "dummy"}]'
+FLAGS = ['--config=dcgan-fr', '--dataset=tiny', '--mirror-augment=yes']
 FLAGS += ['--checkpoint-minutes=0.001', '--set', 'total_kimg=0.16']
-SETTINGS = dict(TINY_DCGAN, image_snapshot_ticks=None, network_snapshot_ticks=None)
+FLAGS += ['--set', 'metric_arg_list=' + METRIC]
+SETTINGS = dict(TINY_DCGAN, image_snapshot_ticks=None)
 for name, value in SETTINGS.items():
     if name not in NOT_SET:
         FLAGS += ['--set', '%s=%s' % (name, 'null' if value is None else value)]
@@ -91,6 +93,7 @@ def test_two_workers_are_two_devices_and_one_goes_on_after_the_other_died(
 
     train_alone(arguments + ['--resume=%s' % run_dir])
     train_alone(['--data-dir=%s' % data_dir, '--result-dir=%s' % whole])
+    assert os.path.exists(os.path.join(run_dir, 'metric-dummy.txt'))
     want, found = arrays_of(whole), arrays_of(together)
     assert sorted(want) == sorted(found)
     for name in want:

@@ -46,7 +46,7 @@ def main() -> None:
     found = workers.find()
     options = dict(engine.logical_devices(int(num_devices)), allow_soft_placement=True)
     if found is not None:
-        cluster.join(found, {}, options)
+        cluster.join(found, {}, options, '')
     tflib.init_tf(dict(options, **{'rnd.np_random_seed': 1}))
     iterations, graph = build(data_dir, int(num_devices))
     arrays = {'p': []}

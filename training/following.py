@@ -1,10 +1,11 @@
 """What workers that are not the chief do: their part of each iteration, and what it decides."""
 
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 import dnnlib
 from dnnlib import endings
 from dnnlib.tflib import autosummary, cluster
+from metrics import metric_base
 from training.checkpoints import Checkpoints, Growing
 from training.iterations import Iterations
 from training.state import State
@@ -29,11 +30,14 @@ def follow(
     identity: Dict[str, str],
     num_gpus: int,
     is_done: bool,
+    data_dir: Optional[str],
+    tf_config: Dict[str, Any],
 ) -> None:
     """Train until the chief says that it is enough.
 
     Args:
         found, identity, num_gpus: state, see `Checkpoints`. is_done: nothing is to be done.
+        data_dir, tf_config: of metrics, see `metric_base.follow`.
 
     Raises:
         Terminated: all workers stop after an iteration, as one of them was asked to end.
@@ -57,24 +61,31 @@ def follow(
             end_if(agreed)
             if agreed['reports']:
                 autosummary.gather()
+            if agreed['evaluates']:
+                metric_base.follow(data_dir, num_gpus, tf_config)
             is_done = agreed['is_done']
         cluster.current().leave()
 
 
 def agree(
-    saves: bool = False, reports: bool = False, is_done: bool = False, is_asked: bool = False
+    saves: bool = False,
+    reports: bool = False,
+    evaluates: bool = False,
+    is_done: bool = False,
+    is_asked: bool = False,
 ) -> Dict[str, bool]:
     """What all workers do after an iteration, by name.
 
     Args:
-        saves, reports, is_done: the chief takes a state, ends a tick, or ends training.
+        saves, reports, evaluates, is_done: the chief takes a state, ends a tick, evaluates metrics,
+            or ends training.
         is_asked: a worker was asked for a state.
 
     Returns:
         These, and `ends`: whether one was asked to end. Then a state is taken, too. A process that
         is alone ends without.
     """
-    flags = dict(saves=saves or is_asked, reports=reports, is_done=is_done)
+    flags = dict(saves=saves or is_asked, reports=reports, evaluates=evaluates, is_done=is_done)
     workers = cluster.current()
     agreed = workers.agree(ends=endings.pending() and workers.size > 1, **flags)
     agreed['saves'] = agreed['saves'] or agreed['ends']

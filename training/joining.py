@@ -10,8 +10,16 @@ from dnnlib.util import UserError
 from dnnlib.workers import Workers
 
 # May differ from worker to worker: what each has on its own disks, and what only the chief uses.
-_OWN_FLAGS = ('data_dir', 'result_dir', 'choice', 'reasons', 'is_demo', 'num_gpus')
+_OWN_FLAGS = (
+    *('data_dir', 'result_dir', 'cache_dir', 'feature_nets_dir', 'network'),
+    *('choice', 'reasons', 'is_demo', 'num_gpus'),
+)
 _OWN_OPTIONS = ('data_dir', 'metric_arg_list')
+TRAINING_ENDS = (
+    'so training ends here; start all workers again with --resume=auto, which goes on from the '
+    'last state'
+)
+EVALUATION_ENDS = 'so evaluation ends here; start all workers again'
 
 
 class Plan(NamedTuple):
@@ -26,11 +34,14 @@ class Plan(NamedTuple):
     is_complete: bool
 
 
-def join(workers: Workers, flags: Dict[str, Any], options: Dict[str, Any], num_gpus: int) -> None:
+def join(
+    workers: Workers, flags: Dict[str, Any], options: Dict[str, Any], num_gpus: int, advice: str
+) -> None:
     """Wait for all workers; see `cluster.join`.
 
     Args:
-        flags: that were given. options: of `training_loop`. num_gpus: devices of each worker.
+        flags: that were given. options: of `training_loop`, none if there is no training.
+        num_gpus: devices of each worker. advice: see `cluster.join`.
 
     Raises:
         UserError: one has not come, or has other code, flags or options.
@@ -45,10 +56,10 @@ def join(workers: Workers, flags: Dict[str, Any], options: Dict[str, Any], num_g
         'options': {k: v for k, v in options.items() if k not in _OWN_OPTIONS},
     }
     ours = 'rnd.', 'math.', 'env.'
-    proto = {k: v for k, v in options['tf_config'].items() if not k.startswith(ours)}
+    proto = {k: v for k, v in options.get('tf_config', {}).items() if not k.startswith(ours)}
     server = dict(engine.logical_devices(num_gpus), **proto)
     server = dict({'gpu_options.allow_growth': True, 'allow_soft_placement': True}, **server)
-    cluster.join(workers, plain_data.from_json(plain_data.to_json(facts)), server)
+    cluster.join(workers, plain_data.from_json(plain_data.to_json(facts)), server, advice)
 
 
 def check_data(fingerprint: str) -> None:

@@ -218,7 +218,7 @@ def training_loop(
     )
     if not workers.is_chief:
         is_done = last_state is None and iterations.nimg >= total_nimg
-        follow(iterations, last_state, about, num_gpus, is_done)
+        follow(iterations, last_state, about, num_gpus, is_done, data_dir, tf_config)
         return
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
     reals = misc.adjust_dynamic_range(grid_reals, training_set.dynamic_range, drange_net)
@@ -308,7 +308,9 @@ def training_loop(
                     is_done or is_due(image_snapshot_ticks) or is_due(network_snapshot_ticks)
                 )
                 takes = not is_run and (saves or checkpoints.is_due())
-                agreed = agree(saves=takes, reports=ends_tick, is_done=is_done)
+                evaluates = ends_tick and is_due(network_snapshot_ticks) and bool(metrics.metrics)
+                flags = dict(reports=ends_tick, evaluates=evaluates, is_done=is_done)
+                agreed = agree(saves=takes, **flags)
                 if agreed['saves']:
                     with _when_asked_to_end():
                         checkpoints.take(iterations)

@@ -97,9 +97,9 @@ def _problem(workers, facts, letters):
             name,
             letter['host'],
         )
-    for path, value, other in _differences(facts, letter['facts']):
+    for path, value, other in differences(facts, letter['facts']):
         text = '%s has %s = %s, the chief %s; start all of them alike'
-        return text % (name, path, _short(other), _short(value))
+        return text % (name, path, shortened(other), shortened(value))
     error = peers.answers(workers.addresses[index])
     if error is not None:
         text = '%s has come from %s, but its address does not answer: %s'
@@ -107,17 +107,18 @@ def _problem(workers, facts, letters):
     return ''
 
 
-def _differences(value: Any, other: Any, path: str = '') -> Iterator[tuple]:
+def differences(value: Any, other: Any, path: str = '') -> Iterator[tuple]:
     """(dotted name, value, other value) where plain data differ."""
     if isinstance(value, dict) and isinstance(other, dict):
         for key in sorted(set(value) | set(other)):
             name = '%s.%s' % (path, key) if path else key
-            yield from _differences(value.get(key), other.get(key), name)
+            yield from differences(value.get(key), other.get(key), name)
     elif value != other:
         yield path, value, other
 
 
-def _short(value):
+def shortened(value: Any) -> str:
+    """Plain data for a line."""
     return '%.100s' % json.dumps(value)
 
 

@@ -43,10 +43,6 @@ _SIGNS = (
 _REFUSED = 'request was received twice'
 # What the others hear where such a run was a sum that they had begun; and others of its kind.
 _UNHEARD = re.compile('BufRendezvous|' + _REFUSED)
-_GO_ON = (
-    'so training ends here; start all workers again with --resume=auto, which goes on from the '
-    'last state'
-)
 
 
 class Alone:
@@ -105,10 +101,11 @@ class Alone:
 class Cluster(Alone):
     """A worker among others; see `join`."""
 
-    def __init__(self, workers: Workers, options: Dict[str, Any]):
+    def __init__(self, workers: Workers, options: Dict[str, Any], advice: str):
         self.size, self.index = len(workers.addresses), workers.rank
         self.workers = workers
         self._options = dict(options)
+        self._advice = advice
         self._watch: Optional[peers.Watch] = None
         self._num_instances = 0  # of collectives: the same ones have the same number everywhere
         spec = tf.train.ClusterSpec({'worker': list(workers.addresses)})
@@ -126,7 +123,8 @@ class Cluster(Alone):
 
     def start(self) -> None:
         """Watch the others from now on."""
-        self._watch = peers.Watch(self.workers, lambda name: '%s has ended, %s' % (name, _GO_ON))
+        text = '%s has ended, ' + self._advice
+        self._watch = peers.Watch(self.workers, lambda name: text % name)
 
     def session_options(self) -> Dict[str, Any]:
         return dict(target=self._server.target)
@@ -185,7 +183,8 @@ class Cluster(Alone):
             if lost is not None:
                 raise lost from error
             if _UNHEARD.search(error.message):
-                raise peers.WorkerLost('a message of another worker was lost, ' + _GO_ON) from error
+                text = 'a message of another worker was lost, ' + self._advice
+                raise peers.WorkerLost(text) from error
 
     def _sum(self, words: np.ndarray) -> np.ndarray:
         """Sum of an int32 array over all workers."""
@@ -219,12 +218,13 @@ def current() -> Alone:
     return _current
 
 
-def join(workers: Workers, facts: Dict[str, Any], options: Dict[str, Any]) -> None:
+def join(workers: Workers, facts: Dict[str, Any], options: Dict[str, Any], advice: str) -> None:
     """Become one of several workers, once all are there.
 
     Args:
         facts: what has to be equal, plain data: names that lines may mention.
         options: of the server's devices, see `engine.session_config`.
+        advice: what follows where another worker has ended, and what to do.
 
     Raises:
         UserError: a worker has not come, or is not like the others; on all of them.
@@ -232,7 +232,7 @@ def join(workers: Workers, facts: Dict[str, Any], options: Dict[str, Any]) -> No
     global _current
     deadline = time.time() + check_in.PATIENCE
     _check_port(workers)
-    found = Cluster(workers, options)
+    found = Cluster(workers, options, advice)
     print('Waiting for %d workers; this is %s.' % (found.size, workers.name(found.index)))
     facts = json.loads(json.dumps(dict(facts, workers=list(workers.addresses))))
     if found.is_chief:
