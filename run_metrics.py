@@ -148,22 +148,17 @@ def find_run(args: argparse.Namespace, metric_kwargs: List[dict]) -> Dict[str, A
 
 def run(**options: Any) -> None:
     """Evaluate networks into the current run folder; see `metrics.several_networks.run`."""
-    from metrics import several_networks, together
+    from metrics import several_networks
 
-    with together.leading():
-        several_networks.run(**options)
+    several_networks.run(**options)
 
 
-def follow(args: argparse.Namespace, others: workers.Workers) -> None:
+def follow(args: argparse.Namespace) -> None:
     """Do a worker's share of what the chief evaluates."""
-    from dnnlib.tflib import cluster, custom_ops, engine
-    from metrics import metric_base
-    from training import joining
+    from dnnlib.tflib import cluster
+    from metrics.metric_base import follow_metrics
 
-    custom_ops.require_native_ops(args.require_native_ops)
-    engine.check_devices(args.num_gpus)
-    joining.join(others, vars(args), {}, args.num_gpus, joining.EVALUATION_ENDS)
-    while metric_base.follow(args.data_dir, args.num_gpus, None, args.feature_nets_dir):
+    while follow_metrics(args.data_dir, args.num_gpus, None, args.feature_nets_dir):
         pass
     cluster.current().leave()
 
@@ -184,9 +179,6 @@ def main(argv: Optional[List[str]] = None) -> None:
     others = workers.find()
     if others is not None and args.watch is not None:
         raise UserError('--watch does not go with several workers; leave it, or TF_CONFIG, out')
-    if others is not None and others.rank:
-        follow(args, others)
-        return
     flags_given = dict(vars(args))
     metric_kwargs = metric_defaults.metric_kwargs(args.metrics, args.num_samples, args.class_index)
     if args.best is not None and args.watch is None:
@@ -195,8 +187,9 @@ def main(argv: Optional[List[str]] = None) -> None:
         raise UserError('--split=%s does not go with --watch; leave it out' % args.split)
     if args.repeats > 1 and args.watch is not None:
         raise UserError('--repeats=%d does not go with --watch; leave it out' % args.repeats)
+    is_chief = others is None or others.rank == 0
     work = dict(
-        find_networks(args) if args.watch is None else find_run(args, metric_kwargs),
+        _networks(args, metric_kwargs) if is_chief else {},
         metric_kwargs=metric_kwargs,
         feature_nets_dir=args.feature_nets_dir,
         reals=args.reals,
@@ -209,14 +202,35 @@ def main(argv: Optional[List[str]] = None) -> None:
     )
 
     from dnnlib.tflib import custom_ops, engine, precision
-    from metrics.metric_base import MetricGroup, told
-    from metrics.several_networks import check
+    from metrics import together
     from training import joining
 
     custom_ops.require_native_ops(args.require_native_ops)
     engine.check_devices(args.num_gpus)
     precision.check(args.precision)
-    group = MetricGroup(metric_kwargs)
+    if others is not None:
+        joining.join(others, flags_given, {}, args.num_gpus, joining.EVALUATION_ENDS)
+    if not is_chief:
+        follow(args)
+        return
+    with together.leading():
+        evaluate(args, work)
+
+
+def _networks(args, metric_kwargs):
+    return find_networks(args) if args.watch is None else find_run(args, metric_kwargs)
+
+
+def evaluate(args: argparse.Namespace, work: Dict[str, Any]) -> None:
+    """Evaluate, or watch a run, after a look at all that is needed.
+
+    Args:
+        work: arguments of `run`, or of `metrics.watching.watch` and no networks.
+    """
+    from metrics.metric_base import MetricGroup, told
+    from metrics.several_networks import check
+
+    group = MetricGroup(work['metric_kwargs'])
     reasons = {}
     if args.network == metric_names.REALS:
         reasons.update(group.drop_with_generator())
@@ -237,8 +251,6 @@ def main(argv: Optional[List[str]] = None) -> None:
         del work['networks'], work['repeats']
         watching.watch(**work)
         return
-    if others is not None:
-        joining.join(others, flags_given, {}, args.num_gpus, joining.EVALUATION_ENDS)
     cli.submit(args.result_dir, 'run-metrics', 'run_metrics.run', args.num_gpus, **work)
 
 

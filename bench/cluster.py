@@ -72,7 +72,7 @@ def _measure_training(args):
             training = train_step.Training(args.config, *size, None, of_demo=args.demo)
             steps = training.steps()
         for step in steps.values():  # begin together
-            functions += [cluster.current().agree, partial(tflib.run, *step)]
+            functions += [partial(cluster.current().agree, begins=True), partial(tflib.run, *step)]
     times = measure.best_times(functions, args.repeats)[1::2].reshape(len(ways), -1)
     if cluster.current().is_chief:
         text = '%d images on each of %d workers, %d threads, %dx%d'

@@ -77,7 +77,7 @@ def _of_tf_config(text: str) -> Optional[Workers]:
         return None
     wrong = sorted(set(cluster) - set(_JOBS))
     if wrong:
-        text = 'TF_CONFIG has the job %r; training takes chief and worker alone'
+        text = 'TF_CONFIG has the job %r; there may be chief and worker alone'
         raise UserError(text % wrong[0])
     task = _part(config, 'task', config)
     job, index = task.get('type', 'worker'), task.get('index', 0)

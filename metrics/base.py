@@ -16,7 +16,7 @@ from dnnlib.bars import Bar
 from dnnlib.tflib.autosummary import autosummary
 from dnnlib.tflib.network import Network
 from dnnlib.util import UserError
-from metrics import protocol
+from metrics import protocol, together
 from metrics.evaluation import Evaluation
 from metrics.features import FAKES_TITLE, Feature, reals_title
 from metrics.metric_names import explanations
@@ -89,6 +89,7 @@ class MetricBase:
         self.evaluation = evaluation
         try:
             self._compute(evaluation)
+            together.meet('figures')
         finally:
             del self.evaluation
         self._label = os.path.splitext(os.path.basename(evaluation.network_pkl))[0]

@@ -276,12 +276,11 @@ class Evaluation:
         together.check_alike(facts)
         store = SampleStore(_work_folder(facts))
         self._stores.append(store)
-        if store.num_units and store.num_units * unit_size < num_samples:
-            done = store.num_units * unit_size, num_samples
-            print('%s: going on after %d of %d.' % (title, *done))
         sizes = num_samples, unit_size, self.num_gpus
 
         def make_bar(done):
+            if done:
+                print('%s: going on after %d of %d.' % (title, done, num_samples))
             return self.phases.bar(title, title, num_samples, ' samples', done)
 
         draws = name, self.seed

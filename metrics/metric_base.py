@@ -1,6 +1,6 @@
 """Groups of metrics that are evaluated together; see `metrics.base` for single ones.
 
-Where there are several workers, the chief's `MetricGroup.run` is shared by all others' `follow`.
+Of several workers the chief calls `MetricGroup.run`, and the others `follow_metrics`, to share it.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional
 from dnnlib import util
 from dnnlib.bars import Phases
 from dnnlib.peers import WorkerLost
+from dnnlib.tflib import cluster
 from dnnlib.util import UserError
 from metrics import metric_names, protocol, together
 from metrics.base import DummyMetric, FeatureMetric, MetricBase  # noqa: F401 - official names
@@ -145,10 +146,13 @@ class MetricGroup:
                     common = dict(others, data_dir=data_dir, dataset_args=dataset_args)
                     common.update(mirror_augment=bool(mirror_augment), Gs_kwargs=Gs_kwargs)
                     metrics = self.metric_kwarg_list
-                    together.share(dict(metrics=metrics, raise_errors=raise_errors, common=common))
+                    order = dict(metrics=metrics, raise_errors=raise_errors, common=common)
+                    together.share('order', order)
                     evaluation = opened.enter_context(_evaluation(network_pkl, **own, **common))
                 evaluation.phases = self.phases
-                self._evaluate_all(evaluation, log_results, raise_errors)
+                reasons = self._evaluate_all(evaluation, log_results, raise_errors)
+            if reasons:
+                raise UserError(told(reasons))
             if raise_errors:
                 protocol.check()
         except WorkerLost:
@@ -162,8 +166,7 @@ class MetricGroup:
         self.phases.plan(self._costs(), self.rounds)
         reasons = self._evaluate_each(evaluation, log_results, raise_errors)
         self.image_shape = evaluation.generator.get('shape')
-        if reasons:
-            raise UserError(told(reasons))
+        return reasons
 
     def _costs(self):
         """All phases in their order: what metrics share is the first, and done once."""
@@ -195,7 +198,7 @@ class MetricGroup:
                 metric.reset()
                 if not raise_errors:
                     _print_failure('metric ' + metric.name, error)
-                elif isinstance(error, UserError):
+                elif isinstance(error, UserError) or not cluster.current().is_chief:
                     reasons.setdefault(str(error), []).append(metric.name)
                 else:
                     raise
@@ -215,7 +218,7 @@ class MetricGroup:
             metric.update_autosummaries()
 
 
-def follow(
+def follow_metrics(
     data_dir: Optional[str],
     num_gpus: int,
     tf_config: Optional[dict] = None,
@@ -223,7 +226,7 @@ def follow(
 ) -> bool:
     """Do a worker's share of the chief's next `MetricGroup.run`; returns whether there was one.
 
-    What fails is told by the chief.
+    What fails for all of them is told by the chief.
 
     Args:
         data_dir, feature_nets_dir: None: those of the chief. others: see `MetricGroup.run`.
@@ -232,7 +235,7 @@ def follow(
     try:
         with contextlib.ExitStack() as opened:
             with together.stage():
-                order = together.share(None)
+                order = together.share('order', None)
                 if order is None:
                     return False
                 group = MetricGroup(order['metrics'])
@@ -249,7 +252,8 @@ def follow(
 
 @contextlib.contextmanager
 def _evaluation(network_pkl, **options):
-    with together.file_of_chief(network_pkl) as network:
+    is_trusted = options.get('trust_network_code', False)
+    with together.file_of_chief(network_pkl, is_trusted) as network:
         with Evaluation(network, **options) as evaluation:
             yield evaluation
 

@@ -10,6 +10,7 @@ import numpy as np
 import dnnlib
 from dnnlib import records
 from dnnlib.hints import next_command
+from dnnlib.peers import WorkerLost
 from dnnlib.util import TEXT, UserError
 from metrics import paper_tables
 from metrics.evaluation import Evaluation
@@ -94,6 +95,8 @@ def run(
             common = dict(options, dataset_args=dataset_args or {}, seed=seed + repeat)
             try:
                 group.run(network, run_dir, **common)
+            except WorkerLost:
+                raise
             except UserError as error:
                 problems.append(str(error))
             found.append(group.get_results())

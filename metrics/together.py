@@ -75,6 +75,7 @@ def _exchange(purpose, number):
     rows = cluster.current().gather(_HEADER.pack(zlib.crc32(purpose.encode('utf-8')), number))
     found = [_HEADER.unpack(row) for row in rows]
     if any(number == _IS_ENDING for _, number in found):
+        cluster.current().leave()
         raise endings.Terminated()
     return found
 
@@ -121,19 +122,19 @@ def _unpack(data):
     return units
 
 
-def share(value: Any) -> Any:
+def share(purpose: str, value: Any) -> Any:
     """Plain data of the chief, whatever the others give."""
     workers = cluster.current()
-    meet('share')
     if workers.size == 1:
         return value
-    data = workers.share(plain_data.to_json(value).encode('utf-8', 'surrogateescape'))
-    return plain_data.from_json(data.decode('utf-8', 'surrogateescape'))
+    data = plain_data.to_json(value).encode('utf-8')
+    meet(purpose)
+    return plain_data.from_json(workers.share(data).decode('utf-8'))
 
 
 def check_alike(facts: Dict[str, Any]) -> None:
     """Raise FailedElsewhere at all workers unless they are about to do the same, plain data."""
-    theirs = share(facts)
+    theirs = share('facts', facts)
     found = ['%s = %s, that of the chief %s' % each for each in _differences(theirs, facts)]
     problem = first_problem('; '.join(found))
     if problem:
@@ -146,29 +147,28 @@ def _differences(theirs, facts):
 
 
 @contextlib.contextmanager
-def file_of_chief(file_or_url: str) -> Iterator[str]:
+def file_of_chief(file_or_url: str, is_trusted: bool) -> Iterator[str]:
     """The chief's file, of which the others get a copy for as long as this is open.
 
-    REALS are no file; the others get to know that.
+    REALS are no file; the others get to know that. is_trusted: see `misc.open_file_or_url`.
     """
-    file_or_url = share(file_or_url)
+    file_or_url = share('network', file_or_url)
     if cluster.current().size == 1 or file_or_url == REALS:
         yield file_or_url
         return
-    with contextlib.ExitStack() as opened:
-        if cluster.current().is_chief:
-            file = opened.enter_context(misc.open_file_or_url(file_or_url))
+    if cluster.current().is_chief:
+        with misc.open_file_or_url(file_or_url, is_trusted) as file:
             for chunk in iter(lambda: file.read(_CHUNK), b''):
                 _share_chunk(chunk)
-            _share_chunk(b'')
-            yield file_or_url
-        else:
-            folder = opened.enter_context(temporary_folder('network'))
-            path = os.path.join(folder, 'network.pkl')
-            with open(path, 'wb') as file:
-                for chunk in iter(lambda: _share_chunk(b''), b''):
-                    file.write(chunk)
-            yield path
+        _share_chunk(b'')
+        yield file_or_url
+        return
+    with temporary_folder('network') as folder:
+        path = os.path.join(folder, 'network.pkl')
+        with open(path, 'wb') as file:
+            for chunk in iter(lambda: _share_chunk(b''), b''):
+                file.write(chunk)
+        yield path
 
 
 def _share_chunk(chunk):
@@ -187,7 +187,7 @@ def leading() -> Iterator[None]:
     except UserError as found:
         error = found
     with stage():
-        share(None)
+        share('order', None)
     cluster.current().leave()
     if error is not None:
         raise error

@@ -15,6 +15,7 @@ import run_metrics
 from bench import metric_toys
 from dnnlib import cli
 from dnnlib.util import UserError
+from dnnlib.workers import tf_config
 from metrics import paper_tables, protocol, sliced_wasserstein
 from tests.test_metrics import IMAGES, export
 from tests.test_runs import make_run
@@ -334,3 +335,9 @@ def test_the_data_set_alone_tells_what_a_metric_is_worth(place, capsys):
     assert 'is50k needs real images' in capsys.readouterr().err
     assert cli.run_cli(run_metrics.main, ['--seed=4294967295', '--repeats=2']) == 2
     assert 'beyond the largest seed' in capsys.readouterr().err
+
+
+def test_a_watch_is_no_work_for_several_workers(monkeypatch, capsys):
+    monkeypatch.setenv('TF_CONFIG', tf_config(['127.0.0.1:1', '127.0.0.1:2'], 1))
+    assert cli.run_cli(run_metrics.main, ['--watch=1']) == 2
+    assert '--watch does not go with several workers' in capsys.readouterr().err

@@ -12,9 +12,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from dnnlib import endings, tflib
+from dnnlib.peers import WorkerLost
 from dnnlib.tflib import cluster
+from dnnlib.util import UserError
 from dnnlib.workers import Workers
-from metrics import together
+from metrics import metric_base, several_networks, together
+from metrics.metric_base import DummyMetric, MetricGroup
 from tests.test_training_loop import data_dir  # noqa: F401 - a fixture
 from training import misc
 
@@ -95,7 +98,7 @@ def test_what_fails_for_one_ends_the_stage_for_all_and_the_next_stage_begins(pla
         except Exception as error:
             first = '%s: %s' % (type(error).__name__, error)
         with together.stage():
-            return first, together.share(index)
+            return first, together.share('x', index)
 
     elsewhere = 'FailedElsewhere: worker 1: no space'
     assert run_workers(work) == [(elsewhere, 0), ('OSError: no space', 0), (elsewhere, 0)]
@@ -141,7 +144,7 @@ def test_the_chiefs_file_is_copied_for_as_long_as_it_is_needed(run_workers, tmp_
 
     def work(index):
         name = str(tmp_path / 'network.pkl') if index == 0 else ''
-        with together.file_of_chief(name) as path:
+        with together.file_of_chief(name, False) as path:
             paths[index] = path
             with open(path, 'rb') as file:
                 return file.read() == content
@@ -149,6 +152,50 @@ def test_the_chiefs_file_is_copied_for_as_long_as_it_is_needed(run_workers, tmp_
     assert run_workers(work) == [True] * 3
     assert paths[0] == str(tmp_path / 'network.pkl')
     assert not os.path.exists(paths[1]) and not os.path.exists(paths[2])
+
+
+class FailsElsewhere(DummyMetric):
+    """A metric that fails for worker 1, by no mistake of a user's."""
+
+    def _compute(self, evaluation):
+        if cluster.current().index == 1:
+            raise RuntimeError('broken')
+        together.meet('work')
+        super()._compute(evaluation)
+
+
+@pytest.mark.parametrize('raise_errors', [False, True])
+def test_a_metric_that_fails_for_one_worker_leaves_the_others_alone(
+    raise_errors, run_workers, tmp_path
+):
+    (tmp_path / 'network.pkl').write_bytes(b'a network')
+    names = [FailsElsewhere.__name__, DummyMetric.__name__]
+    kwargs = [dict(func_name='tests.test_together.' + name, name=name) for name in names]
+
+    def work(index):
+        if index:
+            return [metric_base.follow_metrics(None, 1) for _ in range(3)]
+        group = MetricGroup(kwargs)
+        with together.leading():
+            for _ in range(2):
+                try:
+                    group.run(str(tmp_path / 'network.pkl'), raise_errors=raise_errors)
+                except UserError as error:
+                    assert raise_errors and str(error) == 'FailsElsewhere: worker 1: broken'
+                assert group.get_results() == dict(DummyMetric=0.0)
+
+    assert run_workers(work) == [None, [True, True, False], [True, True, False]]
+
+
+def test_a_lost_worker_ends_the_evaluation_of_several_networks(monkeypatch, tmp_path):
+    (tmp_path / 'network.pkl').write_bytes(b'a network')
+
+    def lose(*_args, **_kwargs):
+        raise WorkerLost('worker 1 has ended')
+
+    monkeypatch.setattr(MetricGroup, 'run', lose)
+    with pytest.raises(WorkerLost):
+        several_networks.run([str(tmp_path / 'network.pkl')] * 2, [], None)
 
 
 @pytest.fixture

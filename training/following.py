@@ -1,11 +1,10 @@
 """What workers that are not the chief do: their part of each iteration, and what it decides."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import dnnlib
 from dnnlib import endings
 from dnnlib.tflib import autosummary, cluster
-from metrics import metric_base
 from training.checkpoints import Checkpoints, Growing
 from training.iterations import Iterations
 from training.state import State
@@ -30,14 +29,13 @@ def follow(
     identity: Dict[str, str],
     num_gpus: int,
     is_done: bool,
-    data_dir: Optional[str],
-    tf_config: Dict[str, Any],
+    evaluate: Callable[[], Any],
 ) -> None:
     """Train until the chief says that it is enough.
 
     Args:
         found, identity, num_gpus: state, see `Checkpoints`. is_done: nothing is to be done.
-        data_dir, tf_config: of metrics, see `metric_base.follow`.
+        evaluate: does a share of the chief's metrics.
 
     Raises:
         Terminated: all workers stop after an iteration, as one of them was asked to end.
@@ -62,7 +60,7 @@ def follow(
             if agreed['reports']:
                 autosummary.gather()
             if agreed['evaluates']:
-                metric_base.follow(data_dir, num_gpus, tf_config)
+                evaluate()
             is_done = agreed['is_done']
         cluster.current().leave()
 

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import os
+from functools import partial
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from dnnlib import endings, tflib
 from dnnlib.bars import timed
 from dnnlib.tflib import autosummary, cluster, engine, precision, random
 from dnnlib.util import UserError
-from metrics.metric_base import MetricGroup
+from metrics.metric_base import MetricGroup, follow_metrics
 from training import first_networks, misc, option_groups, run_options, step_check, tracking
 from training.checkpoints import (
     CannotGoOn,
@@ -218,7 +219,8 @@ def training_loop(
     )
     if not workers.is_chief:
         is_done = last_state is None and iterations.nimg >= total_nimg
-        follow(iterations, last_state, about, num_gpus, is_done, data_dir, tf_config)
+        evaluate = partial(follow_metrics, data_dir, num_gpus, tf_config)
+        follow(iterations, last_state, about, num_gpus, is_done, evaluate)
         return
     health = Health(G, D, Gs, final_sched.minibatch_gpu)
     reals = misc.adjust_dynamic_range(grid_reals, training_set.dynamic_range, drange_net)
