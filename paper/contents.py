@@ -170,5 +170,6 @@ def systems_of(part: Part, chosen: Optional[List[str]]) -> List[str]:
     if chosen is None:
         return list(part.systems)
     families = set(map(family, part.systems))
-    added = [name for name in chosen if name not in TITLES and family(name) in families]
-    return [name for name in part.systems if name in chosen] + added
+    own = [name for name in part.systems if name in chosen]
+    known = {*TITLES, *own}
+    return own + [name for name in chosen if name not in known and family(name) in families]

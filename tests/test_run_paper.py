@@ -110,6 +110,14 @@ def test_a_report_of_nothing_says_that_all_is_missing(tables, tmp_path):
     assert report.count('missing') > 10 and '## Table ' + tables[:1] in report
 
 
+def test_each_system_has_one_line_in_a_table(tmp_path):
+    systems = ['config-e', 'config-e-fr', 'config-e-fr-noise', 'config-e-fr-released']
+    flags = ['--report', '--tables=forms', '--systems=' + ','.join(systems)]
+    run_paper.main(flags + ['--result-dir=%s' % tmp_path])
+    report = (tmp_path / 'report' / 'report.md').read_text(encoding='utf-8')
+    assert report.count('| config-e-fr-released |') == 1
+
+
 def test_systems_of_other_configurations_get_lines_in_all_tables_of_their_family():
     names = names_of('--tables=1,2', '--systems=paper,config-f', '--seeds=1')
     assert 'metric-demo-people-32-config-f-seed1-cond' in names
