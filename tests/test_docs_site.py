@@ -34,7 +34,8 @@ def test_the_notebook_is_a_page_with_its_pictures():
 
 def test_every_page_has_a_place_and_nothing_comes_from_other_servers():
     settings = (ROOT / 'mkdocs.yml').read_text(encoding='utf-8')
-    pages = set(re.findall(r'[\w-]+\.md$', settings, re.MULTILINE))
-    here = {path.name for path in (ROOT / 'docs').glob('*.md')}
+    pages = set(re.findall(r'[\w/-]+\.md$', settings, re.MULTILINE))
+    docs = ROOT / 'docs'
+    here = {path.relative_to(docs).as_posix() for path in docs.rglob('*.md')}
     assert pages == here | set(docs_site.FROM_ROOT.values()) | {docs_site.NOTEBOOK_PAGE}
     assert 'font: false' in settings and 'http' not in settings
