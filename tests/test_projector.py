@@ -11,20 +11,12 @@ from dnnlib.util import UserError
 from projector import METHODS, Projector
 from tests import test_vgg16
 from tests.golden import assert_close
+from tests.toy_networks import SMALL
 from training import anatomy
 from training.inversion import arithmetic
 from training.networks_stylegan2 import G_main
 from training.perception import feature_nets, vgg16
 
-SIZES = dict(
-    resolution=8,
-    fmap_max=8,
-    latent_size=8,
-    dlatent_size=8,
-    mapping_fmaps=8,
-    mapping_layers=2,
-    mapping_lrmul=1,
-)
 T_LAYERS = 3  # styled layers at 8x8
 
 
@@ -33,7 +25,7 @@ def Gs():
     """A generator with fuzzy reparameterization, in a session that all tests share."""
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         tf.set_random_seed(1)
-        net = tflib.Network('Gs', G_main, noise_injection='fr', **SIZES)
+        net = tflib.Network('Gs', G_main, noise_injection='fr', **SMALL)
         rnd = np.random.RandomState(0)
         for name, var in net.vars.items():
             if name.endswith('alpha_logit'):
@@ -123,7 +115,7 @@ def test_official_method_follows_numpy_step_by_step(session, toy_lpips):
     Adam on it, then unit variance. Each image does what it would do alone.
     """
     net = tflib.Network(
-        'Gs', G_main, noise_injection='additive', **dict(SIZES, resolution=16, fmap_max=4)
+        'Gs', G_main, noise_injection='additive', **dict(SMALL, resolution=16, fmap_max=4)
     )
     projector = make_projector('w-lpips', num_steps=8)
     projector.set_network(net, minibatch_size=2)

@@ -14,19 +14,10 @@ import run_generator
 from bench import metric_toys
 from dnnlib import cli, tflib
 from dnnlib.util import UserError
+from tests.toy_networks import SMALL
 from training import misc
 from training.networks_stylegan2 import G_main
 from training.pictures import generate, images
-
-SIZES = dict(
-    resolution=8,
-    fmap_max=8,
-    latent_size=8,
-    dlatent_size=8,
-    mapping_fmaps=8,
-    mapping_layers=2,
-    mapping_lrmul=1,
-)
 
 
 @pytest.fixture(scope='module')
@@ -35,8 +26,8 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('networks')
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         networks = {
-            'rgb': tflib.Network('Gs', G_main, noise_injection='fr', num_channels=3, **SIZES),
-            'gray': tflib.Network('Gs', G_main, num_channels=1, label_size=3, **SIZES),
+            'rgb': tflib.Network('Gs', G_main, noise_injection='fr', num_channels=3, **SMALL),
+            'gray': tflib.Network('Gs', G_main, num_channels=1, label_size=3, **SMALL),
         }
         for name, net in networks.items():
             net.set_var('dlatent_avg', np.linspace(-1, 1, 8))

@@ -18,20 +18,12 @@ from dnnlib import cli, flags, tflib
 from dnnlib.util import UserError
 from projector import find_vgg16
 from tests import test_vgg16
+from tests.toy_networks import SMALL
 from training import misc
 from training.inversion import results
 from training.networks_stylegan2 import G_main
 from training.perception import feature_nets, vgg16
 
-SIZES = dict(
-    resolution=8,
-    fmap_max=8,
-    latent_size=8,
-    dlatent_size=8,
-    mapping_fmaps=8,
-    mapping_layers=2,
-    mapping_lrmul=1,
-)
 FAST = ['--num-steps=4', '--vgg16=none', '--minibatch-size=2']
 
 
@@ -41,8 +33,8 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('networks')
     with tf.Graph().as_default(), tflib.create_session({'rnd.tf_random_seed': 1}).as_default():
         networks = {
-            'fr': tflib.Network('Gs', G_main, noise_injection='fr', **SIZES),
-            'additive': tflib.Network('Gs', G_main, noise_injection='additive', **SIZES),
+            'fr': tflib.Network('Gs', G_main, noise_injection='fr', **SMALL),
+            'additive': tflib.Network('Gs', G_main, noise_injection='additive', **SMALL),
             'dcgan': tflib.Network(
                 'Gs', G_dcgan, resolution=8, latent_size=8, fmap_base=32, fmap_max=8
             ),
