@@ -19,7 +19,7 @@ import run_projector
 import run_training
 from dnnlib import cli, tflib
 from dnnlib.tflib import engine
-from tests.test_run_generator import SIZES
+from tests.toy_networks import SMALL
 from training import misc
 from training.data.tfrecord_exporter import TFRecordExporter
 from training.networks_stylegan2 import G_main
@@ -40,7 +40,7 @@ def place(tmp_path_factory):
     """A folder with networks, broken files and a data set, and a session that all tests share."""
     path = tmp_path_factory.mktemp('place')
     with tf.Graph().as_default(), tflib.create_session().as_default():
-        net = tflib.Network('Gs', G_main, noise_injection='fr', **SIZES)
+        net = tflib.Network('Gs', G_main, noise_injection='fr', **SMALL)
         misc.save_pkl((net, net, net), str(path / 'rgb.pkl'))
         (path / 'run').mkdir()
         misc.save_pkl((net, net, net), str(path / 'run' / 'network-snapshot-000002.pkl'))
