@@ -174,6 +174,22 @@ def assert_shows(page, where, want):
     wait_for(lambda: np.array_equal(shown(page, where), want))
 
 
+def upload(page, path):
+    """Choose a picture, again where a busy page has missed it."""
+    from playwright.sync_api import TimeoutError
+
+    field = page.locator('#upload input[type=file]')
+    for _ in range(SECONDS // 10):
+        if field.count():
+            field.set_input_files(str(path))
+        try:
+            page.locator('#upload', has_text=path.name).wait_for(timeout=10000)
+            return
+        except TimeoutError:
+            continue
+    raise AssertionError('no %s in: %s' % (path.name, page.locator('#upload').inner_text()))
+
+
 def open_network(open_page, form):
     page = open_page()
     choose(page, '#run', form)
@@ -260,16 +276,13 @@ def test_an_uploaded_picture_is_projected_and_others_are_refused(open_page, tmp_
     page.get_by_role('tab', name='Projection').click()
     page.locator('#steps input[type=number]').fill('10')
     (tmp_path / 'none.png').write_bytes(b'no picture')
-    upload = page.locator('#upload input[type=file]')
-    upload.set_input_files(str(tmp_path / 'none.png'))
-    page.locator('#upload', has_text='none.png').wait_for()
+    upload(page, tmp_path / 'none.png')
     page.locator('#project').click()
     page.locator('.toast-body', has_text='cannot be read as an image').wait_for()
     page.locator('#upload').get_by_label('Clear').click()
     pixels = np.random.RandomState(0).randint(256, size=[8, 8, 3], dtype=np.uint8)
     PIL.Image.fromarray(pixels).save(str(tmp_path / 'mine.png'))
-    upload.set_input_files(str(tmp_path / 'mine.png'))
-    page.locator('#upload', has_text='mine.png').wait_for()
+    upload(page, tmp_path / 'mine.png')
     page.locator('#project').click()
     page.locator('#projected', has_text='Step 10 of 10').wait_for()
     assert_shows(page, '#target', pixels)
