@@ -82,7 +82,7 @@ SCALES = OrderedDict(
                     start=15,
                     image=0.01,
                     pair=0.003,
-                    step=0.012,
+                    step=0.002,
                     network={STYLEGAN: 3.0, DCGAN: 3.0},
                 ),
             ),
