@@ -15,6 +15,9 @@ from training import loss
 
 NETWORKS = 'training.networks_stylegan2.'
 SHAPE = dict(resolution=16, fmap_base=64, fmap_max=8, num_channels=3)
+# At the corner of a leaky ReLU, rounding can turn the slope of one of so few units: a gradient then
+# differs by percents on one processor and not on another.
+SMOOTH = dict(nonlinearity='swish')
 HAS_HALF = engine.ENGINE == 'tf2' and engine.cpu_has_bfloat16() or bool(engine.gpu_devices())
 HALF = tf.float16 if engine.gpu_devices() else tf.bfloat16
 
@@ -77,8 +80,8 @@ def pair():
     results = {}
     with tf.Graph().as_default(), tflib.create_session().as_default() as session:
         tf.set_random_seed(1)
-        G = make_G('float32', noise_injection='fr')
-        D = make('D', 'D_stylegan2', precision='float32')
+        G = make_G('float32', noise_injection='fr', **SMOOTH)
+        D = make('D', 'D_stylegan2', precision='float32', **SMOOTH)
         reals = tf.constant(np.random.RandomState(1).uniform(-1, 1, [4, 3, 16, 16]), tf.float32)
         dlatents = tf.constant(np.random.RandomState(2).randn(4, 6, 8), tf.float32)
         for value in precision.PRECISIONS:
@@ -256,7 +259,8 @@ def test_losses_in_float16_are_scaled_and_not_so_much_that_first_steps_are_left_
 def test_networks_compute_in_float16_as_on_gpus(session, monkeypatch, name):
     """Where a CPU stands in for it, there are plain TensorFlow's ops."""
     monkeypatch.setattr(precision, 'half_type', lambda: tf.float16)
-    nets = make_G('float32', noise_injection='fr'), make('D', 'D_stylegan2', precision='float32')
+    G = make_G('float32', noise_injection='fr', **SMOOTH)
+    nets = G, make('D', 'D_stylegan2', precision='float32', **SMOOTH)
     mixed = [net.clone(net.name + '_mixed', precision='mixed') for net in nets]
     reals = tf.constant(np.random.RandomState(1).uniform(-1, 1, [2, 3, 16, 16]), tf.float32)
     dlatents = tf.constant(np.random.RandomState(2).randn(2, 6, 8), tf.float32)
@@ -264,4 +268,4 @@ def test_networks_compute_in_float16_as_on_gpus(session, monkeypatch, name):
     (want, want_grad), (got, got_grad) = tflib.run(pairs)
     np.testing.assert_allclose(got, want, rtol=0.01)
     error = np.linalg.norm(got_grad - want_grad) / np.linalg.norm(want_grad)
-    assert 1e-5 < error < 0.06, error  # TensorFlow 1.14 also sums in float16 here
+    assert 1e-5 < error < 0.02, error
