@@ -124,6 +124,10 @@ METRICS = {
     'cond_w': _condition('the same at w', 'w'),
     'cond_z': _condition('the same at z', 'z'),
     'cond_wcrop': _condition('the same at w, of faces', 'w, of faces'),
+    'noise_share': Metric(
+        'part of the variance of images that noise decides, and not latents',
+        {'': Figure('part of the variance of images that is due to noise', '0 to 1', '')},
+    ),
 }
 
 # Names that stand for several metrics.
@@ -133,16 +137,14 @@ GROUPS = {
 }
 
 
-def _is_better(metric):
-    """'lower is better', by the figure that is not a spread."""
+def _summary(metric):
+    """With 'lower is better', by the figures that have a better way."""
     ways = sorted({figure.better for figure in metric.figures.values() if figure.better})
-    return '%s is better' % ' or '.join(ways)
+    return '; '.join([metric.summary] + ['%s is better' % ' or '.join(ways)] * bool(ways))
 
 
 # One line of explanation for each metric and group.
-SUMMARIES = {
-    name: '%s; %s' % (metric.summary, _is_better(metric)) for name, metric in METRICS.items()
-}
+SUMMARIES = {name: _summary(metric) for name, metric in METRICS.items()}
 SUMMARIES['all-local'] = 'swd16k and cond, which need no pretrained network'
 SUMMARIES['local-features'] = 'fid_local, kid_local and ppl_local, which need one package of PyPI'
 

@@ -153,6 +153,40 @@ def test_noise_does_not_count_as_change(place):
     np.testing.assert_allclose(steps[0], steps[1], rtol=0.02)
 
 
+@pytest.mark.parametrize(
+    'function, latent_size, variance',
+    [(metric_toys.G_without_w, 8, 8 / 768), (metric_toys.G_with_w, 2, 2 * 2 * 9 / 768)],
+)
+@pytest.mark.parametrize('strength', [0.0, 0.05, 0.2])
+def test_noise_share_is_the_part_of_the_variance_of_pixels(
+    place, function, latent_size, variance, strength
+):
+    """An isometry spreads the variance of its latents, w = 3 z for two layers, over 768 pixels."""
+    metric_toys.save_generator(
+        'iso.pkl', function, isometric=True, latent_size=latent_size, strength=strength
+    )
+    got = evaluate(['noise_share'], 2000, network='iso.pkl')['noise_share_n2000']
+    assert got == pytest.approx(strength**2 / (strength**2 + variance), rel=0.06)
+
+
+def test_noise_share_is_that_of_the_images_as_pictures_show_them(place):
+    """Computed again as one minus the variance of the means of many draws of noise."""
+    metric_toys.save_generator('toy.pkl', strength=1.0)
+    got = evaluate(['noise_share'], 500, network='toy.pkl')['noise_share_n500']
+    with tf.Graph().as_default(), tf.Session():
+        network = pickles.load(open('toy.pkl', 'rb'), trust_network_code=True)[-1]
+        latents = np.repeat(np.random.RandomState(9).randn(60, 8), 60, axis=0)
+        images = network.run(latents, None).clip(-1, 1).reshape([60, 60, -1])
+    by_noise = images.var(axis=1, ddof=1).mean()
+    assert got == pytest.approx(by_noise / images.var(axis=(0, 1)).mean(), rel=0.03)
+    again, with_two, other = (
+        evaluate(['noise_share'], 20, network='toy.pkl', **options)['noise_share_n20']
+        for options in [dict(), dict(num_gpus=2), dict(seed=1)]
+    )
+    assert evaluate(['noise_share'], 20, network='toy.pkl')['noise_share_n20'] == again != other
+    assert with_two == pytest.approx(again, rel=1e-4)
+
+
 def test_path_length_of_a_linear_generator_is_that_of_its_matrix(place):
     """|(w1 - w0) M|^2 / pixels * 127.5^2; w1 - w0 = 3 (z1 - z0), twice, E|z1 - z0|^2 = 16."""
     metric_toys.save_generator('iso.pkl', isometric=True)
