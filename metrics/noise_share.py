@@ -10,11 +10,11 @@ from metrics.features import copies_on_devices
 
 
 class NoiseShare(MetricBase):
-    """The part of the variance of images that noise makes: 0 if latents decide all, 1 if noise does.
+    """The part of the variance of images that noise makes: 0 if latents decide, 1 if noise does.
 
-    With D the mean squared difference of two images, pixels clipped to [-1, 1]: D of the same latents
-    with different noise, divided by D of different latents with different noise. By the law of
-    total variance that is the part of the images' variance that is left once their latents (and
+    With D the mean squared difference of two images, pixels clipped to [-1, 1]: D of the same
+    latents with different noise, divided by D of different latents with different noise. By the law
+    of total variance that is the part of the images' variance that is left once their latents (and
     labels) are known. 0 where all images are the same.
 
     Path lengths and condition numbers move latents and leave noise as it is: a generator that lets

@@ -181,7 +181,7 @@ def test_noise_share_is_that_of_the_images_as_pictures_show_them(place):
     assert got == pytest.approx(by_noise / images.var(axis=(0, 1)).mean(), rel=0.03)
     again, with_two, other = (
         evaluate(['noise_share'], 20, network='toy.pkl', **options)['noise_share_n20']
-        for options in [dict(), dict(num_gpus=2), dict(seed=1)]
+        for options in [{}, {'num_gpus': 2}, {'seed': 1}]
     )
     assert evaluate(['noise_share'], 20, network='toy.pkl')['noise_share_n20'] == again != other
     assert with_two == pytest.approx(again, rel=1e-4)
