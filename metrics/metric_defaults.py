@@ -18,9 +18,7 @@ _FID = dict(_IMAGES, func_name='metrics.frechet_inception_distance.FID')
 _KID = dict(_IMAGES, func_name='metrics.kernel_inception_distance.KID')
 _PR = dict(_IMAGES, func_name='metrics.precision_recall.PR')
 _SWD = dict(_IMAGES, func_name='metrics.sliced_wasserstein.SWD')
-_NOISE = dict(
-    func_name='metrics.noise_share.NoiseShare', num_samples=10000, minibatch_per_gpu=8
-)
+_NOISE = dict(func_name='metrics.noise_share.NoiseShare', num_samples=10000, minibatch_per_gpu=8)
 _LS = dict(func_name='metrics.linear_separability.LS', num_samples=200000, minibatch_per_gpu=4)
 
 _LITE = dict(num_images=10000, feature_net=feature_nets.LITE_FEATURES)
