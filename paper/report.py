@@ -111,8 +111,9 @@ def _copy_figures(tasks, folder, target) -> Dict[str, bool]:
 
 def _head(choice, scale_name, code, missing):
     lines = ['# "On Noise Injection in GANs", reproduced', '']
-    seeds = ', '.join(map(str, choice.seeds))
-    text = 'Scale `%s`: %s; %s thousand images of training, seeds %s.'
+    seeds = 'seeds ' if len(choice.seeds) > 1 else 'seed '
+    seeds += ', '.join(map(str, choice.seeds))
+    text = 'Scale `%s`: %s; %s thousand images of training, %s.'
     lines += [text % (scale_name, choice.scale.summary, '{:,}'.format(choice.kimg), seeds)]
     if not choice.scale.is_papers:
         lines[-1] += ' The paper trains for 25,000 thousand on photographs: compare orders alone.'
