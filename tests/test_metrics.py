@@ -170,7 +170,7 @@ def test_noise_share_is_the_part_of_the_variance_of_pixels(
 
 
 def test_noise_share_is_that_of_the_images_as_pictures_show_them(place):
-    """Computed again as one minus the variance of the means of many draws of noise."""
+    """Computed again from 60 draws of noise for each of 60 latents."""
     metric_toys.save_generator('toy.pkl', strength=1.0)
     got = evaluate(['noise_share'], 500, network='toy.pkl')['noise_share_n500']
     with tf.Graph().as_default(), tf.Session():
