@@ -40,7 +40,7 @@ def test_every_picture_of_the_documents_is_made_by_one_step_and_they_are_small()
     for name, text in documents():
         for link in re.findall(r'!\[[^]]*\]\(([^)]+)\)', text):
             shown.add(os.path.normpath(os.path.join(os.path.dirname(name), link)))
-    # Experiments that took days keep theirs beside their tables.
+    # Measured results keep theirs beside their tables.
     others = [path for path in shown if not path.startswith('docs/results/')]
     assert others and sorted(made) == sorted(others)
     assert sum(os.path.getsize(os.path.join(FOLDER, path)) for path in shown) < 5e6
